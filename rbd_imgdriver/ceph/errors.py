@@ -1,0 +1,166 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""What can go wrong in Ceph, in our own words.
+
+librbd's and librados' Python exceptions derive from ``rbd.Error`` and
+``rados.Error``, not from the builtin ``OSError``.  :func:`translated` turns
+them into the classes below, so that no other package needs the bindings to
+handle an error.
+"""
+
+from collections.abc import Iterator
+import contextlib
+
+import rados
+import rbd
+
+
+class CephError(Exception):
+    """Root of all errors of the Ceph layer.
+
+    ``code`` is the short name that appears in metadata and logs.
+    """
+
+    code = 'ceph-error'
+
+
+class PoolNotFound(CephError):
+    """The pool does not exist."""
+
+    code = 'pool-not-found'
+
+
+class ImageNotFound(CephError):
+    """The image does not exist."""
+
+    code = 'image-not-found'
+
+
+class SnapshotNotFound(CephError):
+    """The image exists, its snapshot does not."""
+
+    code = 'snapshot-not-found'
+
+
+class ImageExists(CephError):
+    """An image of that name exists already."""
+
+    code = 'image-exists'
+
+
+class ImageBusy(CephError):
+    """Somebody uses the image or snapshot: a client, or a clone."""
+
+    code = 'image-busy'
+
+
+class ImageHasSnapshots(CephError):
+    """The image cannot be removed before its snapshots."""
+
+    code = 'image-has-snapshots'
+
+
+class PermissionDenied(CephError):
+    """The cephx user lacks a capability."""
+
+    code = 'no-permission'
+
+
+class NoSpace(CephError):
+    """The cluster or the pool's quota is full."""
+
+    code = 'no-space'
+
+
+class TimedOut(CephError):
+    """No answer in time: the operation may have happened."""
+
+    code = 'timed-out'
+
+
+class Disconnected(CephError):
+    """The client was shut down or blocklisted; a new one is needed."""
+
+    code = 'disconnected'
+
+
+class Unreachable(CephError):
+    """No connection to the cluster could be made."""
+
+    code = 'unreachable'
+
+
+class Unsupported(CephError):
+    """The cluster or the image cannot do this."""
+
+    code = 'unsupported'
+
+
+class InvalidArgument(CephError):
+    """Ceph refuses the arguments."""
+
+    code = 'invalid-argument'
+
+
+class Cancelled(CephError):
+    """The operation was stopped on request."""
+
+    code = 'cancelled'
+
+
+_CLASSES: tuple[tuple[type[BaseException], type[CephError]], ...] = (
+    (rbd.ImageNotFound, ImageNotFound),
+    (rbd.ObjectNotFound, ImageNotFound),
+    (rados.ObjectNotFound, ImageNotFound),
+    (rbd.ImageExists, ImageExists),
+    (rbd.ImageBusy, ImageBusy),
+    (rados.ObjectBusy, ImageBusy),
+    (rbd.ImageHasSnapshots, ImageHasSnapshots),
+    (rbd.PermissionError, PermissionDenied),
+    (rados.PermissionError, PermissionDenied),
+    (rados.PermissionDeniedError, PermissionDenied),
+    (rbd.NoSpace, NoSpace),
+    (rbd.DiskQuotaExceeded, NoSpace),
+    (rados.NoSpace, NoSpace),
+    (rbd.Timeout, TimedOut),
+    (rados.TimedOut, TimedOut),
+    (rbd.ConnectionShutdown, Disconnected),
+    (rados.ConnectionShutdown, Disconnected),
+    (rbd.FunctionNotSupported, Unsupported),
+    (rbd.OperationNotSupported, Unsupported),
+    (rbd.InvalidArgument, InvalidArgument),
+    (rados.InvalidArgumentError, InvalidArgument),
+    (rbd.OperationCanceled, Cancelled),
+    (rbd.ECANCELED, Cancelled),
+    (rbd.Error, CephError),
+    (rados.Error, CephError),
+)
+
+
+def _class_of(error: BaseException) -> type[CephError]:
+    for theirs, ours in _CLASSES:
+        if isinstance(error, theirs):
+            return ours
+    return CephError
+
+
+@contextlib.contextmanager
+def translated(subject: str) -> Iterator[None]:
+    """Raise our errors for the bindings' ones, naming ``subject``.
+
+    :param subject: what was worked on, for example ``clone of a/b@c``
+    :raises CephError: or one of its subclasses
+    """
+    try:
+        yield
+    except (rbd.Error, rados.Error) as error:
+        raise _class_of(error)(f'{subject}: {error}') from error
