@@ -140,7 +140,6 @@ _CLASSES: tuple[tuple[type[BaseException], type[CephError]], ...] = (
     (rbd.InvalidArgument, InvalidArgument),
     (rados.InvalidArgumentError, InvalidArgument),
     (rbd.OperationCanceled, Cancelled),
-    (rbd.ECANCELED, Cancelled),
     (rbd.Error, CephError),
     (rados.Error, CephError),
 )

@@ -1,0 +1,224 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""A pool of RBD images: every operation that the driver does on Ceph.
+
+The rest of the package sees Ceph through :class:`Pool` only.  Its methods
+may be called from anywhere: each goes to a native thread as a whole, one
+hand-over for all the librbd calls it makes, and raises the errors of
+:mod:`rbd_imgdriver.ceph.errors`.
+"""
+
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Mapping
+import functools
+from typing import Any
+from typing import Concatenate
+from typing import ParamSpec
+from typing import TypeVar
+
+import rbd
+
+from rbd_imgdriver import blocking
+from rbd_imgdriver.ceph import clones
+from rbd_imgdriver.ceph import connection
+from rbd_imgdriver.ceph import errors
+from rbd_imgdriver.ceph import header
+from rbd_imgdriver.ceph import snapshots
+
+_P = ParamSpec('_P')
+_R = TypeVar('_R')
+
+
+def _blocking(
+        method: Callable[Concatenate['Pool', _P], _R],
+) -> Callable[Concatenate['Pool', _P], _R]:
+    """Run a method in a native thread, on a connection that works.
+
+    A blocklisted client is replaced and the method run again.  That is safe
+    because nothing that a blocklisted client sends is carried out, and every
+    method undoes or finds what it had done before.
+    """
+    @functools.wraps(method)
+    def call(pool: 'Pool', /, *args: _P.args, **kwargs: _P.kwargs) -> _R:
+        return blocking.run(attempt, pool, *args, **kwargs)
+
+    def attempt(pool: 'Pool', /, *args: _P.args, **kwargs: _P.kwargs) -> _R:
+        client = pool.cluster.client()
+        try:
+            return method(pool, *args, **kwargs)
+        except errors.Disconnected:
+            pool.cluster.discard(client)
+        return method(pool, *args, **kwargs)
+
+    return call
+
+
+class Pool:
+    """One RBD pool of one cluster.
+
+    :param cluster: the connection
+    :param name: the pool's name
+    """
+
+    def __init__(self, cluster: connection.Cluster, name: str) -> None:
+        self.cluster = cluster
+        self.name = name
+
+    def __str__(self) -> str:
+        return self.name
+
+    def sibling(self, name: str) -> 'Pool':
+        """Another pool of the same cluster."""
+        return self if name == self.name else Pool(self.cluster, name)
+
+    @property
+    def _ioctx(self) -> Any:
+        return self.cluster.ioctx(self.name)
+
+    @_blocking
+    def fsid(self) -> str:
+        """The identity of the cluster."""
+        return self.cluster.fsid
+
+    @_blocking
+    def exists(self, image: str) -> bool:
+        """Whether there is an image of that name (trash not included)."""
+        try:
+            header.image_id(self._ioctx, image)
+        except errors.ImageNotFound:
+            return False
+        return True
+
+    @_blocking
+    def size(self, image: str) -> int:
+        """The size of an image's head in bytes."""
+        ioctx = self._ioctx
+        return header.size(ioctx, header.image_id(ioctx, image))[0]
+
+    @_blocking
+    def names(self) -> list[str]:
+        """The names of all images of the pool; for rare, long work only."""
+        with errors.translated(f'list of pool {self.name}'):
+            return sorted(rbd.RBD().list(self._ioctx))
+
+    @_blocking
+    def metadata(self, image: str) -> dict[str, str]:
+        """The metadata of an image."""
+        ioctx = self._ioctx
+        return header.metadata(ioctx, header.image_id(ioctx, image))
+
+    @_blocking
+    def update_metadata(self, image: str, values: Mapping[str, str],
+                        remove: Iterable[str] = ()) -> None:
+        """Set and remove metadata of an image in one atomic write."""
+        ioctx = self._ioctx
+        header.update_metadata(ioctx, header.image_id(ioctx, image), values,
+                               remove)
+
+    @_blocking
+    def create(self, image: str, size: int, order: int,
+               metadata: Mapping[str, str] | None = None) -> None:
+        """Make an empty image.
+
+        :param size: in bytes
+        :param order: log2 of the object size in bytes
+        :param metadata: image metadata to set on it
+        :raises errors.ImageExists: when the name is taken
+        """
+        ioctx = self._ioctx
+        with errors.translated(f'creation of {self.name}/{image}'):
+            rbd.RBD().create(ioctx, image, size, order, old_format=False,
+                             features=self._features())
+        if metadata:
+            header.update_metadata(ioctx, header.image_id(ioctx, image),
+                                   metadata)
+
+    @_blocking
+    def clone(self, spec: clones.CloneSpec) -> None:
+        """Clone a snapshot of any pool of the cluster into this pool.
+
+        See :func:`rbd_imgdriver.ceph.clones.clone` for the errors.
+        """
+        clones.clone(self.cluster.ioctx(spec.parent.pool), self._ioctx, spec,
+                     self._features())
+
+    @_blocking
+    def copy(self, source: clones.SnapshotSpec, image: str) -> None:
+        """Make a full, independent copy of a snapshot in this pool.
+
+        A clone that is flattened at once: librbd's fastest way, and it reads
+        only what the source holds.
+        """
+        spec = clones.CloneSpec(source, image)
+        clones.clone(self.cluster.ioctx(source.pool), self._ioctx, spec,
+                     self._features())
+        try:
+            with errors.translated(f'flatten of {self.name}/{image}'), \
+                    rbd.Image(self._ioctx, image) as opened:
+                opened.flatten()
+        except errors.CephError as error:
+            clones.undo(self._ioctx, image, error)
+            raise
+
+    @_blocking
+    def resize(self, image: str, size: int) -> None:
+        """Set the size of an image in bytes."""
+        with errors.translated(f'resize of {self.name}/{image}'), \
+                rbd.Image(self._ioctx, image) as opened:
+            opened.resize(size)
+
+    @_blocking
+    def rename(self, image: str, new_name: str) -> None:
+        """Rename an image; a name that is taken is refused by Ceph.
+
+        :raises errors.ImageExists: when ``new_name`` is taken
+        """
+        with errors.translated(f'rename of {self.name}/{image}'):
+            rbd.RBD().rename(self._ioctx, image, new_name)
+
+    @_blocking
+    def remove(self, image: str) -> None:
+        """Remove an image; absent is as good as removed.
+
+        :raises errors.ImageHasSnapshots: when it has snapshots
+        :raises errors.ImageBusy: when a client has it open
+        """
+        with errors.translated(f'removal of {self.name}/{image}'):
+            try:
+                rbd.RBD().remove(self._ioctx, image)
+            except rbd.ImageNotFound:
+                return
+
+    @_blocking
+    def snapshot(self, image: str, snapshot: str) -> None:
+        """Make a snapshot that can be cloned; one that exists will do."""
+        try:
+            snapshots.create_protected(self._ioctx, image, snapshot)
+        except errors.ImageExists:
+            return
+
+    @_blocking
+    def remove_snapshot(self, image: str, snapshot: str) -> None:
+        """Remove a snapshot; see :func:`snapshots.remove`."""
+        snapshots.remove(self._ioctx, image, snapshot)
+
+    @_blocking
+    def has_snapshots(self, image: str) -> bool:
+        """Whether an image has snapshots, those in the trash included."""
+        with errors.translated(f'snapshots of {self.name}/{image}'), \
+                rbd.Image(self._ioctx, image, read_only=True) as opened:
+            return any(True for _ in opened.list_snaps())
+
+    def _features(self) -> int:
+        configured = int(self.cluster.option('rbd_default_features') or 0)
+        return configured or int(rbd.RBD_FEATURE_LAYERING)

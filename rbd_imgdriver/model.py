@@ -1,0 +1,149 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""The values that a create deals with.  All are frozen; none does I/O."""
+
+from collections.abc import Iterator
+import dataclasses
+from typing import Protocol
+
+GIB = 1024 ** 3
+
+METADATA_PREFIX = 'rbd-imgdriver/'
+STRATEGY_KEY = METADATA_PREFIX + 'strategy'
+DECLINED_KEY = METADATA_PREFIX + 'declined'
+BYTES_MOVED_KEY = METADATA_PREFIX + 'bytes_moved'
+
+
+@dataclasses.dataclass(frozen=True)
+class Image:
+    """An image in Glance, as far as it matters here.
+
+    :param id: its UUID
+    :param disk_format: what Glance declares, for example ``qcow2``
+    :param container_format: for example ``bare`` or ``compressed``
+    :param size: bytes that Glance delivers, or None when unknown
+    :param virtual_size: bytes that a guest sees, or None when unknown
+    :param owner: project id, or None
+    :param hash_algo: of ``hash_value``, for example ``sha512``
+    :param hash_value: hexadecimal digest of the data
+    :param checksum: hexadecimal MD5 digest of the data
+    :param updated_at: ISO 8601
+    :param locations: URLs where Glance keeps the data, in Glance's order
+    """
+
+    id: str
+    name: str = ''
+    disk_format: str = ''
+    container_format: str = ''
+    size: int | None = None
+    virtual_size: int | None = None
+    owner: str | None = None
+    hash_algo: str | None = None
+    hash_value: str | None = None
+    checksum: str | None = None
+    updated_at: str = ''
+    locations: tuple[str, ...] = ()
+
+    @property
+    def raw(self) -> bool:
+        """Whether the data is the disk, byte for byte."""
+        return (self.disk_format == 'raw'
+                and self.container_format != 'compressed')
+
+    @property
+    def minimal_size(self) -> int | None:
+        """The bytes that a volume of this image needs at least, if known."""
+        if self.virtual_size:
+            return self.virtual_size
+        return self.size if self.raw else None
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """The volume that is wanted.
+
+    :param volume_id: Cinder's id
+    :param name: name of the RBD image to make
+    :param size: in bytes
+    :param project_id: the volume's owner
+    :param replicated: whether its type wants RBD mirroring
+    """
+
+    volume_id: str
+    name: str
+    size: int
+    project_id: str | None = None
+    replicated: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Declined:
+    """A strategy cannot serve this create; the next one may.
+
+    :param code: short and stable, for example ``wrong-cluster``
+    :param reason: one sentence for people
+    """
+
+    code: str
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Created:
+    """The volume is there.
+
+    :param bytes_moved: bytes read from Glance or copied within the cluster
+    :param parent: the snapshot it is a clone of, for the log; '' if none
+    """
+
+    bytes_moved: int = 0
+    parent: str = ''
+
+
+class ImageData(Protocol):
+    """Where an image's bytes come from."""
+
+    def read(self, offset: int = 0) -> Iterator[bytes]:
+        """The data from ``offset`` on, in chunks of the server's choice.
+
+        :raises rbd_imgdriver.errors.ImageGone: when Glance has it no longer
+        :raises rbd_imgdriver.errors.DownloadFailed: when Glance fails
+        """
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """One create: an image, the volume wanted, and what was tried before.
+
+    :param declined: (strategy, answer) of each strategy tried before
+    """
+
+    image: Image
+    target: Target
+    data: ImageData
+    declined: tuple[tuple[str, Declined], ...] = ()
+
+    def after(self, strategy: str, answer: Declined) -> 'Request':
+        """The same create after one more strategy has declined."""
+        return dataclasses.replace(
+            self, declined=(*self.declined, (strategy, answer)))
+
+    def record(self, strategy: str, bytes_moved: int = 0) -> dict[str, str]:
+        """The metadata that says on the RBD image how it was made."""
+        return {
+            STRATEGY_KEY: strategy,
+            DECLINED_KEY: '; '.join(
+                f'{name}: {answer.code} ({answer.reason})'
+                for name, answer in self.declined),
+            BYTES_MOVED_KEY: str(bytes_moved),
+        }
