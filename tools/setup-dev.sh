@@ -81,7 +81,9 @@ recipe() {
         "$top/tools/constraints.txt" "${BASH_SOURCE[0]}"
 }
 
-metadata() { cat "$top/pyproject.toml" "$top/requirements.txt"; }
+metadata() {
+    cat "$top/pyproject.toml" "$top/setup.cfg" "$top/requirements.txt"
+}
 
 install_libraries() {
     local stamp
