@@ -46,22 +46,22 @@ apt() {
 
 install_packages() {
     local missing log
-    missing=$(missing_packages)
-    [ -n "$missing" ] || return 0
+    mapfile -t missing < <(missing_packages)
+    [ ${#missing[@]} -gt 0 ] || return 0
     [ "$(id -u)" = 0 ] ||
-        die "not root; install these packages first:" $missing
-    say "apt: installing" $missing
+        die "not root; install these packages first: ${missing[*]}"
+    say "apt: installing ${missing[*]}"
     log=$(mktemp)
     # One apt at a time, also when several checkouts start together: unlike
     # the package database, the lists have no lock that can be waited for.
     exec 8>/var/lock/rbd-imgdriver-apt
     flock 8
-    # shellcheck disable=SC2086
-    if ! { apt update && apt install -y --no-install-recommends $missing
-         } >"$log" 2>&1 8>&-; then
+    apt update >"$log" 2>&1 8>&- &&
+        apt install -y --no-install-recommends "${missing[@]}" \
+            >>"$log" 2>&1 8>&- || {
         tail -n 30 "$log" >&2
         die "apt failed; the whole output is in $log"
-    fi
+    }
     exec 8>&-
     rm -f "$log"
 }
@@ -78,9 +78,10 @@ quietly() {
 recipe() {
     "$python" --version
     cat "$top/test-requirements.txt" "$top/requirements.txt" \
-        "$top/tools/constraints.txt" "${BASH_SOURCE[0]}"
+        "$top/tools/constraints.txt"
 }
 
+# What the installed metadata, the entry points above all, come from.
 metadata() {
     cat "$top/pyproject.toml" "$top/setup.cfg" "$top/requirements.txt"
 }

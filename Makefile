@@ -1,0 +1,44 @@
+# The commands of this project; "make help" lists them.  What they do is in
+# tools/ (the tests and the development environment) and sandbox/ (a cloud).
+
+# The Ceph bindings are built for the distribution's own Python.
+PYTHON3 := /usr/bin/python3
+# For pytest: make unit ARGS='-k clone -x'
+ARGS ?=
+
+SUITES := lint types unit contract docs functional e2e
+SANDBOX := $(addprefix sandbox-,up down purge status env restart)
+
+.PHONY: help setup test $(SUITES) $(SANDBOX) demo format sample-config constraints clean
+
+help: ## this list
+	@sed 's/$$(SUITES)/$(SUITES)/; s/$$(SANDBOX)/$(SANDBOX)/' Makefile \
+	    | sed -n 's/^\([a-z][^:=]*\):[^=].*## \(.*\)/  \1\n      \2/p'
+
+test: setup ## all suites; ends with a line of counts
+	@.venv/bin/python tools/run_tests.py --pytest-args='$(ARGS)'
+
+$(SUITES): setup ## one suite; ARGS goes to pytest
+	@.venv/bin/python tools/run_tests.py --pytest-args='$(ARGS)' $@
+
+setup: ## the development environment in .venv
+	@tools/setup-dev.sh
+
+$(SANDBOX): ## the one-machine cloud in .sandbox
+	@$(PYTHON3) -m sandbox $(@:sandbox-%=%)
+
+demo: ## volumes from one image, four ways, in the sandbox
+	@$(PYTHON3) -m sandbox.demo
+
+format: setup ## sort the imports, mend what ruff can
+	@.venv/bin/isort --quiet .
+	@.venv/bin/ruff check --fix --quiet .
+
+sample-config: setup ## etc/rbd_imgdriver/rbd_imgdriver.conf.sample
+	@tools/sample-config.sh
+
+constraints: ## renew the pinned versions in tools/constraints.txt
+	@tools/renew-constraints.sh
+
+clean: ## what was built; the environment and the sandbox stay
+	@rm -rf build dist doc/build .test-results .mypy_cache .ruff_cache *.egg-info

@@ -1,0 +1,317 @@
+#!/usr/bin/env python3
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Run the test suites, show what they do, and end with one line of counts.
+
+    python tools/run_tests.py [--pytest-args ARGS] [suite ...]
+
+Without arguments all suites run, also after one of them has failed.  The last
+line is "N passed, N failed, N skipped" over all of them; a suite that is not
+pytest's counts each of its checks as one test.  The exit status is 0 only if
+something ran and nothing failed.
+
+Everything that a suite starts carries a mark in its environment.  What of it
+still runs when the suite has ended is stopped, by its process id, and counts
+as a failure: tests leave nothing behind.
+"""
+
+import argparse
+import contextlib
+import dataclasses
+import os
+import pathlib
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from xml.etree import ElementTree
+
+TOP = pathlib.Path(__file__).resolve().parent.parent
+RESULTS = TOP / '.test-results'
+BIN = pathlib.Path(sys.executable).parent
+MARK = 'RBD_IMGDRIVER_TEST_RUN'
+# How long a process may take to clean up behind itself before it is killed.
+GRACE = 60
+# Of a failed check's output: more than this is not read by anybody.
+OUTPUT_LINES = 100
+
+
+@dataclasses.dataclass
+class Counts:
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+    def add(self, other: 'Counts') -> None:
+        self.passed += other.passed
+        self.failed += other.failed
+        self.skipped += other.skipped
+
+    def __str__(self) -> str:
+        return (f'{self.passed} passed, {self.failed} failed, '
+                f'{self.skipped} skipped')
+
+
+@dataclasses.dataclass
+class Check:
+    """A command that passes or fails as a whole."""
+
+    name: str
+    command: list[str]
+
+
+@dataclasses.dataclass
+class Checks:
+    """A suite of commands."""
+
+    minutes: int
+    checks: list[Check]
+
+
+@dataclasses.dataclass
+class Pytest:
+    """A suite of tests in a directory."""
+
+    minutes: int
+    directory: str
+    options: tuple[str, ...] = ()
+
+
+def tracked(*patterns: str) -> list[str]:
+    """The files of the project, whether they are committed yet or not."""
+    listed = subprocess.run(
+        ['git', 'ls-files', '--cached', '--others', '--exclude-standard',
+         '--', *patterns],
+        cwd=TOP, check=True, capture_output=True, text=True).stdout.split()
+    return [name for name in listed if (TOP / name).exists()]
+
+
+def module(name: str, *arguments: str) -> list[str]:
+    return [sys.executable, '-m', name, *arguments]
+
+
+def suites() -> dict[str, Checks | Pytest]:
+    scripts = [name for name in tracked()
+               if name.endswith('.sh') or _is_shell(TOP / name)]
+    return {
+        'lint': Checks(5, [
+            Check('ruff', module('ruff', 'check', '--quiet', '.')),
+            Check('isort', module('isort', '--check', '--quiet', '.')),
+            Check('hacking', module('flake8')),
+            Check('doc8', module('doc8', '--quiet', *tracked('*.rst'))),
+            Check('bashate', [str(BIN / 'bashate'), *scripts]),
+            Check('shellcheck', ['shellcheck', *scripts]),
+        ]),
+        'types': Checks(5, [Check('mypy', module('mypy'))]),
+        'unit': Pytest(10, 'tests/unit'),
+        'contract': Pytest(10, 'tests/contract'),
+        'docs': Checks(5, [
+            Check('package', module(
+                'build', '--no-isolation', '--outdir',
+                str(RESULTS / 'dist'), str(TOP))),
+            Check('sample-config', [str(TOP / 'tools/sample-config.sh')]),
+            Check('reno', module('reno', '-q', 'lint', str(TOP))),
+            Check('sphinx', module(
+                'sphinx', '-W', '--keep-going', '-q', '-b', 'html',
+                str(TOP / 'doc/source'), str(TOP / 'doc/build/html'))),
+        ]),
+        'functional': Pytest(15, 'tests/functional'),
+        'e2e': Pytest(15, 'tests/e2e', ('--timeout=900',)),
+    }
+
+
+def _is_shell(path: pathlib.Path) -> bool:
+    try:
+        with path.open('rb') as stream:
+            first = stream.readline(80)
+    except OSError:
+        return False
+    return first.startswith(b'#!') and first.rstrip().endswith(b'sh')
+
+
+def say(text: str = '') -> None:
+    print(text, flush=True)
+
+
+class Process:
+    """A command in a session of its own, with the mark in its environment."""
+
+    def __init__(self, command: list[str], mark: str, **options) -> None:
+        self._popen = subprocess.Popen(
+            command, cwd=TOP, start_new_session=True, text=True,
+            stdin=subprocess.DEVNULL, env={**os.environ, MARK: mark},
+            **options)
+
+    def wait(self, deadline: float) -> tuple[int, str]:
+        """The exit status and the output, if that was asked for."""
+        try:
+            output, _ = self._popen.communicate(
+                timeout=max(1, deadline - time.monotonic()))
+        except BaseException:
+            self._stop()
+            raise
+        return self._popen.returncode, output or ''
+
+    def _stop(self) -> None:
+        # An interrupt lets pytest tear its fixtures down.
+        for number in signal.SIGINT, signal.SIGTERM, signal.SIGKILL:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._popen.pid, number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._popen.wait(GRACE)
+                return
+
+
+def marked(mark: str) -> dict[int, str]:
+    """The processes that carry the mark: their ids and command lines."""
+    found = {}
+    wanted = f'{MARK}={mark}'.encode()
+    for entry in pathlib.Path('/proc').iterdir():
+        if not entry.name.isdigit():
+            continue
+        with contextlib.suppress(OSError):
+            if wanted in (entry / 'environ').read_bytes().split(b'\0'):
+                line = (entry / 'cmdline').read_bytes().replace(b'\0', b' ')
+                found[int(entry.name)] = line.decode(errors='replace').strip()
+    return found
+
+
+def stop_leftovers(mark: str) -> int:
+    """Stop what a suite has left running; how many there were."""
+    leftovers = marked(mark)
+    for pid, line in leftovers.items():
+        say(f'left running: {pid} {line[:120]}')
+    for number, patience in (signal.SIGTERM, 10), (signal.SIGKILL, 5):
+        for pid in marked(mark):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+        end = time.monotonic() + patience
+        while marked(mark) and time.monotonic() < end:
+            time.sleep(0.1)
+    return len(leftovers)
+
+
+def run_checks(suite: Checks, mark: str, deadline: float) -> Counts:
+    counts = Counts()
+    for check in suite.checks:
+        started = time.monotonic()
+        process = Process(check.command, mark, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT)
+        status, output = process.wait(deadline)
+        if status == 0:
+            counts.passed += 1
+        else:
+            counts.failed += 1
+            say('\n'.join(output.splitlines()[-OUTPUT_LINES:]))
+        say(f'  {check.name:<14} {"ok" if status == 0 else "FAILED":<7}'
+            f'{time.monotonic() - started:6.1f}s')
+    return counts
+
+
+def run_pytest(suite: Pytest, mark: str, deadline: float,
+               arguments: list[str]) -> Counts:
+    # Named by the mark: two runs may go on in one checkout.
+    report = RESULTS / f'{mark}.xml'
+    process = Process(
+        module('pytest', suite.directory, f'--junitxml={report}',
+               *suite.options, *arguments), mark)
+    status, _ = process.wait(deadline)
+    counts = read_report(report)
+    if report.exists():
+        report.replace(RESULTS / f'{pathlib.Path(suite.directory).name}.xml')
+    if status != 0 and counts.failed == 0:
+        say(f'pytest ended with status {status}')
+        counts.failed = 1
+    return counts
+
+
+def read_report(report: pathlib.Path) -> Counts:
+    """Count the test cases of a JUnit file."""
+    counts = Counts()
+    if not report.exists():
+        return counts
+    for case in ElementTree.parse(report).iter('testcase'):
+        kinds = {child.tag for child in case}
+        if kinds & {'failure', 'error'}:
+            counts.failed += 1
+        elif 'skipped' in kinds:
+            counts.skipped += 1
+        else:
+            counts.passed += 1
+    return counts
+
+
+def run(name: str, suite: Checks | Pytest, arguments: list[str]) -> Counts:
+    mark = f'{name}-{os.getpid()}-{time.time_ns()}'
+    deadline = time.monotonic() + suite.minutes * 60
+    try:
+        if isinstance(suite, Checks):
+            counts = run_checks(suite, mark, deadline)
+        else:
+            counts = run_pytest(suite, mark, deadline, arguments)
+    except subprocess.TimeoutExpired:
+        say(f'{name}: not finished after {suite.minutes} minutes')
+        counts = Counts(failed=1)
+    finally:
+        left = stop_leftovers(mark)
+    if left:
+        counts.failed += 1
+    return counts
+
+
+def interrupted(number, frame):
+    raise KeyboardInterrupt(signal.Signals(number).name)
+
+
+def main() -> int:
+    known = suites()
+    parser = argparse.ArgumentParser(description=__doc__.partition('\n')[0])
+    parser.add_argument('suite', nargs='*',
+                        help='of: %s; default: all' % ', '.join(known))
+    parser.add_argument('--pytest-args', default='', metavar='ARGS',
+                        help='for example "-k clone -x"')
+    options = parser.parse_args()
+    for name in options.suite:
+        if name not in known:
+            parser.error(f'there is no suite {name}')
+    for number in signal.SIGINT, signal.SIGTERM, signal.SIGHUP:
+        signal.signal(number, interrupted)
+    RESULTS.mkdir(exist_ok=True)
+
+    total = Counts()
+    lines = []
+    status = 0
+    try:
+        for name in options.suite or known:
+            say(f'=== {name}')
+            started = time.monotonic()
+            counts = run(name, known[name], shlex.split(options.pytest_args))
+            total.add(counts)
+            lines.append(f'{name:<12}{counts!s:<36}'
+                         f'{time.monotonic() - started:7.1f}s')
+            say(f'--- {lines[-1]}')
+    except KeyboardInterrupt as signalled:
+        say(f'\nstopped: {signalled or "SIGINT"}')
+        status = 130
+    say()
+    for line in lines:
+        say(line)
+    say(str(total))
+    if total.failed or not total.passed:
+        status = status or 1
+    return status
+
+
+if __name__ == '__main__':
+    sys.exit(main())

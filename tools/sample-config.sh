@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+# Writes the sample configuration: every option of the driver with its help.
+
+set -euo pipefail
+
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$top"
+PATH=$top/.venv/bin:$PATH
+oslo-config-generator \
+    --config-file etc/rbd_imgdriver/rbd_imgdriver-config-generator.conf
+echo "written: etc/rbd_imgdriver/rbd_imgdriver.conf.sample"
