@@ -44,6 +44,10 @@ apt() {
     DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=600 "$@"
 }
 
+update_and_install() {
+    apt update && apt install -y --no-install-recommends "$@"
+}
+
 install_packages() {
     local missing log
     mapfile -t missing < <(missing_packages)
@@ -56,12 +60,10 @@ install_packages() {
     # the package database, the lists have no lock that can be waited for.
     exec 8>/var/lock/rbd-imgdriver-apt
     flock 8
-    apt update >"$log" 2>&1 8>&- &&
-        apt install -y --no-install-recommends "${missing[@]}" \
-            >>"$log" 2>&1 8>&- || {
+    if ! update_and_install "${missing[@]}" >"$log" 2>&1 8>&-; then
         tail -n 30 "$log" >&2
         die "apt failed; the whole output is in $log"
-    }
+    fi
     exec 8>&-
     rm -f "$log"
 }
