@@ -95,3 +95,9 @@ class NoSpace(ImageError):
     """The pool is full."""
 
     code = 'no-space'
+
+
+class BackendFailed(ImageError):
+    """Ceph failed in a way that no other strategy could avoid."""
+
+    code = 'backend-failed'

@@ -11,6 +11,7 @@
 # under the License.
 """The values that a create deals with.  All are frozen; none does I/O."""
 
+from collections.abc import Iterable
 from collections.abc import Iterator
 import dataclasses
 from typing import Protocol
@@ -86,6 +87,29 @@ class Target:
 
 
 @dataclasses.dataclass(frozen=True)
+class ImageVolume:
+    """A Cinder volume that backs an image.
+
+    :param name: name of its RBD image
+    :param image_owner: project that owns the image, where the volume belongs
+        to Cinder's internal tenant; from its metadata
+    """
+
+    id: str
+    name: str
+    image_owner: str | None = None
+    encrypted: bool = False
+
+
+class ImageVolumes(Protocol):
+    """Where image volumes are looked up."""
+
+    def image_volume(self, volume_id: str) -> ImageVolume | None:
+        """The volume, or None when there is none of that id."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
 class Declined:
     """A strategy cannot serve this create; the next one may.
 
@@ -101,12 +125,15 @@ class Declined:
 class Created:
     """The volume is there.
 
-    :param bytes_moved: bytes read from Glance or copied within the cluster
     :param parent: the snapshot it is a clone of, for the log; '' if none
+    :param bytes_moved: bytes read from Glance or copied within the cluster
+    :param strategy: the one that served in the end, when it is another than
+        the one asked; for example a clone of what somebody else imported
     """
 
-    bytes_moved: int = 0
     parent: str = ''
+    bytes_moved: int = 0
+    strategy: str | None = None
 
 
 class ImageData(Protocol):
@@ -131,6 +158,7 @@ class Request:
     image: Image
     target: Target
     data: ImageData
+    volumes: ImageVolumes
     declined: tuple[tuple[str, Declined], ...] = ()
 
     def after(self, strategy: str, answer: Declined) -> 'Request':
@@ -142,8 +170,12 @@ class Request:
         """The metadata that says on the RBD image how it was made."""
         return {
             STRATEGY_KEY: strategy,
-            DECLINED_KEY: '; '.join(
-                f'{name}: {answer.code} ({answer.reason})'
-                for name, answer in self.declined),
+            DECLINED_KEY: describe(self.declined),
             BYTES_MOVED_KEY: str(bytes_moved),
         }
+
+
+def describe(declined: Iterable[tuple[str, Declined]]) -> str:
+    """Why each strategy declined, in one line."""
+    return '; '.join(f'{name}: {answer.code} ({answer.reason})'
+                     for name, answer in declined)

@@ -21,6 +21,7 @@ from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
 import functools
+import json
 from typing import Any
 from typing import Concatenate
 from typing import ParamSpec
@@ -63,6 +64,16 @@ def _blocking(
     return call
 
 
+def checkout(cluster: connection.Cluster, pool: str) -> tuple[Any, Any]:
+    """The shared client and an I/O context that the caller closes.
+
+    For Cinder's inherited code, which closes what it was given.
+
+    :returns: (``rados.Rados``, ``rados.Ioctx``)
+    """
+    return blocking.run(cluster.own_ioctx, pool)
+
+
 class Pool:
     """One RBD pool of one cluster.
 
@@ -89,6 +100,34 @@ class Pool:
     def fsid(self) -> str:
         """The identity of the cluster."""
         return self.cluster.fsid
+
+    @_blocking
+    def mon_command(self, prefix: str) -> str:
+        """The monitors' answer to a command, as JSON text."""
+        command = json.dumps({'prefix': prefix, 'format': 'json'})
+        with errors.translated(f'monitor command {prefix}'):
+            code, answer, status = self.cluster.client().mon_command(
+                command, b'')
+        if code:
+            raise errors.CephError(f'monitor command {prefix}: {status}')
+        return str(answer.decode())
+
+    @_blocking
+    def holding(self, image: str) -> 'Pool | None':
+        """The pool of this cluster that holds an image of that name.
+
+        This pool is asked first; pools that the user may not read are
+        passed over.  One small read for each pool, from the list of pools
+        that the client holds anyway.
+        """
+        others = self.cluster.client().list_pools()
+        for name in dict.fromkeys([self.name, *others]):
+            try:
+                header.image_id(self.cluster.ioctx(name), image)
+            except (errors.ImageNotFound, errors.PermissionDenied):
+                continue
+            return self.sibling(name)
+        return None
 
     @_blocking
     def exists(self, image: str) -> bool:
@@ -153,21 +192,19 @@ class Pool:
                      self._features())
 
     @_blocking
-    def copy(self, source: clones.SnapshotSpec, image: str) -> None:
+    def copy(self, spec: clones.CloneSpec) -> None:
         """Make a full, independent copy of a snapshot in this pool.
 
         A clone that is flattened at once: librbd's fastest way, and it reads
-        only what the source holds.
+        only what the source holds.  Errors as of :meth:`clone`.
         """
-        spec = clones.CloneSpec(source, image)
-        clones.clone(self.cluster.ioctx(source.pool), self._ioctx, spec,
-                     self._features())
+        self.clone(spec)
         try:
-            with errors.translated(f'flatten of {self.name}/{image}'), \
-                    rbd.Image(self._ioctx, image) as opened:
+            with errors.translated(f'flatten of {self.name}/{spec.name}'), \
+                    rbd.Image(self._ioctx, spec.name) as opened:
                 opened.flatten()
         except errors.CephError as error:
-            clones.undo(self._ioctx, image, error)
+            clones.undo(self._ioctx, spec.name, error)
             raise
 
     @_blocking

@@ -1,0 +1,217 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""The Cinder volume driver: Cinder's RBD driver, made fast for images.
+
+``volume_driver = rbd_imgdriver.driver.RBDImageDriver`` in a backend's
+section of cinder.conf.  This module translates between Cinder and the rest
+of the package and decides nothing itself.
+"""
+
+import json
+import math
+from typing import Any
+
+from cinder import exception
+from cinder import interface
+from cinder import utils
+from cinder.volume import configuration
+from cinder.volume.drivers import rbd as cinder_rbd
+from oslo_config import cfg
+from oslo_log import log as logging
+
+from rbd_imgdriver import errors
+from rbd_imgdriver import host
+from rbd_imgdriver import model
+from rbd_imgdriver import opts
+from rbd_imgdriver import provision
+from rbd_imgdriver.ceph import connection
+from rbd_imgdriver.ceph import errors as ceph_errors
+from rbd_imgdriver.ceph import pool as ceph_pool
+from rbd_imgdriver.strategies import base
+from rbd_imgdriver.strategies import cinder_clone
+from rbd_imgdriver.strategies import rbd_clone
+
+LOG = logging.getLogger(__name__)
+
+cfg.CONF.register_opts(opts.OPTS, group=configuration.SHARED_CONF_GROUP)
+
+
+@interface.volumedriver
+class RBDImageDriver(cinder_rbd.RBDDriver):
+    """RBD volumes, with images turned into volumes at the cost of a clone.
+
+    Everything that Cinder's driver does, with the same options and the same
+    names in the cluster; an operator may switch to it and back.
+
+    .. code-block:: none
+
+        0.1.0 - First release
+    """
+
+    VERSION = '0.1.0'
+    CI_WIKI_NAME = 'rbd_imgdriver'
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.configuration.append_config_values(opts.OPTS)
+
+    @classmethod
+    def get_driver_options(cls) -> list[cfg.Opt]:
+        """Cinder's options for RBD, and ours."""
+        return [*super().get_driver_options(), *opts.OPTS]
+
+    # -- One connection, also for what is inherited
+
+    def _cluster(self, remote: dict[str, str] | None = None,
+                 timeout: int | None = None) -> connection.Cluster:
+        name, conf, user, _ = self._get_config_tuple(remote)
+        if timeout is None:
+            timeout = self.configuration.rados_connect_timeout
+        return connection.cluster(
+            connection.ClusterSpec(name, conf or '', user, timeout))
+
+    @property
+    def _pool(self) -> ceph_pool.Pool:
+        """The backend's pool on the cluster that is active now."""
+        return ceph_pool.Pool(self._cluster(), self.configuration.rbd_pool)
+
+    def _connect_to_rados(self, pool: str | None = None,
+                          remote: dict[str, str] | None = None,
+                          timeout: int | None = None) -> tuple[Any, Any]:
+        """The shared client, and an I/O context that is the caller's own."""
+        @utils.retry(exception.VolumeBackendAPIException,
+                     self.configuration.rados_connection_interval,
+                     self.configuration.rados_connection_retries)
+        def connect() -> tuple[Any, Any]:
+            try:
+                client, ioctx = ceph_pool.checkout(
+                    self._cluster(remote, timeout),
+                    pool or self.configuration.rbd_pool)
+            except ceph_errors.CephError as error:
+                LOG.error('No connection to Ceph: %s', error)
+                raise exception.VolumeBackendAPIException(
+                    data=f'Error connecting to ceph cluster: {error}'
+                ) from error
+            return utils.tpool_wrap(client), ioctx
+
+        return connect()
+
+    @staticmethod
+    def _disconnect_from_rados(client: Any, ioctx: Any) -> None:
+        """Close the I/O context; the client is shared and stays."""
+        ioctx.close()
+
+    def _get_fsid(self) -> str:
+        try:
+            return self._pool.fsid()
+        except ceph_errors.CephError as error:
+            raise exception.VolumeBackendAPIException(
+                data=str(error)) from error
+
+    def _get_mon_addrs(self) -> tuple[list[str], list[str]]:
+        """Monitors' hosts and ports, without starting a ``ceph`` process."""
+        monmap = json.loads(self._pool.mon_command('mon dump'))
+        hosts, ports = [], []
+        for mon in monmap['mons']:
+            address = mon['addr'].rpartition('/')[0]
+            name, _, port = address.rpartition(':')
+            hosts.append(name.strip('[]'))
+            ports.append(port)
+        return hosts, ports
+
+    # -- Volumes from images
+
+    def clone_image(self, context: Any, volume: Any, image_location: Any,
+                    image_meta: dict[str, Any],
+                    image_service: Any) -> tuple[dict[str, Any], bool]:
+        """Make a volume from an image by the first strategy that can.
+
+        :returns: (model update, True); ({}, False) hands over to Cinder's
+            own ways, when every configured strategy declined
+        :raises cinder.exception.CinderException: when no way could work
+        """
+        if volume.encryption_key_id:
+            return {}, False  # the data in RBD has to be encrypted
+        wanted = self.configuration.rbd_imgdriver_strategies
+        strategies = self._strategies()
+        return self._provision(
+            [strategies[name] for name in wanted if name in strategies],
+            context, volume, image_location, image_meta, image_service)
+
+    def _clone_image_volume(self, context: Any, volume: Any,
+                            image_location: Any, image_meta: dict[str, Any],
+                            ) -> tuple[dict[str, Any], bool]:
+        """Clone the Cinder volume that backs an image, or answer False.
+
+        The counterpart of the method of that name in Cinder's create flow,
+        which clones within one backend only.
+        """
+        if volume.encryption_key_id:
+            return {}, False
+        return self._provision(
+            [self._strategies()[opts.CINDER_CLONE]], context, volume,
+            image_location, image_meta, image_service=None)
+
+    def _strategies(self) -> dict[str, base.Strategy]:
+        pool, order = self._pool, self._order
+        return {
+            opts.RBD_CLONE: rbd_clone.RbdClone(pool, order),
+            opts.CINDER_CLONE: cinder_clone.CinderClone(
+                pool, order, self.configuration.rbd_max_clone_depth,
+                host.cinder_schemes_allowed()),
+        }
+
+    @property
+    def _order(self) -> int:
+        """log2 of ``rbd_store_chunk_size`` in bytes."""
+        return 20 + int(math.log2(self.configuration.rbd_store_chunk_size))
+
+    def _provision(self, strategies: list[base.Strategy], context: Any,
+                   volume: Any, image_location: Any,
+                   image_meta: dict[str, Any], image_service: Any,
+                   ) -> tuple[dict[str, Any], bool]:
+        image = host.image_of(image_meta, image_location)
+        request = model.Request(
+            image=image,
+            target=host.target_of(
+                volume, self._is_replicated_type(volume.volume_type)),
+            data=host.GlanceData(context, image_service, image.id),
+            volumes=host.CinderVolumes(context))
+        try:
+            provision.provision(strategies, request)
+        except provision.NoStrategy as error:
+            LOG.info('Volume %(volume)s is left to Cinder: %(error)s',
+                     {'volume': volume.name, 'error': error})
+            return {}, False
+        except errors.ImageError as error:
+            raised = host.cinder_error(error)
+            host.tell_user(context, volume.id, error, raised)
+            raise raised from error
+        return {**self._set_up(volume), 'provider_location': None}, True
+
+    def _set_up(self, volume: Any) -> dict[str, Any]:
+        """QoS, replication and multiattach of a volume just made."""
+        try:
+            return dict(self._setup_volume(volume))
+        except Exception as error:
+            self._remove_failed(volume.name, error)
+            raise exception.ReplicationError(
+                reason=f'Failed to set up the volume: {error}',
+                volume_id=volume.id) from error
+
+    def _remove_failed(self, name: str, first: Exception) -> None:
+        try:
+            self._pool.remove(name)
+        except ceph_errors.CephError as error:
+            first.add_note(f'left behind: image {name} ({error})')
+            LOG.error('Image %(name)s was left behind: %(error)s',
+                      {'name': name, 'error': error})

@@ -1,0 +1,173 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""What the driver needs of Cinder: the only module that speaks to it.
+
+Translates Cinder's volumes, images and errors into our values and back.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from cinder import exception
+from cinder.message import api as message_api
+from cinder.message import message_field
+from cinder import objects
+from cinder.volume import volume_utils
+from oslo_config import cfg
+
+from rbd_imgdriver import errors
+from rbd_imgdriver import locations
+from rbd_imgdriver import model
+
+CONF = cfg.CONF
+
+
+def image_of(image_meta: dict[str, Any], image_location: Any) -> model.Image:
+    """What Cinder says of an image, as our value.
+
+    :param image_meta: as ``GlanceImageService.show`` returns it
+    :param image_location: (direct_url, locations) or None; either part may
+        be None, and so may the URL of a location
+    """
+    direct_url, listed = image_location or (None, None)
+    urls = [direct_url]
+    for entry in listed or []:
+        urls.append(entry.get('url'))
+    extra = image_meta.get('properties') or {}
+
+    def fact(name: str) -> Any:
+        return image_meta.get(name) or extra.get(name)
+
+    return model.Image(
+        id=str(image_meta['id']),
+        name=image_meta.get('name') or '',
+        disk_format=(image_meta.get('disk_format') or '').lower(),
+        container_format=(image_meta.get('container_format') or '').lower(),
+        size=image_meta.get('size'),
+        virtual_size=image_meta.get('virtual_size'),
+        owner=image_meta.get('owner'),
+        hash_algo=fact('os_hash_algo'),
+        hash_value=fact('os_hash_value'),
+        checksum=image_meta.get('checksum'),
+        updated_at=_iso(image_meta.get('updated_at')),
+        locations=locations.unique(urls))
+
+
+def target_of(volume: Any, replicated: bool) -> model.Target:
+    """The volume that Cinder wants, as our value."""
+    return model.Target(
+        volume_id=str(volume.id), name=str(volume.name),
+        size=int(volume.size) * model.GIB, project_id=volume.project_id,
+        replicated=replicated)
+
+
+class GlanceData:
+    """An image's bytes from Glance, as the user who wants the volume."""
+
+    def __init__(self, context: Any, image_service: Any,
+                 image_id: str) -> None:
+        self._context = context
+        self._image_service = image_service
+        self._image_id = image_id
+
+    def read(self, offset: int = 0) -> Iterator[bytes]:
+        """See :meth:`rbd_imgdriver.model.ImageData.read`."""
+        if offset:
+            raise errors.DownloadFailed(self._image_id,
+                                        'Glance cannot resume it')
+        try:
+            yield from self._image_service.download(self._context,
+                                                    self._image_id)
+        except (exception.ImageNotFound, exception.ImageNotAuthorized) as e:
+            raise errors.ImageGone(self._image_id, str(e)) from e
+        except (exception.GlanceConnectionFailed,
+                exception.ImageDownloadFailed, OSError) as e:
+            raise errors.DownloadFailed(self._image_id, str(e)) from e
+
+
+class CinderVolumes:
+    """Finds the Cinder volumes that back images."""
+
+    def __init__(self, context: Any) -> None:
+        self._context = context
+
+    def image_volume(self, volume_id: str) -> model.ImageVolume | None:
+        """The volume, or None when Cinder has none of that id."""
+        try:
+            volume = objects.Volume.get_by_id(self._context.elevated(),
+                                              volume_id)
+        except exception.VolumeNotFound:
+            return None
+        return model.ImageVolume(
+            id=str(volume.id), name=str(volume.name),
+            image_owner=(volume.metadata or {}).get('image_owner'),
+            encrypted=bool(volume.encryption_key_id))
+
+
+def cinder_schemes_allowed() -> bool:
+    """Whether the operator allows cloning behind ``cinder://`` locations."""
+    return 'cinder' in CONF.allowed_direct_url_schemes
+
+
+_EXCEPTIONS: dict[type[errors.ImageError], Any] = {
+    errors.ImageTooLarge: lambda e: exception.ImageUnacceptable(
+        image_id=e.image_id, reason=e.reason),
+    errors.ImageGone: lambda e: exception.ImageNotFound(image_id=e.image_id),
+    errors.ImageUnsafe: lambda e: exception.ImageUnacceptable(
+        image_id=e.image_id, reason=e.reason),
+    errors.ImageDamaged: lambda e: exception.ImageDownloadFailed(
+        image_href=e.image_id, reason=e.reason),
+    errors.DownloadFailed: lambda e: exception.ImageDownloadFailed(
+        image_href=e.image_id, reason=e.reason),
+    errors.SignatureInvalid: lambda e: (
+        exception.ImageSignatureVerificationException(reason=e.reason)),
+    errors.ConversionDisabled: lambda e: exception.ImageConversionNotAllowed(
+        image_id=e.image_id, reason=e.reason),
+    errors.NoTemporarySpace: lambda e: exception.ImageTooBig(
+        image_id=e.image_id, reason=e.reason),
+    errors.ConversionFailed: lambda e: exception.ImageCopyFailure(
+        reason=e.reason),
+}
+
+_MESSAGES = {
+    errors.SignatureInvalid: message_field.Detail.SIGNATURE_VERIFICATION_FAILED,
+    errors.ConversionDisabled: message_field.Detail.IMAGE_FORMAT_UNACCEPTABLE,
+    errors.ImageUnsafe: message_field.Detail.IMAGE_FORMAT_UNACCEPTABLE,
+    errors.NoTemporarySpace: message_field.Detail.NOT_ENOUGH_SPACE_FOR_IMAGE,
+}
+
+
+def cinder_error(error: errors.ImageError) -> exception.CinderException:
+    """Cinder's own exception for what ends a create."""
+    make = _EXCEPTIONS.get(type(error))
+    if make is None:
+        return exception.VolumeBackendAPIException(data=str(error))
+    return make(error)
+
+
+def tell_user(context: Any, volume_id: str, error: errors.ImageError,
+              raised: exception.CinderException) -> None:
+    """Leave the message that Cinder's own flow would have left."""
+    detail = _MESSAGES.get(type(error))
+    if detail is not None:
+        message_api.API().create(
+            context, message_field.Action.COPY_IMAGE_TO_VOLUME,
+            resource_uuid=volume_id, detail=detail, exception=raised)
+
+
+def conversion_dir() -> str:
+    """Cinder's directory for temporary images; made if missing."""
+    return str(volume_utils.image_conversion_dir())
+
+
+def _iso(when: Any) -> str:
+    return when.isoformat() if hasattr(when, 'isoformat') else str(when or '')

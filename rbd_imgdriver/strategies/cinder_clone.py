@@ -1,0 +1,145 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""cinder-clone: a clone of the Cinder volume that backs an image.
+
+Prerequisites: the image is raw, ``cinder`` is in Cinder's
+``allowed_direct_url_schemes``, Glance shows a ``cinder://`` location, the
+volume is in a pool of our cluster, and the volume's project may see the
+image's data: it owns the image, or the image volume is marked with the
+image's owner.  The rule is that of ``_clone_image_volume`` in Cinder's
+volume/flows/manager/create_volume.py.
+
+An image's data never changes, so one snapshot of the image volume serves all
+volumes of that image.  Its name is kept in the image volume's metadata,
+under the image's id.  It ends in ``.clone_snap``, as those of Cinder's
+driver do, so that after a switch back that driver knows what it is.
+"""
+
+from rbd_imgdriver import locations
+from rbd_imgdriver import model
+from rbd_imgdriver.ceph import clones
+from rbd_imgdriver.ceph import errors as ceph_errors
+from rbd_imgdriver.ceph import pool as ceph_pool
+from rbd_imgdriver.strategies import base
+
+SNAPSHOT_KEY = model.METADATA_PREFIX + 'image-snapshot/'
+
+
+class CinderClone:
+    """Clones the volume behind an image's ``cinder://`` location.
+
+    :param pool: where the volume goes
+    :param order: log2 of the least object size in bytes
+    :param max_depth: ``rbd_max_clone_depth``
+    :param allowed: whether ``allowed_direct_url_schemes`` has ``cinder``
+    """
+
+    name = 'cinder-clone'
+
+    def __init__(self, pool: ceph_pool.Pool, order: int, max_depth: int,
+                 allowed: bool) -> None:
+        self._pool = pool
+        self._order = order
+        self._max_depth = max_depth
+        self._allowed = allowed
+
+    def attempt(self,
+                request: model.Request) -> model.Created | model.Declined:
+        """Clone the first image volume that can be cloned."""
+        image = request.image
+        if not self._allowed:
+            return model.Declined(
+                'not-allowed', 'cinder is not in allowed_direct_url_schemes')
+        if not image.raw or image.container_format != 'bare':
+            return model.Declined('not-raw', 'only raw, bare images are '
+                                  'backed by a volume that can be cloned')
+        answer: model.Created | model.Declined = model.Declined(
+            'no-location', 'Glance shows no cinder:// location')
+        for url in image.locations:
+            location = locations.parse(url)
+            if isinstance(location, locations.CinderLocation):
+                answer = self._from_volume(request, location.volume_id)
+            elif (isinstance(location, locations.Malformed)
+                    and url.startswith('cinder://')):
+                answer = model.Declined('malformed-location',
+                                        f'{url}: {location.reason}')
+            if isinstance(answer, model.Created):
+                break
+        return answer
+
+    def _from_volume(self, request: model.Request,
+                     volume_id: str) -> model.Created | model.Declined:
+        volume = request.volumes.image_volume(volume_id)
+        if volume is None:
+            return model.Declined('no-volume',
+                                  f'Cinder has no volume {volume_id}')
+        if not _may_read(request, volume):
+            return model.Declined(
+                'not-owner', f'the image belongs to {request.image.owner}, '
+                f'and volume {volume_id} is not marked as theirs')
+        if volume.encrypted:
+            return model.Declined('encrypted',
+                                  f'volume {volume_id} is encrypted')
+        try:
+            source = self._pool.holding(volume.name)
+            if source is None:
+                return model.Declined(
+                    'wrong-cluster', f'no pool of this cluster that we may '
+                    f'read holds {volume.name}')
+            return self._clone(request, source, volume.name)
+        except ceph_errors.CephError as error:
+            return base.declined_by(request, error)
+
+    def _clone(self, request: model.Request, source: ceph_pool.Pool,
+               image: str) -> model.Created:
+        key = SNAPSHOT_KEY + request.image.id
+        known = source.metadata(image).get(key)
+        if known is not None:
+            try:
+                return self._clone_snapshot(request, source, image, known)
+            except ceph_errors.SnapshotNotFound:
+                pass  # removed with its last child; make a new one
+        snapshot = f'{request.target.name}.clone_snap'
+        source.snapshot(image, snapshot)
+        try:
+            created = self._clone_snapshot(request, source, image, snapshot)
+        except ceph_errors.CephError as error:
+            _remove_snapshot(source, image, snapshot, error)
+            raise
+        source.update_metadata(image, {key: snapshot})
+        return created
+
+    def _clone_snapshot(self, request: model.Request, source: ceph_pool.Pool,
+                        image: str, snapshot: str) -> model.Created:
+        spec = clones.CloneSpec(
+            parent=clones.SnapshotSpec(source.name, image, snapshot),
+            name=request.target.name, size=request.target.size,
+            order=self._order, metadata=request.record(self.name))
+        if self._max_depth <= 0 or request.target.replicated:
+            self._pool.copy(spec)
+            return model.Created()
+        self._pool.clone(spec)
+        return model.Created(parent=str(spec.parent))
+
+
+def _may_read(request: model.Request, volume: model.ImageVolume) -> bool:
+    owner = request.image.owner
+    return owner is not None and owner in (request.target.project_id,
+                                           volume.image_owner)
+
+
+def _remove_snapshot(source: ceph_pool.Pool, image: str, snapshot: str,
+                     first: ceph_errors.CephError) -> None:
+    try:
+        source.remove_snapshot(image, snapshot)
+    except ceph_errors.CephError as error:
+        first.add_note(f'left behind: {image}@{snapshot} ({error})')

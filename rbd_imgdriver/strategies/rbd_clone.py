@@ -1,0 +1,105 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""rbd-clone: a copy-on-write clone of Glance's own snapshot.
+
+Prerequisites: the image is raw and not compressed, Glance shows a location
+``rbd://`` on our cluster, and our cephx user may read that pool
+(``profile rbd-read-only pool=images`` is enough).
+"""
+
+from rbd_imgdriver import locations
+from rbd_imgdriver import model
+from rbd_imgdriver.ceph import clones
+from rbd_imgdriver.ceph import errors as ceph_errors
+from rbd_imgdriver.ceph import pool as ceph_pool
+from rbd_imgdriver.strategies import base
+
+# Images that Cinder or its cache own.  A location that names one was not
+# made by Glance's RBD store, which names images by their Glance id; it would
+# let who may set locations read another tenant's volume.
+_NOT_GLANCE_IMAGES = ('volume-', 'image-cache-', '.partial-', '.retired-')
+
+
+class RbdClone:
+    """Clones the snapshot behind an image's ``rbd://`` location.
+
+    :param pool: where the volume goes
+    :param order: log2 of the least object size in bytes
+    """
+
+    name = 'rbd-clone'
+
+    def __init__(self, pool: ceph_pool.Pool, order: int) -> None:
+        self._pool = pool
+        self._order = order
+
+    def attempt(self,
+                request: model.Request) -> model.Created | model.Declined:
+        """Clone the first location that can be cloned."""
+        image = request.image
+        if not image.raw:
+            return model.Declined(
+                'not-raw', f'the image is {describe_format(image)}; only '
+                'raw data can be cloned')
+        answer: model.Created | model.Declined = model.Declined(
+            'no-location', 'Glance shows no rbd:// location')
+        for url in image.locations:
+            location = locations.parse(url)
+            if isinstance(location, locations.RbdLocation):
+                answer = self._from_location(request, location)
+            elif (isinstance(location, locations.Malformed)
+                    and url.startswith('rbd://')):
+                answer = model.Declined('malformed-location',
+                                        f'{url}: {location.reason}')
+            if isinstance(answer, model.Created):
+                break
+        return answer
+
+    def _from_location(
+            self, request: model.Request,
+            location: locations.RbdLocation) -> model.Created | model.Declined:
+        try:
+            fsid = self._pool.fsid()
+            if location.fsid != fsid:
+                return model.Declined(
+                    'wrong-cluster', f'{location} is in the cluster '
+                    f'{location.fsid}, the volume goes to {fsid}')
+            if location.image.startswith(_NOT_GLANCE_IMAGES):
+                return model.Declined(
+                    'not-a-glance-image',
+                    f'{location} is an image of Cinder, not of Glance')
+            return self._clone(request, location)
+        except ceph_errors.CephError as error:
+            return base.declined_by(request, error)
+
+    def _clone(self, request: model.Request,
+               location: locations.RbdLocation) -> model.Created:
+        spec = clones.CloneSpec(
+            parent=clones.SnapshotSpec(location.pool, location.image,
+                                       location.snapshot),
+            name=request.target.name,
+            size=request.target.size,
+            order=self._order,
+            metadata=request.record(self.name))
+        if request.target.replicated:
+            # Mirroring refuses an image whose parent is not mirrored.
+            self._pool.copy(spec)
+            return model.Created()
+        self._pool.clone(spec)
+        return model.Created(parent=str(spec.parent))
+
+
+def describe_format(image: model.Image) -> str:
+    """How an image is stored, in words."""
+    if image.container_format == 'compressed':
+        return f'compressed {image.disk_format}'
+    return image.disk_format or 'of no declared format'
