@@ -1,0 +1,24 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What all suites share."""
+
+import os
+
+import hypothesis
+
+# The gate must not fail by chance or for being slow: the same examples each
+# time and no deadline.  HYPOTHESIS_PROFILE=search looks for new ones.
+hypothesis.settings.register_profile('gate', deadline=None, derandomize=True)
+hypothesis.settings.register_profile('search', deadline=None,
+                                     max_examples=2000)
+hypothesis.settings.load_profile(os.environ.get('HYPOTHESIS_PROFILE', 'gate'))

@@ -1,0 +1,238 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The architecture as a table, and the check that the imports obey it."""
+
+import ast
+from collections.abc import Iterator
+import dataclasses
+import pathlib
+import textwrap
+
+import pytest
+
+PACKAGE = 'rbd_imgdriver'
+ROOT = pathlib.Path(__file__).resolve().parents[2] / PACKAGE
+
+# From top to bottom.  A module imports what stands below it, and its own
+# siblings within one component; never what stands above or beside it.
+LAYERS = (
+    ('driver', 'cmd'),
+    ('host', 'opts'),
+    ('provision',),
+    ('strategies',),
+    ('importer', 'cache'),
+    ('chain',),
+    ('ceph',),
+    ('model', 'locations', 'errors', 'blocking'),
+)
+
+# Who may know the world outside.  What is not named here everybody may import.
+OUTSIDE = {
+    'cinder': ('driver', 'host', 'opts'),
+    'rados': ('ceph',),
+    'rbd': ('ceph',),
+    'eventlet': ('blocking',),
+}
+
+# The same for imports inside a function: they cost nothing, and ask for
+# nothing, until it is called.
+OUTSIDE_LATE = {
+    'cinder': ('cmd',),
+}
+
+# Functions that import what their first argument names.
+IMPORTERS = {'__import__', 'import_module', 'import_class', 'import_object',
+             'try_import'}
+
+
+@dataclasses.dataclass(frozen=True)
+class Import:
+    name: str
+    line: int
+    late: bool
+
+
+class _Finder(ast.NodeVisitor):
+    """Collects what a module imports, with absolute names."""
+
+    def __init__(self, package: str) -> None:
+        self._package = package.split('.')
+        self._depth = 0
+        self.found: list[Import] = []
+
+    def _add(self, name: str, node: ast.AST) -> None:
+        self.found.append(Import(name, node.lineno, self._depth > 0))
+
+    def _function(self, node: ast.AST) -> None:
+        self._depth += 1
+        self.generic_visit(node)
+        self._depth -= 1
+
+    visit_FunctionDef = visit_AsyncFunctionDef = visit_Lambda = _function
+
+    def visit_Import(self, node: ast.Import) -> None:
+        for alias in node.names:
+            self._add(alias.name, node)
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
+        module = node.module or ''
+        if node.level:
+            parents = self._package[:len(self._package) - node.level + 1]
+            module = '.'.join([*parents, module]).rstrip('.')
+        for alias in node.names:
+            self._add(f'{module}.{alias.name}', node)
+
+    def visit_Call(self, node: ast.Call) -> None:
+        called = getattr(node.func, 'attr', getattr(node.func, 'id', None))
+        if called in IMPORTERS and node.args:
+            argument = node.args[0]
+            if (isinstance(argument, ast.Constant)
+                    and isinstance(argument.value, str)):
+                self._add(argument.value, node)
+        self.generic_visit(node)
+
+
+def components(root: pathlib.Path) -> dict[str, list[pathlib.Path]]:
+    """The files of each component; that of the package itself is ''."""
+    found: dict[str, list[pathlib.Path]] = {}
+    for path in sorted(root.rglob('*.py')):
+        first = path.relative_to(root).parts[0]
+        name = first.removesuffix('.py')
+        found.setdefault('' if name == '__init__' else name, []).append(path)
+    return found
+
+
+def imports(root: pathlib.Path, path: pathlib.Path) -> list[Import]:
+    package = '.'.join([PACKAGE, *path.relative_to(root).parts[:-1]])
+    finder = _Finder(package)
+    finder.visit(ast.parse(path.read_text(), str(path)))
+    return finder.found
+
+
+def violations(root: pathlib.Path) -> Iterator[str]:
+    """What in the tree under root is not as the tables above say."""
+    level = {name: number
+             for number, names in enumerate(LAYERS) for name in names}
+    found = components(root)
+    for component, paths in found.items():
+        if component and component not in level:
+            yield f'{component}: has no place in LAYERS'
+            continue
+        for path in paths:
+            where = path.relative_to(root)
+            for entry in imports(root, path):
+                fault = _fault(component, entry, level, found)
+                if fault:
+                    yield f'{where}:{entry.line}: {fault}'
+
+
+def _fault(component: str, entry: Import, level: dict[str, int],
+           found: dict[str, list[pathlib.Path]]) -> str | None:
+    top, _, rest = entry.name.partition('.')
+    if top != PACKAGE:
+        allowed = OUTSIDE.get(top)
+        if entry.late and allowed is not None:
+            allowed += OUTSIDE_LATE.get(top, ())
+        if allowed is not None and component not in allowed:
+            return f'{component or PACKAGE} may not import {top}'
+        return None
+    target = rest.partition('.')[0]
+    if target not in found and target not in level:
+        return None  # a name that the package itself defines
+    if target == component:
+        return None
+    if component == '':
+        return f'the package itself may not import {target}'
+    if level.get(target, -1) <= level[component]:
+        return f'{component} may not import {target}: it is not below it'
+    return None
+
+
+def test_imports_run_downward_only():
+    assert list(violations(ROOT)) == []
+
+
+def test_every_component_stands_in_the_table_once():
+    names = [name for names in LAYERS for name in names]
+    assert len(names) == len(set(names))
+    for allowed in (*OUTSIDE.values(), *OUTSIDE_LATE.values()):
+        assert set(allowed) <= set(names)
+
+
+@pytest.mark.parametrize(('path', 'source', 'fault'), [
+    ('model.py', 'import rbd', 'model may not import rbd'),
+    ('chain.py', 'from rados import Rados', 'chain may not import rados'),
+    ('provision.py', 'import cinder.exception',
+     'provision may not import cinder'),
+    ('ceph/pool.py', 'from eventlet import tpool',
+     'ceph may not import eventlet'),
+    ('ceph/pool.py', 'from oslo_utils import importutils\n'
+     'tpool = importutils.try_import("eventlet.tpool")',
+     'ceph may not import eventlet'),
+    ('ceph/pool.py', 'def f():\n    from rbd_imgdriver import chain',
+     'ceph may not import chain'),
+    ('ceph/pool.py', 'from ..cache import entries',
+     'ceph may not import cache'),
+    ('importer/fetch.py', 'import rbd_imgdriver.cache.entries',
+     'importer may not import cache'),
+    ('strategies/base.py', 'import typing\n'
+     'if typing.TYPE_CHECKING:\n    from rbd_imgdriver import provision',
+     'strategies may not import provision'),
+    ('cmd/cache.py', 'from cinder import context',
+     'cmd may not import cinder'),
+    ('cmd/cache.py', 'def f():\n    import rbd', 'cmd may not import rbd'),
+    ('__init__.py', 'from rbd_imgdriver import driver',
+     'the package itself may not import driver'),
+    ('novelty.py', '', 'novelty: has no place in LAYERS'),
+    ('novelty/part.py', '', 'novelty: has no place in LAYERS'),
+])
+def test_a_violation_is_found(tmp_path, path, source, fault):
+    _write(tmp_path, path, source)
+
+    found = list(violations(tmp_path))
+
+    assert len(found) == 1
+    assert fault in found[0]
+
+
+def test_what_is_allowed_is_not_found(tmp_path):
+    _write(tmp_path, '__init__.py', '__version__ = "1"')
+    _write(tmp_path, 'errors.py', 'import os')
+    _write(tmp_path, 'blocking.py', 'from eventlet import tpool')
+    _write(tmp_path, 'ceph/pool.py', '''
+        import rados
+        import rbd
+
+        from . import images
+        from .. import errors
+        from rbd_imgdriver import __version__
+        from rbd_imgdriver.ceph import errors as ceph_errors
+    ''')
+    _write(tmp_path, 'driver.py', '''
+        from cinder.volume.drivers import rbd
+        from rbd_imgdriver import host
+    ''')
+    _write(tmp_path, 'cmd/cache.py', '''
+        from rbd_imgdriver import provision
+
+        def glance():
+            from cinder.image import glance
+    ''')
+
+    assert list(violations(tmp_path)) == []
+
+
+def _write(root: pathlib.Path, path: str, source: str) -> None:
+    file = root / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(textwrap.dedent(source))
