@@ -20,13 +20,13 @@ line is "N passed, N failed, N skipped" over all of them; a suite that is not
 pytest's counts each of its checks as one test.  The exit status is 0 only if
 something ran and nothing failed.
 
-Everything that a suite starts carries a mark in its environment.  What of it
-still runs when the suite has ended is stopped, by its process id, and counts
-as a failure: tests leave nothing behind.
+What a suite has started and left running, daemons included, is stopped by its
+process id and counts as a failure: tests leave nothing behind.
 """
 
 import argparse
 import contextlib
+import ctypes
 import dataclasses
 import os
 import pathlib
@@ -40,7 +40,6 @@ from xml.etree import ElementTree
 TOP = pathlib.Path(__file__).resolve().parent.parent
 RESULTS = TOP / '.test-results'
 BIN = pathlib.Path(sys.executable).parent
-MARK = 'RBD_IMGDRIVER_TEST_RUN'
 # How long a process may take to clean up behind itself before it is killed.
 GRACE = 60
 # Of a failed check's output: more than this is not read by anybody.
@@ -145,13 +144,12 @@ def say(text: str = '') -> None:
 
 
 class Process:
-    """A command in a session of its own, with the mark in its environment."""
+    """A command in a session of its own."""
 
-    def __init__(self, command: list[str], mark: str, **options) -> None:
+    def __init__(self, command: list[str], **options) -> None:
         self._popen = subprocess.Popen(
             command, cwd=TOP, start_new_session=True, text=True,
-            stdin=subprocess.DEVNULL, env={**os.environ, MARK: mark},
-            **options)
+            stdin=subprocess.DEVNULL, **options)
 
     def wait(self, deadline: float) -> tuple[int, str]:
         """The exit status and the output, if that was asked for."""
@@ -173,40 +171,68 @@ class Process:
                 return
 
 
-def marked(mark: str) -> dict[int, str]:
-    """The processes that carry the mark: their ids and command lines."""
-    found = {}
-    wanted = f'{MARK}={mark}'.encode()
-    for entry in pathlib.Path('/proc').iterdir():
-        if not entry.name.isdigit():
-            continue
+def adopt_orphans() -> None:
+    """Become the parent of every descendant whose own parent ends."""
+    set_child_subreaper = 36
+    ctypes.CDLL(None, use_errno=True).prctl(set_child_subreaper, 1, 0, 0, 0)
+
+
+def descendants() -> dict[int, str]:
+    """All processes below this one: their ids and command lines."""
+    children: dict[int, list[int]] = {}
+    for stat in pathlib.Path('/proc').glob('[0-9]*/stat'):
         with contextlib.suppress(OSError):
-            if wanted in (entry / 'environ').read_bytes().split(b'\0'):
-                line = (entry / 'cmdline').read_bytes().replace(b'\0', b' ')
-                found[int(entry.name)] = line.decode(errors='replace').strip()
+            # The name, in parentheses, may contain anything.
+            fields = stat.read_text().rpartition(')')[2].split()
+            if fields[0] not in 'ZX':
+                children.setdefault(int(fields[1]), []).append(
+                    int(stat.parent.name))
+    found = {}
+    parents = [os.getpid()]
+    while parents:
+        for pid in children.get(parents.pop(), ()):
+            parents.append(pid)
+            with contextlib.suppress(OSError):
+                line = pathlib.Path(f'/proc/{pid}/cmdline').read_bytes()
+                found[pid] = line.replace(b'\0', b' ').decode(
+                    errors='replace').strip()
     return found
 
 
-def stop_leftovers(mark: str) -> int:
+def reap() -> None:
+    """Collect the exit statuses of adopted processes."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+
+
+def stop_leftovers() -> int:
     """Stop what a suite has left running; how many there were."""
-    leftovers = marked(mark)
+    # What is just about to end is not left behind.
+    end = time.monotonic() + 2
+    while descendants() and time.monotonic() < end:
+        reap()
+        time.sleep(0.05)
+    leftovers = descendants()
     for pid, line in leftovers.items():
         say(f'left running: {pid} {line[:120]}')
     for number, patience in (signal.SIGTERM, 10), (signal.SIGKILL, 5):
-        for pid in marked(mark):
+        for pid in descendants():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
         end = time.monotonic() + patience
-        while marked(mark) and time.monotonic() < end:
-            time.sleep(0.1)
+        while descendants() and time.monotonic() < end:
+            reap()
+            time.sleep(0.05)
+    reap()
     return len(leftovers)
 
 
-def run_checks(suite: Checks, mark: str, deadline: float) -> Counts:
+def run_checks(suite: Checks, deadline: float) -> Counts:
     counts = Counts()
     for check in suite.checks:
         started = time.monotonic()
-        process = Process(check.command, mark, stdout=subprocess.PIPE,
+        process = Process(check.command, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT)
         status, output = process.wait(deadline)
         if status == 0:
@@ -219,17 +245,18 @@ def run_checks(suite: Checks, mark: str, deadline: float) -> Counts:
     return counts
 
 
-def run_pytest(suite: Pytest, mark: str, deadline: float,
+def run_pytest(suite: Pytest, deadline: float,
                arguments: list[str]) -> Counts:
-    # Named by the mark: two runs may go on in one checkout.
-    report = RESULTS / f'{mark}.xml'
+    name = pathlib.Path(suite.directory).name
+    # Two runs may go on in one checkout.
+    report = RESULTS / f'{name}-{os.getpid()}.xml'
     process = Process(
         module('pytest', suite.directory, f'--junitxml={report}',
-               *suite.options, *arguments), mark)
+               *suite.options, *arguments))
     status, _ = process.wait(deadline)
     counts = read_report(report)
     if report.exists():
-        report.replace(RESULTS / f'{pathlib.Path(suite.directory).name}.xml')
+        report.replace(RESULTS / f'{name}.xml')
     if status != 0 and counts.failed == 0:
         say(f'pytest ended with status {status}')
         counts.failed = 1
@@ -253,18 +280,17 @@ def read_report(report: pathlib.Path) -> Counts:
 
 
 def run(name: str, suite: Checks | Pytest, arguments: list[str]) -> Counts:
-    mark = f'{name}-{os.getpid()}-{time.time_ns()}'
     deadline = time.monotonic() + suite.minutes * 60
     try:
         if isinstance(suite, Checks):
-            counts = run_checks(suite, mark, deadline)
+            counts = run_checks(suite, deadline)
         else:
-            counts = run_pytest(suite, mark, deadline, arguments)
+            counts = run_pytest(suite, deadline, arguments)
     except subprocess.TimeoutExpired:
         say(f'{name}: not finished after {suite.minutes} minutes')
         counts = Counts(failed=1)
     finally:
-        left = stop_leftovers(mark)
+        left = stop_leftovers()
     if left:
         counts.failed += 1
     return counts
@@ -287,6 +313,7 @@ def main() -> int:
             parser.error(f'there is no suite {name}')
     for number in signal.SIGINT, signal.SIGTERM, signal.SIGHUP:
         signal.signal(number, interrupted)
+    adopt_orphans()
     RESULTS.mkdir(exist_ok=True)
 
     total = Counts()
