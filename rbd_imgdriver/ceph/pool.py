@@ -32,9 +32,11 @@ import rbd
 from rbd_imgdriver import blocking
 from rbd_imgdriver.ceph import clones
 from rbd_imgdriver.ceph import connection
+from rbd_imgdriver.ceph import directory
 from rbd_imgdriver.ceph import errors
 from rbd_imgdriver.ceph import header
 from rbd_imgdriver.ceph import snapshots
+from rbd_imgdriver.ceph import trash
 
 _P = ParamSpec('_P')
 _R = TypeVar('_R')
@@ -151,6 +153,14 @@ class Pool:
             return sorted(rbd.RBD().list(self._ioctx))
 
     @_blocking
+    def listed(self, prefix: str) -> list[directory.Listed]:
+        """The images whose names begin with ``prefix``, with their headers.
+
+        The cost is that of the images found, not of the pool.
+        """
+        return directory.listed(self._ioctx, prefix)
+
+    @_blocking
     def metadata(self, image: str) -> dict[str, str]:
         """The metadata of an image."""
         ioctx = self._ioctx
@@ -235,6 +245,24 @@ class Pool:
                 rbd.RBD().remove(self._ioctx, image)
             except rbd.ImageNotFound:
                 return
+
+    @_blocking
+    def trash_move(self, image: str, delay: int = 0) -> None:
+        """Move an image to the trash; see :func:`trash.move`."""
+        trash.move(self._ioctx, image, delay)
+
+    @_blocking
+    def trashed(self) -> list[trash.Trashed]:
+        """What is in the trash of the pool."""
+        return trash.entries(self._ioctx)
+
+    @_blocking
+    def trash_free(self, id_: str) -> bool:
+        """Remove an image from the trash if nothing needs it any more.
+
+        :returns: whether it is gone
+        """
+        return trash.free(self._ioctx, id_)
 
     @_blocking
     def snapshot(self, image: str, snapshot: str) -> None:

@@ -1,0 +1,84 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""The trash: images out of sight whose data others still need.
+
+An image in the trash keeps serving its clones, in any pool and of both clone
+formats.  With clone format 2 its removed snapshots free themselves with the
+last child; the image itself does not: somebody has to remove it.
+
+Runs in a native thread; see :class:`rbd_imgdriver.ceph.pool.Pool`.
+"""
+
+import dataclasses
+from typing import Any
+
+import rbd
+
+from rbd_imgdriver.ceph import errors
+
+_USER_NAMESPACE = 0  # of snapshots; those in the snapshot trash have another
+
+
+@dataclasses.dataclass(frozen=True)
+class Trashed:
+    """An image in the trash."""
+
+    id: str
+    name: str
+
+
+def move(ioctx: Any, image: str, delay: int = 0) -> None:
+    """Move an image to the trash; absent is as good as moved.
+
+    :param delay: seconds before it may be removed
+    :raises errors.ImageBusy: when a client has it open
+    """
+    with errors.translated(f'move of {image} to the trash'):
+        try:
+            rbd.RBD().trash_move(ioctx, image, delay)
+        except rbd.ImageNotFound:
+            return
+
+
+def entries(ioctx: Any) -> list[Trashed]:
+    """What is in the trash of the pool."""
+    with errors.translated('list of the trash'):
+        return [Trashed(entry['id'], entry['name'])
+                for entry in rbd.RBD().trash_list(ioctx)]
+
+
+def free(ioctx: Any, id_: str) -> bool:
+    """Remove an image from the trash if nothing needs it any more.
+
+    Its snapshots go first.  Asking again later is always safe.
+
+    :returns: whether it is gone; False while clones need it
+    """
+    with errors.translated(f'removal of image id {id_} from the trash'):
+        try:
+            with rbd.Image(ioctx, image_id=id_) as image:
+                _remove_snapshots(image)
+            rbd.RBD().trash_remove(ioctx, id_)
+        except rbd.ImageNotFound:
+            return True
+        except (rbd.ImageBusy, rbd.ImageHasSnapshots):
+            return False
+    return True
+
+
+def _remove_snapshots(image: Any) -> None:
+    for snapshot in image.list_snaps():
+        if snapshot['namespace'] != _USER_NAMESPACE:
+            continue
+        if image.is_protected_snap(snapshot['name']):
+            image.unprotect_snap(snapshot['name'])
+        image.remove_snap(snapshot['name'])
