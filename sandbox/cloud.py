@@ -1,0 +1,128 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The cloud as a whole: its parts, up, down, restart, what runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent import futures
+import contextlib
+import fcntl
+import shutil
+
+from sandbox import cinder
+from sandbox import context
+from sandbox import errors
+from sandbox import glance
+from sandbox import keystone
+from sandbox import mariadb
+from sandbox import memcached
+from sandbox import packages
+from sandbox import process
+from sandbox import progress
+from sandbox import rabbitmq
+from sandbox import steps
+from sandbox import storage
+from sandbox import venv
+
+
+class Cloud:
+    """Everything that runs in one sandbox."""
+
+    def __init__(self, sandbox: context.Context,
+                 report: progress.Progress) -> None:
+        self._sandbox = sandbox
+        self._report = report
+        self._base = (storage.Storage(sandbox), mariadb.MariaDB(sandbox),
+                      rabbitmq.RabbitMQ(sandbox),
+                      memcached.Memcached(sandbox))
+        self._openstack = (keystone.Keystone(sandbox),
+                           glance.Glance(sandbox), cinder.Cinder(sandbox))
+
+    def up(self) -> None:
+        """Install what is missing, start what does not run."""
+        with self._locked():
+            steps.run(self._installation() + [
+                step for part in self._base + self._openstack
+                for step in part.steps()], self._report)
+
+    def down(self) -> None:
+        """Stop everything, by process id."""
+        with self._locked():
+            for parts in (self._openstack, self._base):
+                self._stop_parts(parts)
+            # And what a crash may have left without a record.
+            process.stop_all(
+                list(process.marked(self._sandbox.layout.root)), 10)
+
+    def purge(self) -> None:
+        """Stop everything and remove every file."""
+        self.down()
+        storage.Storage(self._sandbox).remove_keyrings()
+        shutil.rmtree(self._sandbox.layout.root)
+
+    def daemons(self) -> list[process.Daemon]:
+        """All background processes, in the order of dependence."""
+        return [daemon for part in self._base + self._openstack
+                for daemon in part.daemons()]
+
+    def restart(self, names: list[str]) -> None:
+        """Stop and start some daemons, with the present configuration."""
+        known = {daemon.name: daemon for daemon in self.daemons()}
+        for name in names:
+            if name not in known:
+                raise errors.SandboxError(
+                    name, 'no such service; there are ' + ', '.join(known))
+        with self._locked():
+            for name in names:
+                with self._report.step(name):
+                    known[name].stop()
+                    known[name].start()
+                    known[name].await_ready()
+
+    def _installation(self) -> list[steps.Step]:
+        here = self._sandbox.layout
+        log = here.log('packages')
+        return [
+            steps.Step('python', lambda: packages.install(
+                packages.PYTHON, log)),
+            steps.Step('packages', lambda: packages.install(
+                packages.CLOUD, log), after=('python',)),
+            steps.Step('venv', lambda: venv.install(here),
+                       after=('python',)),
+            steps.Step('driver', lambda: venv.install_driver(here),
+                       after=('venv',)),
+            steps.Step('bindings', lambda: venv.link_ceph(here),
+                       after=('venv', 'packages'))]
+
+    def _stop_parts(self, parts: tuple) -> None:
+        with futures.ThreadPoolExecutor(len(parts) * 4) as pool:
+            list(pool.map(self._stop, (
+                list(reversed(part.daemons())) for part in parts)))
+
+    def _stop(self, daemons: list[process.Daemon]) -> None:
+        for daemon in daemons:
+            if daemon.running() is not None:
+                with self._report.step(daemon.name):
+                    daemon.stop()
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """One command at a time changes a sandbox."""
+        with open(self._sandbox.layout.root / 'lock', 'w') as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                self._report.line('another command is at work here; waiting')
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
