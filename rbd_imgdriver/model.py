@@ -109,6 +109,14 @@ class ImageVolumes(Protocol):
         ...
 
 
+class Events(Protocol):
+    """Who wants to know what happens to the cache."""
+
+    def cache(self, action: str, image_id: str) -> None:
+        """Tell of a ``hit``, a ``miss`` or an ``evict``."""
+        ...
+
+
 @dataclasses.dataclass(frozen=True)
 class Declined:
     """A strategy cannot serve this create; the next one may.
@@ -159,6 +167,7 @@ class Request:
     target: Target
     data: ImageData
     volumes: ImageVolumes
+    events: Events
     declined: tuple[tuple[str, Declined], ...] = ()
 
     def after(self, strategy: str, answer: Declined) -> 'Request':

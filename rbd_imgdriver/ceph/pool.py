@@ -141,6 +141,11 @@ class Pool:
         return True
 
     @_blocking
+    def id(self, image: str) -> str:
+        """Ceph's internal id of an image."""
+        return header.image_id(self._ioctx, image)
+
+    @_blocking
     def size(self, image: str) -> int:
         """The size of an image's head in bytes."""
         ioctx = self._ioctx

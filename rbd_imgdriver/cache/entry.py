@@ -1,0 +1,99 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""A cache entry as its golden image's metadata tells it."""
+
+from collections.abc import Mapping
+import dataclasses
+
+from rbd_imgdriver import model
+from rbd_imgdriver.cache import names
+
+_PREFIX = model.METADATA_PREFIX + 'cache/'
+# A clone inherits metadata, so the key alone does not make an entry: it has
+# to name the very image that carries it.
+_SELF = _PREFIX + 'rbd_id'
+_IMAGE_ID = _PREFIX + 'image_id'
+_IMAGE_NAME = _PREFIX + 'image_name'
+_IDENTITY = _PREFIX + 'identity'
+_CREATED = _PREFIX + 'created'
+_LAST_USED = _PREFIX + 'last_used'
+_PINNED = _PREFIX + 'pinned'
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One golden image.
+
+    :param name: of the golden RBD image
+    :param size: bytes of the golden image
+    :param identity: ``<algorithm>:<digest>`` of the data in Glance
+    :param created: seconds since the epoch
+    :param last_used: seconds since the epoch, exact to a minute or so
+    :param pinned: whether it is kept whatever the limits
+    """
+
+    name: str
+    image_id: str
+    image_name: str
+    identity: str
+    size: int
+    created: float
+    last_used: float
+    pinned: bool = False
+
+
+def facts(image: model.Image, rbd_id: str, now: float) -> dict[str, str]:
+    """The metadata that makes an RBD image a cache entry.
+
+    :param rbd_id: Ceph's id of that RBD image
+    :param now: seconds since the epoch
+    """
+    return {
+        _SELF: rbd_id,
+        _IMAGE_ID: image.id,
+        _IMAGE_NAME: image.name,
+        _IDENTITY: names.identity(image),
+        _CREATED: f'{now:.3f}',
+        _LAST_USED: f'{now:.3f}',
+    }
+
+
+def used(now: float) -> dict[str, str]:
+    """The metadata that records a use."""
+    return {_LAST_USED: f'{now:.3f}'}
+
+
+def pin() -> dict[str, str]:
+    """The metadata that pins an entry."""
+    return {_PINNED: 'true'}
+
+
+def unpin() -> tuple[str, ...]:
+    """The metadata keys whose removal unpins an entry."""
+    return (_PINNED,)
+
+
+def parse(name: str, rbd_id: str, size: int,
+          metadata: Mapping[str, str]) -> Entry | None:
+    """The entry that an RBD image is, or None when it is none."""
+    if metadata.get(_SELF) != rbd_id:
+        return None
+    created = float(metadata.get(_CREATED, 0))
+    return Entry(
+        name=name,
+        image_id=metadata.get(_IMAGE_ID, ''),
+        image_name=metadata.get(_IMAGE_NAME, ''),
+        identity=metadata.get(_IDENTITY, ''),
+        size=size,
+        created=created,
+        last_used=float(metadata.get(_LAST_USED, created)),
+        pinned=metadata.get(_PINNED) == 'true')

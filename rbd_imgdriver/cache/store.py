@@ -1,0 +1,116 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Golden images in a pool: find, publish, use, pin and retire them."""
+
+import collections
+from collections.abc import Callable
+from collections.abc import Collection
+from collections.abc import Iterator
+import contextlib
+import time
+
+from rbd_imgdriver import model
+from rbd_imgdriver.cache import entry
+from rbd_imgdriver.cache import names
+from rbd_imgdriver.ceph import clones
+from rbd_imgdriver.ceph import pool as ceph_pool
+
+# A use is recorded at most this often, in seconds: it is a write, and the
+# order of uses within a minute does not matter to eviction.
+_USE_INTERVAL = 60.0
+
+
+class Store:
+    """The golden images of one pool.
+
+    :param clock: seconds since the epoch
+    """
+
+    def __init__(self, pool: ceph_pool.Pool,
+                 clock: Callable[[], float] = time.time) -> None:
+        self.pool = pool
+        self._clock = clock
+        self._recorded: dict[str, float] = {}
+        self._in_use: collections.Counter[str] = collections.Counter()
+
+    def entries(self) -> list[entry.Entry]:
+        """All entries of the pool; not for the path of a hit."""
+        found = (entry.parse(image.name, image.id, image.size, image.metadata)
+                 for image in self.pool.listed(names.GOLDEN))
+        return [one for one in found if one is not None]
+
+    def snapshot(self, golden: str) -> clones.SnapshotSpec:
+        """What is cloned to use an entry."""
+        return clones.SnapshotSpec(self.pool.name, golden, names.SNAPSHOT)
+
+    @contextlib.contextmanager
+    def using(self, golden: str) -> Iterator[None]:
+        """Keep this process from evicting an entry while it is cloned.
+
+        Another host may evict it all the same; then the clone fails cleanly
+        and counts as a miss.
+        """
+        self._in_use[golden] += 1
+        try:
+            yield
+        finally:
+            self._in_use[golden] -= 1
+            if not self._in_use[golden]:
+                del self._in_use[golden]
+
+    def in_use(self) -> Collection[str]:
+        """The entries that this process is cloning now."""
+        return tuple(self._in_use)
+
+    def publish(self, partial: str, golden: str, image: model.Image) -> None:
+        """Turn a complete partial image into an entry.
+
+        The snapshot and the facts come first and the name last: whoever
+        finds the name finds a whole entry.
+
+        :raises rbd_imgdriver.ceph.errors.ImageExists: when somebody else
+            has published the same data
+        """
+        self.pool.snapshot(partial, names.SNAPSHOT)
+        rbd_id = self.pool.id(partial)
+        self.pool.update_metadata(
+            partial, entry.facts(image, rbd_id, self._clock()))
+        self.pool.rename(partial, golden)
+
+    def record_use(self, golden: str) -> None:
+        """Remember that an entry was used now."""
+        now = self._clock()
+        if now - self._recorded.get(golden, 0.0) < _USE_INTERVAL:
+            return
+        self.pool.update_metadata(golden, entry.used(now))
+        self._recorded[golden] = now
+
+    def pin(self, golden: str) -> None:
+        """Keep an entry whatever the limits."""
+        self.pool.update_metadata(golden, entry.pin())
+
+    def unpin(self, golden: str) -> None:
+        """Let an entry go again when room is needed."""
+        self.pool.update_metadata(golden, {}, remove=entry.unpin())
+
+    def retire(self, golden: str) -> bool:
+        """Take an entry out of use without harm to its volumes.
+
+        It goes to the trash, where its children keep reading it.
+
+        :returns: whether its space is free already; if not, the sweep frees
+            it after the last child
+        """
+        rbd_id = self.pool.id(golden)
+        self.pool.trash_move(golden)
+        self._recorded.pop(golden, None)
+        return self.pool.trash_free(rbd_id)

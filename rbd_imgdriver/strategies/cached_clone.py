@@ -1,0 +1,87 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""cached-clone: a clone of the image's golden image in the cache.
+
+Prerequisites: ``image_volume_cache_enabled`` in the backend's section, and
+an earlier create, or ``rbd-imgdriver-manage cache prefetch``, that put the
+image there.  The clone is tried without looking first: on a hit it is the
+only librbd operation.
+"""
+
+from rbd_imgdriver import model
+from rbd_imgdriver.cache import names
+from rbd_imgdriver.cache import store as cache_store
+from rbd_imgdriver.ceph import clones
+from rbd_imgdriver.ceph import errors as ceph_errors
+from rbd_imgdriver.ceph import pool as ceph_pool
+from rbd_imgdriver.strategies import base
+
+
+class CachedClone:
+    """Clones a golden image.
+
+    :param pool: where the volume goes
+    :param store: the cache, or None when it is switched off
+    :param order: log2 of the least object size in bytes
+    :param max_depth: ``rbd_max_clone_depth``
+    """
+
+    name = 'cached-clone'
+
+    def __init__(self, pool: ceph_pool.Pool,
+                 store: cache_store.Store | None, order: int,
+                 max_depth: int) -> None:
+        self._pool = pool
+        self._store = store
+        self._order = order
+        self._max_depth = max_depth
+
+    def attempt(self,
+                request: model.Request) -> model.Created | model.Declined:
+        """Clone the golden image if there is one."""
+        if self._store is None:
+            return model.Declined('cache-off',
+                                  'image_volume_cache_enabled is not set')
+        golden = names.golden(request.image)
+        try:
+            created = self.clone(request, self._store, golden)
+        except (ceph_errors.ImageNotFound, ceph_errors.SnapshotNotFound):
+            request.events.cache('miss', request.image.id)
+            return model.Declined('not-cached', f'there is no {golden}')
+        except ceph_errors.CephError as error:
+            return base.declined_by(request, error)
+        request.events.cache('hit', request.image.id)
+        return created
+
+    def clone(self, request: model.Request, store: cache_store.Store,
+              golden: str, *, strategy: str = name,
+              bytes_moved: int = 0) -> model.Created:
+        """Make the volume from a golden image.
+
+        :param strategy: what the record is to say
+        :param bytes_moved: likewise
+        :raises rbd_imgdriver.ceph.errors.CephError: when that fails
+        """
+        spec = clones.CloneSpec(
+            parent=store.snapshot(golden), name=request.target.name,
+            size=request.target.size, order=self._order,
+            metadata=request.record(strategy, bytes_moved))
+        with store.using(golden):
+            if self._max_depth <= 0 or request.target.replicated:
+                self._pool.copy(spec)
+                parent = ''
+            else:
+                self._pool.clone(spec)
+                parent = str(spec.parent)
+        store.record_use(golden)
+        return model.Created(parent=parent, bytes_moved=bytes_moved,
+                             strategy=strategy)
