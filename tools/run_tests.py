@@ -120,7 +120,7 @@ def suites() -> dict[str, Checks | Pytest]:
                 'build', '--no-isolation', '--outdir',
                 str(RESULTS / 'dist'), str(TOP))),
             Check('sample-config', [str(TOP / 'tools/sample-config.sh')]),
-            Check('reno', module('reno', '-q', 'lint', str(TOP))),
+            Check('reno', [str(BIN / 'reno'), '-q', 'lint', str(TOP)]),
             Check('sphinx', module(
                 'sphinx', '-W', '--keep-going', '-q', '-b', 'html',
                 str(TOP / 'doc/source'), str(TOP / 'doc/build/html'))),

@@ -17,7 +17,7 @@ set -euo pipefail
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$top"
-PATH=$top/.venv/bin:$PATH
+[ ! -d .venv ] || PATH=$top/.venv/bin:$PATH
 oslo-config-generator \
     --config-file etc/rbd_imgdriver/rbd_imgdriver-config-generator.conf
 echo "written: etc/rbd_imgdriver/rbd_imgdriver.conf.sample"
