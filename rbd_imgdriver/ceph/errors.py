@@ -19,6 +19,8 @@ handle an error.
 
 from collections.abc import Iterator
 import contextlib
+import errno
+import os
 
 import rados
 import rbd
@@ -122,6 +124,8 @@ _CLASSES: tuple[tuple[type[BaseException], type[CephError]], ...] = (
     (rbd.ObjectNotFound, ImageNotFound),
     (rados.ObjectNotFound, ImageNotFound),
     (rbd.ImageExists, ImageExists),
+    (rbd.ObjectExists, ImageExists),
+    (rados.ObjectExists, ImageExists),
     (rbd.ImageBusy, ImageBusy),
     (rados.ObjectBusy, ImageBusy),
     (rbd.ImageHasSnapshots, ImageHasSnapshots),
@@ -143,6 +147,28 @@ _CLASSES: tuple[tuple[type[BaseException], type[CephError]], ...] = (
     (rbd.Error, CephError),
     (rados.Error, CephError),
 )
+
+
+_CODES: dict[int, type[CephError]] = {
+    errno.ENOENT: ImageNotFound,
+    errno.EPERM: PermissionDenied,
+    errno.EACCES: PermissionDenied,
+    errno.ENOSPC: NoSpace,
+    errno.EDQUOT: NoSpace,
+    errno.EBUSY: ImageBusy,
+    errno.EROFS: ImageBusy,
+    errno.ETIMEDOUT: TimedOut,
+    errno.ESHUTDOWN: Disconnected,
+}
+
+
+def of_code(subject: str, result: int) -> CephError:
+    """The error for the negative result of an asynchronous operation.
+
+    An image that another client took the exclusive lock of answers EROFS.
+    """
+    kind = _CODES.get(-result, CephError)
+    return kind(f'{subject}: {os.strerror(-result)}')
 
 
 def _class_of(error: BaseException) -> type[CephError]:

@@ -29,6 +29,7 @@ from typing import Any
 
 import rados
 
+from rbd_imgdriver.ceph import encoding
 from rbd_imgdriver.ceph import errors
 
 HEAD = 2 ** 64 - 2  # CEPH_NOSNAP
@@ -57,7 +58,7 @@ def image_id(ioctx: Any, name: str) -> str:
     """
     with errors.translated(f'image {name}'):
         data = ioctx.read(f'rbd_id.{name}', length=256)
-    return str(_Reader(data).text())
+    return str(encoding.Reader(data).text())
 
 
 def size(ioctx: Any, id_: str, snapshot_id: int = HEAD) -> tuple[int, int]:
@@ -73,8 +74,8 @@ def parent(ioctx: Any, id_: str) -> ParentRef | None:
     A flattened image keeps its parent spec while snapshots need it; the
     head's overlap tells.
     """
-    reader = _Reader(_call(ioctx, id_, 'parent_get', b''))
-    reader.version()
+    reader = encoding.Reader(_call(ioctx, id_, 'parent_get', b''))
+    reader.enter()
     ref = ParentRef(reader.int64(), reader.text(), reader.text(),
                     reader.uint64())
     if ref.pool_id < 0:
@@ -89,8 +90,8 @@ def metadata(ioctx: Any, id_: str) -> dict[str, str]:
     found: dict[str, str] = {}
     last = ''
     while True:
-        query = _text(last) + struct.pack('<Q', _PAGE)
-        page = _Reader(_call(ioctx, id_, 'metadata_list', query)).pairs()
+        query = encoding.text(last) + struct.pack('<Q', _PAGE)
+        page = encoding.Reader(_call(ioctx, id_, 'metadata_list', query)).pairs()
         found.update(page)
         if len(page) < _PAGE:
             return found
@@ -113,9 +114,9 @@ def update_metadata(ioctx: Any, id_: str, values: Mapping[str, str],
     with errors.translated(f'metadata of image id {id_}'), \
             rados.WriteOpCtx() as op:
         for key in removed:
-            op.execute('rbd', 'metadata_remove', _text(key))
+            op.execute('rbd', 'metadata_remove', encoding.text(key))
         if values:
-            op.execute('rbd', 'metadata_set', _pairs(values))
+            op.execute('rbd', 'metadata_set', encoding.pairs(values))
         ioctx.operate_write_op(op, f'rbd_header.{id_}')
 
 
@@ -124,45 +125,3 @@ def _call(ioctx: Any, id_: str, method: str, query: bytes) -> bytes:
         _, reply = ioctx.execute(f'rbd_header.{id_}', 'rbd', method, query,
                                  _REPLY)
     return bytes(reply)
-
-
-def _text(value: str) -> bytes:
-    data = value.encode()
-    return struct.pack('<I', len(data)) + data
-
-
-def _pairs(values: Mapping[str, str]) -> bytes:
-    return struct.pack('<I', len(values)) + b''.join(
-        _text(key) + _text(value) for key, value in sorted(values.items()))
-
-
-class _Reader:
-    """Reads Ceph's little-endian encoding from the front of a buffer."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self._at = 0
-
-    def _unpack(self, form: str) -> int:
-        (value,) = struct.unpack_from(form, self._data, self._at)
-        self._at += struct.calcsize(form)
-        return int(value)
-
-    def version(self) -> None:
-        """Skip the envelope of a versioned structure."""
-        self._at += struct.calcsize('<BBI')
-
-    def int64(self) -> int:
-        return self._unpack('<q')
-
-    def uint64(self) -> int:
-        return self._unpack('<Q')
-
-    def text(self) -> str:
-        length = self._unpack('<I')
-        data = self._data[self._at:self._at + length]
-        self._at += length
-        return data.decode()
-
-    def pairs(self) -> dict[str, str]:
-        return {self.text(): self.text() for _ in range(self._unpack('<I'))}

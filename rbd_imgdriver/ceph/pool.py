@@ -32,11 +32,14 @@ import rbd
 from rbd_imgdriver import blocking
 from rbd_imgdriver.ceph import clones
 from rbd_imgdriver.ceph import connection
+from rbd_imgdriver.ceph import credentials
 from rbd_imgdriver.ceph import directory
 from rbd_imgdriver.ceph import errors
 from rbd_imgdriver.ceph import header
+from rbd_imgdriver.ceph import leases
 from rbd_imgdriver.ceph import snapshots
 from rbd_imgdriver.ceph import trash
+from rbd_imgdriver.ceph import writer
 
 _P = ParamSpec('_P')
 _R = TypeVar('_R')
@@ -102,6 +105,19 @@ class Pool:
     def fsid(self) -> str:
         """The identity of the cluster."""
         return self.cluster.fsid
+
+    @_blocking
+    def credentials(self) -> credentials.Credentials:
+        """What another program needs to reach the cluster as our user."""
+        return credentials.read(self.cluster)
+
+    @_blocking
+    def writer(self, image: str) -> writer.Writer:
+        """Open an image of zeros for writing; who gets it has to close it.
+
+        The writer's methods belong into one native thread.
+        """
+        return writer.Writer(self._ioctx, image)
 
     @_blocking
     def mon_command(self, prefix: str) -> str:
@@ -288,6 +304,30 @@ class Pool:
         with errors.translated(f'snapshots of {self.name}/{image}'), \
                 rbd.Image(self._ioctx, image, read_only=True) as opened:
             return any(True for _ in opened.list_snaps())
+
+    @_blocking
+    def acquire_lease(self, lease: leases.Lease,
+                      holder: dict[str, str]) -> bool:
+        """Take a lease if nobody has it; see :mod:`leases`."""
+        return leases.acquire(self._ioctx, lease, holder)
+
+    @_blocking
+    def renew_lease(self, lease: leases.Lease) -> None:
+        """Keep a lease for another period.
+
+        :raises leases.LeaseLost: when it had expired
+        """
+        leases.renew(self._ioctx, lease)
+
+    @_blocking
+    def release_lease(self, lease: leases.Lease) -> None:
+        """Give a lease back."""
+        leases.release(self._ioctx, lease)
+
+    @_blocking
+    def lease_holder(self, name: str) -> dict[str, str] | None:
+        """What the holder of a lease said of itself; None when free."""
+        return leases.holder(self._ioctx, name)
 
     def _features(self) -> int:
         configured = int(self.cluster.option('rbd_default_features') or 0)
