@@ -5,6 +5,8 @@
 PYTHON3 := /usr/bin/python3
 # For pytest: make unit ARGS='-k clone -x'
 ARGS ?=
+# What to restart: make sandbox-restart SERVICE=cinder-volume
+SERVICE ?=
 
 SUITES := lint types unit contract docs functional e2e
 SANDBOX := $(addprefix sandbox-,up down purge status env restart)
@@ -24,10 +26,10 @@ $(SUITES): setup ## one suite; ARGS goes to pytest
 setup: ## the development environment in .venv
 	@tools/setup-dev.sh
 
-$(SANDBOX): ## the one-machine cloud in .sandbox
-	@$(PYTHON3) -m sandbox $(@:sandbox-%=%)
+$(SANDBOX): | $(PYTHON3) ## the one-machine cloud in .sandbox
+	@$(PYTHON3) -m sandbox $(@:sandbox-%=%) $(SERVICE)
 
-demo: ## volumes from one image, four ways, in the sandbox
+demo: | $(PYTHON3) ## volumes from one image, four ways, in the sandbox
 	@$(PYTHON3) -m sandbox.demo
 
 format: setup ## sort the imports, mend what ruff can
@@ -39,6 +41,9 @@ sample-config: setup ## etc/rbd_imgdriver/rbd_imgdriver.conf.sample
 
 constraints: ## renew the pinned versions in tools/constraints.txt
 	@tools/renew-constraints.sh
+
+$(PYTHON3):
+	@apt-get -q update && apt-get -q install -y --no-install-recommends python3
 
 clean: ## what was built; the environment and the sandbox stay
 	@rm -rf build dist doc/build .test-results .mypy_cache .ruff_cache *.egg-info

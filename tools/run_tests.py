@@ -25,12 +25,14 @@ process id and counts as a failure: tests leave nothing behind.
 """
 
 import argparse
+from collections.abc import Iterator
 import contextlib
 import ctypes
 import dataclasses
 import os
 import pathlib
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -40,6 +42,7 @@ from xml.etree import ElementTree
 TOP = pathlib.Path(__file__).resolve().parent.parent
 RESULTS = TOP / '.test-results'
 BIN = pathlib.Path(sys.executable).parent
+SANDBOX = TOP / '.sandbox-e2e'
 # How long a process may take to clean up behind itself before it is killed.
 GRACE = 60
 # Of a failed check's output: more than this is not read by anybody.
@@ -80,11 +83,16 @@ class Checks:
 
 @dataclasses.dataclass
 class Pytest:
-    """A suite of tests in a directory."""
+    """A suite of tests in a directory.
+
+    :param sandbox: whether they need a sandbox; they get a fresh one, apart
+        from the developer's own, and it is removed again
+    """
 
     minutes: int
     directory: str
     options: tuple[str, ...] = ()
+    sandbox: bool = False
 
 
 def tracked(*patterns: str) -> list[str]:
@@ -126,7 +134,7 @@ def suites() -> dict[str, Checks | Pytest]:
                 str(TOP / 'doc/source'), str(TOP / 'doc/build/html'))),
         ]),
         'functional': Pytest(15, 'tests/functional'),
-        'e2e': Pytest(15, 'tests/e2e', ('--timeout=900',)),
+        'e2e': Pytest(20, 'tests/e2e', ('--timeout=600',), sandbox=True),
     }
 
 
@@ -263,6 +271,26 @@ def run_pytest(suite: Pytest, deadline: float,
     return counts
 
 
+@contextlib.contextmanager
+def sandbox(deadline: float) -> Iterator[None]:
+    """A sandbox of this run's own; what it did last is kept."""
+    os.environ['SANDBOX_DIR'] = str(SANDBOX)
+    # The one that "make sandbox-up" uses.
+    command = ['/usr/bin/python3', '-m', 'sandbox']
+    try:
+        for verb in 'purge', 'up':
+            status, _ = Process([*command, verb]).wait(deadline)
+            if status:
+                raise subprocess.CalledProcessError(status, f'sandbox {verb}')
+        yield
+    finally:
+        logs = RESULTS / 'sandbox-logs'
+        shutil.rmtree(logs, ignore_errors=True)
+        with contextlib.suppress(FileNotFoundError):
+            shutil.copytree(SANDBOX / 'logs', logs)
+        Process([*command, 'purge']).wait(time.monotonic() + GRACE)
+
+
 def read_report(report: pathlib.Path) -> Counts:
     """Count the test cases of a JUnit file."""
     counts = Counts()
@@ -284,10 +312,16 @@ def run(name: str, suite: Checks | Pytest, arguments: list[str]) -> Counts:
     try:
         if isinstance(suite, Checks):
             counts = run_checks(suite, deadline)
+        elif suite.sandbox:
+            with sandbox(deadline):
+                counts = run_pytest(suite, deadline, arguments)
         else:
             counts = run_pytest(suite, deadline, arguments)
     except subprocess.TimeoutExpired:
         say(f'{name}: not finished after {suite.minutes} minutes')
+        counts = Counts(failed=1)
+    except subprocess.CalledProcessError as error:
+        say(f'{name}: {error}')
         counts = Counts(failed=1)
     finally:
         left = stop_leftovers()
