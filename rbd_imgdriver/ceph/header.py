@@ -91,7 +91,8 @@ def metadata(ioctx: Any, id_: str) -> dict[str, str]:
     last = ''
     while True:
         query = encoding.text(last) + struct.pack('<Q', _PAGE)
-        page = encoding.Reader(_call(ioctx, id_, 'metadata_list', query)).pairs()
+        reply = _call(ioctx, id_, 'metadata_list', query)
+        page = encoding.Reader(reply).pairs()
         found.update(page)
         if len(page) < _PAGE:
             return found

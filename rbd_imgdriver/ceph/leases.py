@@ -28,11 +28,13 @@ from typing import Any
 
 import rados
 
+from rbd_imgdriver.ceph import encoding
 from rbd_imgdriver.ceph import errors
 
 _OBJECT = 'rbd-imgdriver.leases'
 _EXCLUSIVE = 1
 _MUST_RENEW = 2
+_REPLY = 64 * 1024
 _HOLDER = 'holder.'  # xattr beside the object class's own ``lock.<name>``
 
 
@@ -98,49 +100,49 @@ def release(ioctx: Any, lease: Lease) -> None:
         return
 
 
-def holder(ioctx: Any, name: str) -> Holder | None:
-    """Who holds a lease now, or None."""
-    query = encoding.versioned(encoding.text(_LOCK))
+def holder(ioctx: Any, name: str) -> dict[str, str] | None:
+    """What the holder of a lease said of itself; None when it is free."""
     try:
-        reply = _call(ioctx, name, 'get_info', query)
+        with errors.translated(f'holder of lease {name}'):
+            _, reply = ioctx.execute(
+                _OBJECT, 'lock', 'get_info',
+                encoding.versioned(encoding.text(name)), _REPLY)
+            if not _locked(encoding.Reader(bytes(reply))):
+                return None
+            facts = _facts(ioctx, name)
     except errors.ImageNotFound:
-        return None
-    return _first_locker(encoding.Reader(reply))
+        return None  # no lease was ever held in this pool
+    return {str(key): str(value)
+            for key, value in json.loads(facts).items()}
 
 
-def _first_locker(reader: encoding.Reader) -> Holder | None:
+def _facts(ioctx: Any, name: str) -> bytes:
+    try:
+        return bytes(ioctx.get_xattr(_OBJECT, _HOLDER + name))
+    except rados.NoData:
+        return b'{}'  # released between the two questions
+
+
+def _locked(reply: encoding.Reader) -> bool:
     """From a cls_lock_get_info_reply; the OSD leaves out who has expired."""
-    reader.enter()
-    if not reader.uint32():
-        return None
-    end = reader.enter()  # locker_id_t: the client's kind and number
-    reader.uint8()
-    reader.int64()
-    cookie = reader.text()
-    reader.jump(end)
-    reader.enter()  # locker_info_t
-    expires = reader.uint32() + reader.uint32() / 1e9
-    reader.uint8()  # entity_addr_t: a marker, then a structure
-    reader.jump(reader.enter())
-    return Holder(cookie, reader.text(), expires)
+    reply.enter()
+    return reply.uint32() > 0
 
 
-def _lock(ioctx: Any, name: str, cookie: str, seconds: int,
-          description: str, flags: int) -> bool:
-    query = encoding.versioned(b''.join((
-        encoding.text(_LOCK), struct.pack('<B', _EXCLUSIVE_EPHEMERAL),
-        encoding.text(cookie), encoding.text(''), encoding.text(description),
-        struct.pack('<II', seconds, 0), struct.pack('<B', flags))))
-    try:
-        _call(ioctx, name, 'lock', query)
-    except errors.ImageBusy:
-        return False
-    except errors.ImageNotFound:
-        return False  # nothing to renew
-    return True
+def _lock(lease: Lease, flags: int) -> bytes:
+    """A cls_lock_lock_op."""
+    seconds = int(lease.seconds)
+    nanoseconds = int((lease.seconds - seconds) * 1e9)
+    tag = description = ''
+    return encoding.versioned(b''.join((
+        encoding.text(lease.name), struct.pack('<B', _EXCLUSIVE),
+        encoding.text(lease.cookie), encoding.text(tag),
+        encoding.text(description),
+        struct.pack('<IIB', seconds, nanoseconds, flags))))
 
 
-def _call(ioctx: Any, name: str, method: str, query: bytes) -> bytes:
-    with errors.translated(f'{method} of lease {name}'):
-        _, reply = ioctx.execute(PREFIX + name, 'lock', method, query, _REPLY)
-    return bytes(reply)
+def _assertion(lease: Lease) -> bytes:
+    """A cls_lock_assert_op."""
+    return encoding.versioned(b''.join((
+        encoding.text(lease.name), struct.pack('<B', _EXCLUSIVE),
+        encoding.text(lease.cookie), encoding.text(''))))
