@@ -59,7 +59,8 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser('status', help='what runs')
     commands.add_parser('env', help='shell exports to work with it')
     restart = commands.add_parser('restart', help='restart some services')
-    restart.add_argument('service', nargs='+')
+    restart.add_argument('service', nargs='*', default=['cinder-volume'],
+                         help='by default cinder-volume')
     return parser
 
 

@@ -61,15 +61,18 @@ def internal_tenant(sandbox: context.Context) -> tuple[str, str]:
 
 def _load(sandbox: context.Context) -> dict[str, str]:
     path = sandbox.once('catalog')
-    return json.loads(path.read_text()) if path.exists() else {}
+    if not path.exists():
+        return {}
+    notes: dict[str, str] = json.loads(path.read_text())
+    return notes
 
 
 def _find_or_make(client: rest.Client, kind: str, *, name: str,
                   **attributes: Any) -> str:
     for found in client.identity('GET', f'/{kind}s?name={name}')[f'{kind}s']:
-        return found['id']
+        return str(found['id'])
     body = {kind: {'name': name, **attributes}}
-    return client.identity('POST', f'/{kind}s', body)[kind]['id']
+    return str(client.identity('POST', f'/{kind}s', body)[kind]['id'])
 
 
 def _offer(client: rest.Client, sandbox: context.Context, name: str,

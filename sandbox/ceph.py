@@ -36,11 +36,11 @@ import sysconfig
 from typing import Any
 import uuid
 
+from sandbox import background
 from sandbox import commands
 from sandbox import errors
 from sandbox import polling
 from sandbox import ports as all_ports
-from sandbox import process
 from sandbox import templates
 
 ENVIRON = {'PATH': '/usr/sbin:/usr/bin:/sbin:/bin', 'LANG': 'C.UTF-8',
@@ -114,7 +114,7 @@ class Cluster:
         """Path of the file with a user's key."""
         return self.directory / f'{self.name}.client.{user}.keyring'
 
-    def daemons(self) -> list[process.Daemon]:
+    def daemons(self) -> list[background.Daemon]:
         """The cluster's processes in the order in which they start."""
         return [self._monitor(), self._manager(),
                 *(self._osd(number) for number in range(self._osds))]
@@ -240,8 +240,8 @@ class Cluster:
         templates.write(pathlib.Path(self.conf()), content)
 
     def _daemon(self, name: str, program: str, ident: str,
-                ready: Any) -> process.Daemon:
-        return process.Daemon(
+                ready: Any) -> background.Daemon:
+        return background.Daemon(
             name=name, env=ENVIRON, ready=ready, cwd=self.directory,
             log=self._logs / f'{name}.log',
             record=self.directory / 'run' / f'{name}.json',
@@ -249,15 +249,15 @@ class Cluster:
                      self.name, '-i', ident],
             configuration=[pathlib.Path(self.conf())])
 
-    def _monitor(self) -> process.Daemon:
+    def _monitor(self) -> background.Daemon:
         return self._daemon('ceph-mon', 'ceph-mon', 'a',
                             lambda daemon: self._monitor_answers())
 
-    def _manager(self) -> process.Daemon:
+    def _manager(self) -> background.Daemon:
         return self._daemon('ceph-mgr', 'ceph-mgr', 'x',
                             lambda daemon: self._manager_is_active())
 
-    def _osd(self, number: int) -> process.Daemon:
+    def _osd(self, number: int) -> background.Daemon:
         return self._daemon(f'ceph-osd.{number}', 'ceph-osd', str(number),
                             lambda daemon: self._osd_is_up(number))
 

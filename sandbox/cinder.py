@@ -20,10 +20,10 @@ import hashlib
 import pathlib
 import time
 
+from sandbox import background
 from sandbox import catalog
-from sandbox import context
+from sandbox import parts
 from sandbox import polling
-from sandbox import process
 from sandbox import rest
 from sandbox import steps
 from sandbox import storage
@@ -51,14 +51,10 @@ BACKENDS = (Backend('img1', 'volumes', 'cinder', ours=True),
             Backend('intree', 'intree', 'cinder-intree', ours=False))
 
 
-class Cinder:
+class Cinder(parts.Part):
     """The block-storage services."""
 
-    def __init__(self, sandbox: context.Context) -> None:
-        self._sandbox = sandbox
-
     def steps(self) -> list[steps.Step]:
-        """What brings them up."""
         return [
             steps.Step('cinder-db', self.make, after=('venv', 'mariadb')),
             steps.Step('cinder', self.start, after=(
@@ -66,75 +62,87 @@ class Cinder:
             steps.Step('volume-types', self.make_types, after=('cinder',)),
             steps.Step('backends', self.await_backends, after=('cinder',))]
 
-    def daemons(self) -> list[process.Daemon]:
-        """The API, the scheduler, the volume and the backup service."""
-        configuration = self._configure()
-        return [
-            webservice.daemon(
-                self._sandbox, 'cinder-api', 'cinder', 'cinder.wsgi.api',
-                processes=2, threads=2, arguments=self._options(),
-                configuration=configuration, **self._environ()),
-            self._service('scheduler', configuration),
-            self._service('volume', configuration),
-            self._service('backup', configuration)]
+    def daemons(self) -> list[background.Daemon]:
+        api = webservice.daemon(
+            self.sandbox, 'cinder-api', 'cinder', 'cinder.wsgi.api',
+            processes=2, threads=2, arguments=self._options(),
+            configuration=[self._conf, self._drop_ins], **self._environ())
+        return [api, self._service('cinder-scheduler', {HOST}),
+                self._service('cinder-backup', {HOST}),
+                *map(self._volume_service, self._volume_hosts())]
 
     def make(self) -> None:
         """Make the database."""
-        done = self._sandbox.once('cinder')
+        done = self.sandbox.once('cinder')
         if done.exists():
             return
-        self._configure()
-        self._sandbox.run('cinder-db', [
-            self._sandbox.layout.venv / 'bin' / 'cinder-manage',
+        self.configure()
+        self.sandbox.run('cinder-db', [
+            self.sandbox.layout.venv / 'bin' / 'cinder-manage',
             *self._options(), 'db', 'sync'], attempt='cinder-manage db sync')
         done.touch()
 
     def start(self) -> None:
-        """Start the services; the API answers when this is done."""
-        for daemon in self.daemons():
+        self.configure()
+        daemons = self.daemons()
+        for daemon in daemons:
             daemon.launch()
-        self.daemons()[0].await_ready()
+        # The others are ready when the API knows them.
+        daemons[0].await_ready()
 
     def await_backends(self) -> None:
         """Wait until everything can take work."""
         for daemon in self.daemons():
             daemon.await_ready()
-        volume = self.daemons()[2]
-        wanted = {f'{HOST}@{backend.name}' for backend in BACKENDS}
-        client = rest.Client(self._sandbox)
+        client = rest.Client(self.sandbox)
 
         def known() -> bool:
             pools = client.volume('GET', '/scheduler-stats/get_pools')
-            return wanted <= {pool['name'].partition('#')[0]
-                              for pool in pools['pools']}
+            return {backend.name for backend in BACKENDS} <= {
+                pool['name'].rpartition('#')[2] for pool in pools['pools']}
 
         if not polling.wait_until(known, 60):
-            raise volume.failure('the scheduler does not know all backends')
+            raise self.daemons()[-1].failure(
+                'the scheduler does not know all backends')
 
     def make_types(self) -> None:
         """Make a volume type for each backend."""
-        volume_types.make(rest.Client(self._sandbox),
+        volume_types.make(rest.Client(self.sandbox),
                           [backend.name for backend in BACKENDS])
 
     # -- services ----------------------------------------------------------
 
-    def _service(self, kind: str,
-                 configuration: list[pathlib.Path]) -> process.Daemon:
-        name = f'cinder-{kind}'
-        hosts = {f'{HOST}@{backend.name}' for backend in BACKENDS}
-        return self._sandbox.daemon(
-            name, [self._sandbox.layout.venv / 'bin' / name,
-                   *self._options()],
-            lambda daemon: self._reports(
-                daemon, hosts if kind == 'volume' else {HOST}),
-            env=self._sandbox.environ(**self._environ()),
-            ready_timeout=120, configuration=configuration)
+    def _volume_hosts(self) -> list[str]:
+        """The names of the volume services' hosts: sandbox, sandbox2, ..."""
+        count = self.sandbox.settings.volume_hosts
+        return [HOST] + [f'{HOST}{n}' for n in range(2, count + 1)]
 
-    def _reports(self, daemon: process.Daemon, hosts: set[str]) -> bool:
+    def _volume_service(self, host: str) -> background.Daemon:
+        name = 'cinder-volume' + host.removeprefix(HOST)
+        return self._service(
+            name, {f'{host}@{backend.name}' for backend in BACKENDS},
+            self._conf.with_name(f'{name}.conf'))
+
+    def _service(self, name: str, hosts: set[str],
+                 *more: pathlib.Path) -> background.Daemon:
+        """A service that is ready when it reports from these hosts."""
+        program = name.rstrip('0123456789')
+        options = [option for path in more
+                   for option in ('--config-file', str(path))]
+        return self.sandbox.daemon(
+            name, [self.sandbox.layout.venv / 'bin' / program,
+                   *self._options(), *options],
+            lambda daemon: self._reports(daemon, program, hosts),
+            env=self.sandbox.environ(**self._environ()),
+            ready_timeout=120,
+            configuration=[self._conf, self._drop_ins, *more])
+
+    def _reports(self, daemon: background.Daemon, program: str,
+                 hosts: set[str]) -> bool:
         """Whether a service has said that it works since it was started."""
         try:
-            services = rest.Client(self._sandbox).volume(
-                'GET', f'/os-services?binary={daemon.name}')['services']
+            services = rest.Client(self.sandbox).volume(
+                'GET', f'/os-services?binary={program}')['services']
         except (OSError, rest.RestError):
             return False
         up = {service['host'] for service in services
@@ -143,15 +151,53 @@ class Cinder:
         return hosts <= up
 
     def _environ(self) -> dict[str, str]:
-        if self._sandbox.settings.native_threads:
+        if self.sandbox.settings.native_threads:
             return {'OS_CINDER_DISABLE_EVENTLET_PATCHING': 'true'}
         return {}
 
     # -- configuration -----------------------------------------------------
 
+    def configure(self) -> None:
+        for name in DIRECTORIES:
+            (self.sandbox.layout.data / 'cinder' / name).mkdir(
+                parents=True, exist_ok=True)
+        self._drop_ins.mkdir(parents=True, exist_ok=True)
+        templates.write(self.sandbox.layout.bin / 'sudo',
+                        templates.text('sudo'), mode=0o755)
+        self._configure_services()
+        for host in self._volume_hosts():
+            self._configure_host(host)
+
+    def _configure_services(self) -> None:
+        sandbox = self.sandbox
+        project, user = catalog.internal_tenant(sandbox)
+        sandbox.render(
+            'cinder.conf', 'cinder/cinder.conf',
+            database=sandbox.database_url('cinder'),
+            host=HOST, default_type=BACKENDS[0].name,
+            enabled_backends=','.join(each.name for each in BACKENDS),
+            internal_project=project, internal_user=user,
+            glance=sandbox.url('glance'),
+            backup_ceph_conf=self._ceph_conf('cinder-backup'),
+            notifications=sandbox.settings.notifications,
+            # Any key will do, if it stays the same.
+            fixed_key=hashlib.sha256(
+                sandbox.layout.password.encode()).hexdigest(),
+            auth=webservice.auth(sandbox, 'cinder'),
+            authtoken=webservice.authtoken(sandbox, 'cinder'),
+            backends='\n'.join(map(self._section, BACKENDS)))
+
+    def _configure_host(self, host: str) -> None:
+        """What one host's volume service has for itself."""
+        clustered = self.sandbox.settings.volume_hosts > 1
+        name = 'cinder-volume' + host.removeprefix(HOST)
+        self.sandbox.render(
+            'cinder-volume.conf', f'cinder/{name}.conf', host=host,
+            cluster=f'cluster = {HOST}' if clustered else '')
+
     @property
     def _conf(self) -> pathlib.Path:
-        return self._sandbox.layout.etc / 'cinder' / 'cinder.conf'
+        return self.sandbox.layout.etc / 'cinder' / 'cinder.conf'
 
     @property
     def _drop_ins(self) -> pathlib.Path:
@@ -161,45 +207,17 @@ class Cinder:
         return ['--config-file', str(self._conf),
                 '--config-dir', str(self._drop_ins)]
 
-    def _configure(self) -> list[pathlib.Path]:
-        sandbox = self._sandbox
-        for name in DIRECTORIES:
-            (sandbox.layout.data / 'cinder' / name).mkdir(
-                parents=True, exist_ok=True)
-        self._drop_ins.mkdir(parents=True, exist_ok=True)
-        templates.write(sandbox.layout.bin / 'sudo',
-                        templates.text('sudo'), mode=0o755)
-        project, user = catalog.internal_tenant(sandbox)
-        main = templates.text(
-            'cinder.conf', data=sandbox.layout.data,
-            venv=sandbox.layout.venv, port_cinder=sandbox.ports['cinder'],
-            transport_url=sandbox.transport_url,
-            database=sandbox.database_url('cinder'),
-            enabled_backends=','.join(each.name for each in BACKENDS),
-            default_type=BACKENDS[0].name,
-            internal_project=project, internal_user=user,
-            glance=sandbox.url('glance'),
-            backup_ceph_conf=self._ceph_conf('cinder-backup'),
-            notifications=sandbox.settings.notifications,
-            fixed_key=hashlib.sha256(
-                sandbox.layout.password.encode()).hexdigest(),
-            auth=webservice.auth(sandbox, 'cinder'),
-            authtoken=webservice.authtoken(sandbox, 'cinder'))
-        sections = [self._section(backend) for backend in BACKENDS]
-        templates.write(self._conf, main + ''.join(sections))
-        return [self._conf, self._drop_ins]
-
     def _section(self, backend: Backend) -> str:
-        ours = self._sandbox.settings.driver
+        ours = self.sandbox.settings.driver
         return templates.text(
             'cinder-backend.conf', name=backend.name, pool=backend.pool,
             user=backend.user, driver=ours if backend.ours else IN_TREE,
             cache=str(backend.ours).lower(),
-            cluster=self._sandbox.layout.ceph_name,
+            cluster=self.sandbox.layout.ceph_name,
             ceph_conf=self._ceph_conf(backend.user))
 
     def _ceph_conf(self, user: str) -> str:
-        return storage.cluster(self._sandbox).conf(user)
+        return storage.cluster(self.sandbox).conf(user)
 
 
 def _seconds(stamp: str | None) -> float:

@@ -20,6 +20,7 @@ import contextlib
 import fcntl
 import shutil
 
+from sandbox import background
 from sandbox import cinder
 from sandbox import context
 from sandbox import errors
@@ -28,6 +29,7 @@ from sandbox import keystone
 from sandbox import mariadb
 from sandbox import memcached
 from sandbox import packages
+from sandbox import parts
 from sandbox import process
 from sandbox import progress
 from sandbox import rabbitmq
@@ -43,11 +45,12 @@ class Cloud:
                  report: progress.Progress) -> None:
         self._sandbox = sandbox
         self._report = report
-        self._base = (storage.Storage(sandbox), mariadb.MariaDB(sandbox),
-                      rabbitmq.RabbitMQ(sandbox),
-                      memcached.Memcached(sandbox))
-        self._openstack = (keystone.Keystone(sandbox),
-                           glance.Glance(sandbox), cinder.Cinder(sandbox))
+        self._base: tuple[parts.Part, ...] = (
+            storage.Storage(sandbox), mariadb.MariaDB(sandbox),
+            rabbitmq.RabbitMQ(sandbox), memcached.Memcached(sandbox))
+        self._openstack: tuple[parts.Part, ...] = (
+            keystone.Keystone(sandbox), glance.Glance(sandbox),
+            cinder.Cinder(sandbox))
 
     def up(self) -> None:
         """Install what is missing, start what does not run."""
@@ -59,8 +62,10 @@ class Cloud:
     def down(self) -> None:
         """Stop everything, by process id."""
         with self._locked():
-            for parts in (self._openstack, self._base):
-                self._stop_parts(parts)
+            self._stop([[daemon] for part in self._openstack
+                        for daemon in part.daemons()])
+            self._stop([list(reversed(part.daemons()))
+                        for part in self._base])
             # And what a crash may have left without a record.
             process.stop_all(
                 list(process.marked(self._sandbox.layout.root)), 10)
@@ -71,13 +76,15 @@ class Cloud:
         storage.Storage(self._sandbox).remove_keyrings()
         shutil.rmtree(self._sandbox.layout.root)
 
-    def daemons(self) -> list[process.Daemon]:
+    def daemons(self) -> list[background.Daemon]:
         """All background processes, in the order of dependence."""
         return [daemon for part in self._base + self._openstack
                 for daemon in part.daemons()]
 
     def restart(self, names: list[str]) -> None:
         """Stop and start some daemons, with the present configuration."""
+        owners = {daemon.name: part for part in self._base + self._openstack
+                  for daemon in part.daemons()}
         known = {daemon.name: daemon for daemon in self.daemons()}
         for name in names:
             if name not in known:
@@ -86,6 +93,7 @@ class Cloud:
         with self._locked():
             for name in names:
                 with self._report.step(name):
+                    owners[name].configure()
                     known[name].stop()
                     known[name].start()
                     known[name].await_ready()
@@ -105,16 +113,16 @@ class Cloud:
             steps.Step('bindings', lambda: venv.link_ceph(here),
                        after=('venv', 'packages'))]
 
-    def _stop_parts(self, parts: tuple) -> None:
-        with futures.ThreadPoolExecutor(len(parts) * 4) as pool:
-            list(pool.map(self._stop, (
-                list(reversed(part.daemons())) for part in parts)))
+    def _stop(self, queues: list[list[background.Daemon]]) -> None:
+        """Stop daemons; all queues at once, each in its order."""
+        def stop(queue: list[background.Daemon]) -> None:
+            for daemon in queue:
+                if daemon.running() is not None:
+                    with self._report.step(daemon.name):
+                        daemon.stop()
 
-    def _stop(self, daemons: list[process.Daemon]) -> None:
-        for daemon in daemons:
-            if daemon.running() is not None:
-                with self._report.step(daemon.name):
-                    daemon.stop()
+        with futures.ThreadPoolExecutor(len(queues)) as pool:
+            list(pool.map(stop, queues))
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:

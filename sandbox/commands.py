@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 import os
 import pathlib
+import shlex
 import signal
 import subprocess
 
@@ -37,7 +38,7 @@ def run(part: str, command: Sequence[str | os.PathLike[str]], *,
     """
     words = [os.fspath(word) for word in command]
     with open(log, 'a') as output:
-        output.write('$ %s\n' % ' '.join(words))
+        output.write(f'$ {shlex.join(words)}\n')
         output.flush()
         offset = output.tell()
         process = subprocess.Popen(
@@ -47,8 +48,8 @@ def run(part: str, command: Sequence[str | os.PathLike[str]], *,
     code = _wait(process)
     if code:
         raise errors.SandboxError(
-            part, '%s failed with status %d' % (
-                attempt or pathlib.Path(words[0]).name, code), log, offset)
+            part, f'{attempt or pathlib.Path(words[0]).name} failed '
+                  f'with status {code}', log, offset)
 
 
 def _feed(process: subprocess.Popen[str], text: str) -> None:

@@ -20,11 +20,12 @@ import dataclasses
 import functools
 import os
 import pathlib
+from typing import Any
 
+from sandbox import background
 from sandbox import commands
 from sandbox import layout as layouts
 from sandbox import ports
-from sandbox import process
 from sandbox import settings as all_settings
 from sandbox import templates
 
@@ -73,12 +74,12 @@ class Context:
                 **{name: str(value) for name, value in extra.items()}}
 
     def daemon(self, name: str, command: Sequence[str | os.PathLike[str]],
-               ready: Callable[[process.Daemon], bool],
-               **options: object) -> process.Daemon:
+               ready: Callable[[background.Daemon], bool],
+               **options: Any) -> background.Daemon:
         """A background process with its files in the usual places."""
         here = self.layout
         options.setdefault('env', self.environ())
-        return process.Daemon(
+        return background.Daemon(
             name=name, command=command, ready=ready, log=here.log(name),
             record=here.run / f'{name}.json', **options)
 

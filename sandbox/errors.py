@@ -28,7 +28,7 @@ class SandboxError(Exception):
 
     def __init__(self, part: str, message: str,
                  log: pathlib.Path | None = None, offset: int = 0) -> None:
-        super().__init__('%s: %s' % (part, message))
+        super().__init__(f'{part}: {message}')
         self.part = part
         self.message = message
         self.log = log
@@ -38,8 +38,8 @@ class SandboxError(Exception):
         """The message and the end of the log."""
         text = str(self)
         if self.log is not None and self.log.exists():
-            text += '\n--- end of %s\n%s\n---' % (
-                self.log, tail(self.log, lines, self.offset))
+            end = tail(self.log, lines, self.offset)
+            text += f'\n--- end of {self.log}\n{end}\n---'
         return text
 
 

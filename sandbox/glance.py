@@ -16,79 +16,71 @@ from __future__ import annotations
 
 import pathlib
 
-from sandbox import context
-from sandbox import process
+from sandbox import background
+from sandbox import parts
 from sandbox import steps
 from sandbox import storage
-from sandbox import templates
 from sandbox import webservice
 
 NAME = 'glance'
 DIRECTORIES = ('cache', 'images', 'lock', 'mnt', 'staging', 'tasks')
 
 
-class Glance:
+class Glance(parts.Part):
     """The image service."""
 
-    def __init__(self, sandbox: context.Context) -> None:
-        self._sandbox = sandbox
-
     def steps(self) -> list[steps.Step]:
-        """What brings it up."""
         return [
             steps.Step('glance-db', self.make, after=('venv', 'mariadb')),
             steps.Step(NAME, self.start,
                        after=('glance-db', 'memcached', 'ceph'))]
 
-    def daemons(self) -> list[process.Daemon]:
-        """The API."""
-        configuration = self._configure()
+    def daemons(self) -> list[background.Daemon]:
         return [webservice.daemon(
-            self._sandbox, 'glance-api', 'glance', 'glance.wsgi.api',
-            processes=2, threads=4, configuration=configuration,
-            OS_GLANCE_CONFIG_DIR=configuration[0].parent)]
+            self.sandbox, 'glance-api', 'glance', 'glance.wsgi.api',
+            processes=2, threads=4, configuration=[self._conf.parent],
+            OS_GLANCE_CONFIG_DIR=self._conf.parent)]
 
     def make(self) -> None:
         """Make the database."""
-        done = self._sandbox.once(NAME)
+        done = self.sandbox.once(NAME)
         if done.exists():
             return
+        self.configure()
         self._manage('db_sync')
         self._manage('db_load_metadefs',
-                     f'{self._sandbox.layout.venv}/etc/glance/metadefs/')
+                     f'{self.sandbox.layout.venv}/etc/glance/metadefs/')
         done.touch()
 
-    def start(self) -> None:
-        """Start the API."""
-        for daemon in self.daemons():
-            daemon.ensure()
-
-    def _configure(self) -> list[pathlib.Path]:
-        sandbox = self._sandbox
+    def configure(self) -> None:
+        sandbox = self.sandbox
         for name in DIRECTORIES:
             (sandbox.layout.data / NAME / name).mkdir(
                 parents=True, exist_ok=True)
-        main = sandbox.render(
+        sandbox.render(
             'glance-api.conf', 'glance/glance-api.conf',
             stores=sandbox.settings.stores,
             url=sandbox.url(NAME), keystone=sandbox.url('keystone', '/v3'),
             database=sandbox.database_url(NAME),
             ceph_conf=storage.cluster(sandbox).conf('glance'),
-            authtoken=webservice.authtoken(sandbox, NAME))
-        self._add_drop_ins(main)
-        return [main, sandbox.render('glance-image-import.conf',
-                                     'glance/glance-image-import.conf')]
+            authtoken=webservice.authtoken(sandbox, NAME),
+            drop_ins=self._drop_ins())
+        sandbox.render('glance-image-import.conf',
+                       'glance/glance-image-import.conf')
 
-    def _add_drop_ins(self, main: pathlib.Path) -> None:
-        # Under uWSGI Glance reads one file; the last value of an option
-        # counts.
-        directory = main.with_name(main.name + '.d')
-        directory.mkdir(exist_ok=True)
-        parts = [main, *sorted(directory.glob('*.conf'))]
-        templates.write(main, '\n'.join(part.read_text() for part in parts))
+    @property
+    def _conf(self) -> pathlib.Path:
+        return self.sandbox.layout.etc / NAME / 'glance-api.conf'
+
+    def _drop_ins(self) -> str:
+        # Under uWSGI Glance reads one file; an option's last value counts.
+        directory = self._conf.with_name('glance-api.conf.d')
+        directory.mkdir(parents=True, exist_ok=True)
+        return ''.join(path.read_text()
+                       for path in sorted(directory.glob('*.conf')))
 
     def _manage(self, *words: str) -> None:
-        self._sandbox.run('glance-db', [
-            self._sandbox.layout.venv / 'bin' / 'glance-manage',
-            '--config-file', self._configure()[0], *words],
+        self.sandbox.run('glance-db', [
+            self.sandbox.layout.venv / 'bin' / 'glance-manage',
+            '--config-file', self._conf, *words],
             attempt=f'glance-manage {words[0]}')

@@ -16,70 +16,63 @@ from __future__ import annotations
 
 import pathlib
 
+from sandbox import background
 from sandbox import catalog
-from sandbox import context
-from sandbox import process
+from sandbox import parts
 from sandbox import steps
 from sandbox import webservice
 
 NAME = 'keystone'
 
 
-class Keystone:
+class Keystone(parts.Part):
     """The identity service with its catalog."""
 
-    def __init__(self, sandbox: context.Context) -> None:
-        self._sandbox = sandbox
-
     def steps(self) -> list[steps.Step]:
-        """What brings it up."""
         return [
             steps.Step('keystone-db', self.make, after=('venv', 'mariadb')),
             steps.Step(NAME, self.start, after=('keystone-db', 'memcached')),
             steps.Step('catalog', self.fill, after=(NAME,))]
 
-    def daemons(self) -> list[process.Daemon]:
-        """The API."""
-        configuration = self._configure()
+    def daemons(self) -> list[background.Daemon]:
         return [webservice.daemon(
-            self._sandbox, NAME, 'keystone', 'keystone.wsgi.api',
+            self.sandbox, NAME, 'keystone', 'keystone.wsgi.api',
             processes=2, threads=1, path='/v3',
-            configuration=[configuration],
-            OS_KEYSTONE_CONFIG_DIR=configuration.parent)]
+            configuration=[self._conf],
+            OS_KEYSTONE_CONFIG_DIR=self._conf.parent)]
+
+    def configure(self) -> None:
+        self.sandbox.render('keystone.conf', 'keystone/keystone.conf',
+                            database=self.sandbox.database_url(NAME))
 
     def make(self) -> None:
         """Make the database, the keys and the administrator."""
-        done = self._sandbox.once(NAME)
+        done = self.sandbox.once(NAME)
         if done.exists():
             return
+        self.configure()
         self._manage('db_sync')
         who = ('--keystone-user', 'root', '--keystone-group', 'root')
         self._manage('fernet_setup', *who)
         self._manage('credential_setup', *who)
-        url = self._sandbox.url('keystone', '/v3')
+        url = self.sandbox.url('keystone', '/v3')
         self._manage(
             'bootstrap', '--bootstrap-region-id', catalog.REGION,
-            '--bootstrap-password', self._sandbox.layout.password,
+            '--bootstrap-password', self.sandbox.layout.password,
             *(word for kind in ('admin', 'internal', 'public')
               for word in (f'--bootstrap-{kind}-url', url)))
         done.touch()
 
-    def start(self) -> None:
-        """Start the API."""
-        for daemon in self.daemons():
-            daemon.ensure()
-
     def fill(self) -> None:
         """Make the services' users and tell where the services are."""
-        catalog.fill(self._sandbox)
+        catalog.fill(self.sandbox)
 
-    def _configure(self) -> pathlib.Path:
-        return self._sandbox.render(
-            'keystone.conf', 'keystone/keystone.conf',
-            database=self._sandbox.database_url(NAME))
+    @property
+    def _conf(self) -> pathlib.Path:
+        return self.sandbox.layout.etc / 'keystone' / 'keystone.conf'
 
     def _manage(self, *words: str) -> None:
-        self._sandbox.run('keystone-db', [
-            self._sandbox.layout.venv / 'bin' / 'keystone-manage',
-            '--config-file', self._configure(), *words],
+        self.sandbox.run('keystone-db', [
+            self.sandbox.layout.venv / 'bin' / 'keystone-manage',
+            '--config-file', str(self._conf), *words],
             attempt=f'keystone-manage {words[0]}')

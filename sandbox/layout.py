@@ -45,7 +45,7 @@ class Layout:
         if not self.exists() and self.root.exists() and any(
                 self.root.iterdir()):
             raise errors.SandboxError(
-                'sandbox', '%s is neither empty nor a sandbox' % self.root)
+                'sandbox', f'{self.root} is neither empty nor a sandbox')
         for path in (self.root, self.etc, self.logs, self.run, self.data,
                      self.bin, self.home):
             path.mkdir(parents=True, exist_ok=True)

@@ -14,55 +14,52 @@
 
 from __future__ import annotations
 
+import pathlib
 import shutil
 
-from sandbox import context
+from sandbox import background
+from sandbox import parts
 from sandbox import polling
-from sandbox import process
 from sandbox import steps
 
 NAME = 'mariadb'
 
 
-class MariaDB:
+class MariaDB(parts.Part):
     """One MariaDB server; it makes the databases itself when it starts."""
 
-    def __init__(self, sandbox: context.Context) -> None:
-        self._sandbox = sandbox
-
     def steps(self) -> list[steps.Step]:
-        """What brings it up."""
         return [steps.Step(NAME, self.start, after=('packages',))]
 
-    def daemons(self) -> list[process.Daemon]:
-        """The server."""
-        configuration = self._configure()
-        return [self._sandbox.daemon(
-            NAME, ['mariadbd', f'--defaults-file={configuration[0]}'],
+    def daemons(self) -> list[background.Daemon]:
+        return [self.sandbox.daemon(
+            NAME, ['mariadbd', f'--defaults-file={self._conf}'],
             # It accepts connections early, but greets when it is ready.
-            lambda daemon: polling.tcp_greets(self._sandbox.ports['mariadb']),
-            configuration=configuration)]
+            lambda daemon: polling.tcp_greets(self.sandbox.ports['mariadb']),
+            configuration=[self._conf])]
+
+    def configure(self) -> None:
+        init_file = self.sandbox.render('mariadb-init.sql',
+                                        'mariadb/init.sql')
+        self.sandbox.render('mariadb.cnf', 'mariadb/mariadb.cnf',
+                            init_file=init_file)
 
     def start(self) -> None:
-        """Make the data directory if needed and start the server."""
-        daemon, = self.daemons()
         self._make()
-        daemon.ensure()
+        super().start()
 
-    def _configure(self) -> list:
-        init_file = self._sandbox.render('mariadb-init.sql',
-                                         'mariadb/init.sql')
-        return [self._sandbox.render('mariadb.cnf', 'mariadb/mariadb.cnf',
-                                     init_file=init_file), init_file]
+    @property
+    def _conf(self) -> pathlib.Path:
+        return self.sandbox.layout.etc / 'mariadb' / 'mariadb.cnf'
 
     def _make(self) -> None:
-        data = self._sandbox.layout.data / 'mariadb'
-        done = self._sandbox.once('mariadb')
+        data = self.sandbox.layout.data / 'mariadb'
+        done = self.sandbox.once('mariadb')
         if done.exists():
             return
         shutil.rmtree(data, ignore_errors=True)
         data.mkdir(parents=True)
-        self._sandbox.run(NAME, [
+        self.sandbox.run(NAME, [
             'mariadb-install-db', '--no-defaults', '--user=root',
             f'--datadir={data}', '--skip-test-db', '--skip-name-resolve',
             '--auth-root-authentication-method=socket'])

@@ -14,31 +14,21 @@
 
 from __future__ import annotations
 
-from sandbox import context
+from sandbox import background
+from sandbox import parts
 from sandbox import polling
-from sandbox import process
 from sandbox import steps
 
 
-class Memcached:
+class Memcached(parts.Part):
     """A small memcached."""
 
-    def __init__(self, sandbox: context.Context) -> None:
-        self._sandbox = sandbox
-
     def steps(self) -> list[steps.Step]:
-        """What brings it up."""
         return [steps.Step('memcached', self.start, after=('packages',))]
 
-    def daemons(self) -> list[process.Daemon]:
-        """The server."""
-        port = self._sandbox.ports['memcached']
-        return [self._sandbox.daemon(
+    def daemons(self) -> list[background.Daemon]:
+        port = self.sandbox.ports['memcached']
+        return [self.sandbox.daemon(
             'memcached', ['memcached', '-u', 'root', '-l', '127.0.0.1',
                           '-p', str(port), '-m', '64'],
             lambda daemon: polling.tcp_answers(port))]
-
-    def start(self) -> None:
-        """Start it."""
-        for daemon in self.daemons():
-            daemon.ensure()

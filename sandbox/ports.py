@@ -60,7 +60,7 @@ def choose(seed: int, free: Callable[[int], bool] = is_free,
     for block in blocks(seed):
         if all(free(port) for port in block):
             return dict(zip(NAMES, block, strict=False))
-    raise OSError('no block of %d free ports' % BLOCK)
+    raise OSError(f'no block of {BLOCK} free ports')
 
 
 def remembered(path: pathlib.Path, seed: int) -> dict[str, int]:

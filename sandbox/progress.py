@@ -22,14 +22,13 @@ import time
 
 from sandbox import errors
 
-HEARTBEAT = 15.0
+HEARTBEAT = 5.0
 
 
 class Progress:
-    """Prints one line when a step begins to matter and one when it ends.
+    """Prints a line when a step is done, and now and then what is going on.
 
-    Steps may run in several threads.  A step that takes longer than the
-    heartbeat is mentioned again, so that nobody wonders whether it hangs.
+    Steps may run in several threads.
     """
 
     def __init__(self) -> None:
@@ -45,23 +44,22 @@ class Progress:
     def line(self, text: str) -> None:
         """Print a line with the time in front of it."""
         with self._lock:
-            print('[%6.1f s] %s' % (self.elapsed, text), flush=True,
+            print(f'[{self.elapsed:6.1f} s] {text}', flush=True,
                   file=sys.stderr)
 
     @contextlib.contextmanager
     def step(self, name: str) -> Iterator[None]:
-        """Say that a step begins, and how long it took."""
+        """Do a step; say how long it took."""
         began = self._running[name] = time.monotonic()
-        self.line('%-14s ...' % name)
         try:
             yield
         except BaseException as error:
-            self.line('%-14s %s' % (name, 'given up' if isinstance(
-                error, errors.Cancelled) else 'FAILED'))
+            given_up = isinstance(error, errors.Cancelled)
+            self.line(f'{name:16} {"given up" if given_up else "FAILED"}')
             raise
         finally:
             del self._running[name]
-        self.line('%-14s done in %.1f s' % (name, time.monotonic() - began))
+        self.line(f'{name:16} done in {time.monotonic() - began:.1f} s')
 
     @contextlib.contextmanager
     def heartbeat(self) -> Iterator[None]:
@@ -71,10 +69,10 @@ class Progress:
         def beat() -> None:
             while not over.wait(HEARTBEAT):
                 now = time.monotonic()
-                running = ['%s (%.0f s)' % (name, now - began)
+                running = [f'{name} ({now - began:.0f} s)'
                            for name, began in list(self._running.items())]
                 if running:
-                    self.line('still at it: ' + ', '.join(running))
+                    self.line('at work: ' + ', '.join(running))
 
         thread = threading.Thread(target=beat, daemon=True)
         thread.start()

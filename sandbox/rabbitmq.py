@@ -14,68 +14,68 @@
 
 from __future__ import annotations
 
-from sandbox import context
+import pathlib
+
+from sandbox import background
+from sandbox import parts
 from sandbox import polling
-from sandbox import process
 from sandbox import steps
+from sandbox import templates
 
 # Debian's /usr/sbin/rabbitmq-server insists on a user "rabbitmq".
 SERVER = '/usr/lib/rabbitmq/bin/rabbitmq-server'
+
+CONF = 'rabbitmq.conf'
+ADVANCED = 'advanced.config'
 
 # Idle schedulers that spin would take the processor from the others.
 ERLANG = '+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none'
 
 
-class RabbitMQ:
+class RabbitMQ(parts.Part):
     """A RabbitMQ node, and a port mapper of its own."""
 
-    def __init__(self, sandbox: context.Context) -> None:
-        self._sandbox = sandbox
-
     def steps(self) -> list[steps.Step]:
-        """What brings it up."""
         return [steps.Step('rabbitmq', self.start, after=('packages',))]
 
-    def daemons(self) -> list[process.Daemon]:
-        """The port mapper, which RabbitMQ would else start, and RabbitMQ."""
-        ports = self._sandbox.ports
-        environ = self._environ()
+    def daemons(self) -> list[background.Daemon]:
+        ports = self.sandbox.ports
         return [
-            self._sandbox.daemon(
+            # RabbitMQ would start one itself, which would then outlive it.
+            self.sandbox.daemon(
                 'epmd', ['epmd', '-address', '127.0.0.1', '-port',
                          str(ports['epmd'])],
                 lambda daemon: polling.tcp_answers(ports['epmd'])),
-            self._sandbox.daemon(
+            self.sandbox.daemon(
                 'rabbitmq', [SERVER],
                 lambda daemon: polling.tcp_answers(ports['rabbitmq']),
-                env=environ, stop_timeout=30, ready_timeout=90)]
+                env=self._environ(), stop_timeout=30, ready_timeout=90)]
 
-    def start(self) -> None:
-        """Start both."""
-        for daemon in self.daemons():
-            daemon.ensure()
+    def configure(self) -> None:
+        self._data.mkdir(parents=True, exist_ok=True)
+        templates.write(self._data / 'enabled_plugins', '[].\n')
+        for name in (CONF, ADVANCED):
+            self.sandbox.render(f'rabbitmq-{name}', f'rabbitmq/{name}')
+
+    @property
+    def _data(self) -> pathlib.Path:
+        return self.sandbox.layout.data / 'rabbitmq'
 
     def _environ(self) -> dict[str, str]:
-        here = self._sandbox.layout
-        data = here.data / 'rabbitmq'
-        data.mkdir(parents=True, exist_ok=True)
-        plugins = data / 'enabled_plugins'
-        plugins.write_text('[].\n')
-        conf = self._sandbox.render('rabbitmq.conf', 'rabbitmq/rabbitmq.conf')
-        advanced = self._sandbox.render('rabbitmq-advanced.config',
-                                        'rabbitmq/advanced.config')
-        return self._sandbox.environ(
+        etc = self.sandbox.layout.etc / 'rabbitmq'
+        data = self._data
+        return self.sandbox.environ(
             HOME=data,
             RABBITMQ_NODENAME='sandbox@localhost',
             RABBITMQ_BASE=data,
             RABBITMQ_MNESIA_BASE=data / 'mnesia',
-            RABBITMQ_LOG_BASE=here.logs,
+            RABBITMQ_LOG_BASE=self.sandbox.layout.logs,
             RABBITMQ_LOGS='-',
-            RABBITMQ_CONFIG_FILE=conf,
-            RABBITMQ_ADVANCED_CONFIG_FILE=advanced,
+            RABBITMQ_CONFIG_FILE=etc / CONF,
+            RABBITMQ_ADVANCED_CONFIG_FILE=etc / ADVANCED,
             RABBITMQ_CONF_ENV_FILE='/nonexistent',
-            RABBITMQ_ENABLED_PLUGINS_FILE=plugins,
-            RABBITMQ_DIST_PORT=self._sandbox.ports['rabbitmq_dist'],
+            RABBITMQ_ENABLED_PLUGINS_FILE=data / 'enabled_plugins',
+            RABBITMQ_DIST_PORT=self.sandbox.ports['rabbitmq_dist'],
             RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=ERLANG,
-            ERL_EPMD_PORT=self._sandbox.ports['epmd'],
+            ERL_EPMD_PORT=self.sandbox.ports['epmd'],
             ERL_EPMD_ADDRESS='127.0.0.1')

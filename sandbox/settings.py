@@ -43,6 +43,10 @@ class Settings:
     """SANDBOX_NOTIFICATIONS: Cinder's notification driver, for example
     "messagingv2"."""
 
+    volume_hosts: int = 1
+    """SANDBOX_VOLUME_HOSTS: how many cinder-volume services; more than one
+    work as one Cinder cluster (active/active)."""
+
     osds: int = 1
     """SANDBOX_OSDS: how many object stores a new Ceph cluster gets."""
 
@@ -57,6 +61,8 @@ class Settings:
             stores=os.environ.get('SANDBOX_GLANCE_STORES', defaults.stores),
             notifications=os.environ.get('SANDBOX_NOTIFICATIONS',
                                          defaults.notifications),
+            volume_hosts=int(os.environ.get('SANDBOX_VOLUME_HOSTS',
+                                            defaults.volume_hosts)),
             osds=int(os.environ.get('SANDBOX_OSDS', defaults.osds)))
 
     @property

@@ -41,7 +41,7 @@ def run(steps: Sequence[Step], report: progress.Progress) -> None:
     waiting = {step.name: step for step in steps}
     unknown = {name for step in steps for name in step.after} - set(waiting)
     if unknown:
-        raise ValueError('no such step: %s' % ', '.join(sorted(unknown)))
+        raise ValueError(f'no such steps: {sorted(unknown)}')
     done: set[str] = set()
     running: dict[futures.Future[None], str] = {}
     with report.heartbeat(), futures.ThreadPoolExecutor(len(steps)) as pool:

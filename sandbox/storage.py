@@ -17,9 +17,10 @@ from __future__ import annotations
 import pathlib
 import shutil
 
+from sandbox import background
 from sandbox import ceph
 from sandbox import context
-from sandbox import process
+from sandbox import parts
 from sandbox import steps
 
 POOLS = ('images', 'volumes', 'volumes2', 'intree', 'backups')
@@ -55,19 +56,17 @@ def cluster(sandbox: context.Context) -> ceph.Cluster:
         osds=sandbox.settings.osds, logs=sandbox.layout.logs)
 
 
-class Storage:
+class Storage(parts.Part):
     """The cluster, as a part of the cloud."""
 
     def __init__(self, sandbox: context.Context) -> None:
-        self._sandbox = sandbox
+        super().__init__(sandbox)
         self._cluster = cluster(sandbox)
 
     def steps(self) -> list[steps.Step]:
-        """What brings it up."""
         return [steps.Step('ceph', self.start, after=('packages',))]
 
-    def daemons(self) -> list[process.Daemon]:
-        """The monitor, the manager, the object stores."""
+    def daemons(self) -> list[background.Daemon]:
         return self._cluster.daemons()
 
     def start(self) -> None:

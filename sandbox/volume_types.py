@@ -41,4 +41,5 @@ def make(client: rest.Client, backends: Sequence[str]) -> None:
 def _make(client: rest.Client, name: str, backend: str) -> str:
     body = {'volume_type': {
         'name': name, 'extra_specs': {'volume_backend_name': backend}}}
-    return client.volume('POST', '/types', body)['volume_type']['id']
+    answer = client.volume('POST', '/types', body)
+    return str(answer['volume_type']['id'])

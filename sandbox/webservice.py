@@ -15,25 +15,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+import os
 import pathlib
 
+from sandbox import background
 from sandbox import context
 from sandbox import polling
-from sandbox import process
 from sandbox import templates
 
 
 def daemon(sandbox: context.Context, name: str, port: str, module: str, *,
            processes: int, threads: int, arguments: Sequence[str] = (),
            path: str = '/', configuration: Sequence[pathlib.Path] = (),
-           **environ: object) -> process.Daemon:
+           **environ: object) -> background.Daemon:
     """A uWSGI that serves one API.
 
     :param port: name of the port
     :param arguments: what the application sees as its command line
     :param path: what answers when it is ready
     """
-    command = [
+    command: list[str | os.PathLike[str]] = [
         sandbox.layout.venv / 'bin' / 'pyuwsgi',
         '--http-socket', f'127.0.0.1:{sandbox.ports[port]}',
         '--module', f'{module}:application',
