@@ -1,0 +1,195 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""A sandbox's APIs, as a user of the cloud meets them.
+
+``make e2e`` brings up a sandbox of its own.  With plain pytest the tests use
+the one that runs: that of ``SANDBOX_DIR``, else that of the checkout.
+"""
+
+from collections.abc import Callable
+from collections.abc import Iterator
+import contextlib
+import dataclasses
+import hashlib
+import pathlib
+from typing import Any
+
+import pytest
+import rbd
+
+from sandbox import context
+from sandbox import polling
+from sandbox import rest
+from sandbox import storage
+
+POOLS = {'img1': 'volumes', 'img2': 'volumes2', 'intree': 'intree'}
+# The cache keeps its images when the volumes made of them are gone.
+CACHED = 'image-cache-'
+TIMEOUT = 120
+
+
+@dataclasses.dataclass(frozen=True)
+class Stored:
+    """A volume as Ceph knows it."""
+
+    size: int
+    parent: tuple[str, str, str] | None
+    metadata: dict[str, str]
+    data: bytes
+
+    @property
+    def strategy(self) -> str | None:
+        return self.metadata.get('rbd-imgdriver/strategy')
+
+    @property
+    def declined(self) -> str | None:
+        return self.metadata.get('rbd-imgdriver/declined')
+
+
+class Cloud:
+    """What the tests do in the cloud; it is undone when they end."""
+
+    def __init__(self, sandbox: context.Context) -> None:
+        self.api = rest.Client(sandbox)
+        self._cluster = storage.cluster(sandbox)
+        self._made: list[Callable[[], None]] = []
+
+    def image(self, path: pathlib.Path, disk_format: str,
+              store: str = 'rbd') -> str:
+        """Upload an image; its id."""
+        image = self.api.image('POST', '/images', {
+            'name': path.name, 'disk_format': disk_format,
+            'container_format': 'bare'})['id']
+        self._made.append(lambda: self._delete_image(image))
+        with path.open('rb') as data:
+            self.api.upload(f'/images/{image}/file', data, store)
+        self._await(
+            lambda: self.api.image('GET', f'/images/{image}')['status'],
+            'active')
+        return image
+
+    def ask_for_volume(self, image: str, kind: str, size: int) -> str:
+        """Have a volume of so many GiB made of an image; its id."""
+        volume = self.api.volume('POST', '/volumes', {'volume': {
+            'imageRef': image, 'size': size, 'volume_type': kind}})
+        ident = volume['volume']['id']
+        self._made.append(lambda: self.delete_volume(ident))
+        return ident
+
+    def volume(self, image: str, kind: str, size: int = 1) -> str:
+        """The same, and wait until it can be used."""
+        ident = self.ask_for_volume(image, kind, size)
+        self.await_status(ident, 'available')
+        return ident
+
+    def show(self, volume: str) -> dict[str, Any]:
+        return self.api.volume('GET', f'/volumes/{volume}')['volume']
+
+    def await_status(self, volume: str, status: str) -> None:
+        self._await(lambda: self.show(volume)['status'], status)
+
+    def messages(self, volume: str) -> list[str]:
+        """What Cinder tells the user about a volume."""
+        found = self.api.volume(
+            'GET', f'/messages?resource_uuid={volume}')['messages']
+        return [message['user_message'] for message in found]
+
+    def delete_volume(self, volume: str) -> None:
+        try:
+            self.api.volume('DELETE', f'/volumes/{volume}')
+            self._await(lambda: self.show(volume)['status'], 'deleted')
+        except rest.RestError as error:
+            if error.code != 404:
+                raise
+
+    def stored(self, volume: str, kind: str, length: int) -> Stored:
+        """A volume's RBD image, with its first bytes."""
+        with (self._cluster.connection() as client,
+              client.open_ioctx(POOLS[kind]) as ioctx,
+              rbd.Image(ioctx, f'volume-{volume}', read_only=True) as image):
+            try:
+                parent = image.parent_info()
+            except rbd.ImageNotFound:
+                parent = None
+            return Stored(image.size(), parent,
+                          dict(image.metadata_list()), image.read(0, length))
+
+    def contents(self) -> dict[str, set[str]]:
+        """Names in the pools and their trash, but for those of the cache."""
+        found = {}
+        with self._cluster.connection() as client:
+            for pool in storage.POOLS:
+                with client.open_ioctx(pool) as ioctx:
+                    names = {name for name in rbd.RBD().list(ioctx)
+                             if not name.startswith(CACHED)}
+                    trash = {'trash: ' + entry['name']
+                             for entry in rbd.RBD().trash_list(ioctx)}
+                    found[pool] = names | trash
+        return found
+
+    def clean_up(self) -> None:
+        while self._made:
+            self._made.pop()()
+
+    def _delete_image(self, image: str) -> None:
+        with contextlib.suppress(rest.RestError):
+            self.api.image('DELETE', f'/images/{image}')
+
+    @staticmethod
+    def _await(status: Callable[[], str], wanted: str) -> None:
+        seen = ''
+
+        def there() -> bool:
+            nonlocal seen
+            seen = status()
+            if seen.startswith(('error', 'killed')) and wanted != seen:
+                raise AssertionError(f'{seen} instead of {wanted}')
+            return seen == wanted
+
+        assert polling.wait_until(there, TIMEOUT), (
+            f'still {seen} after {TIMEOUT} s')
+
+
+@pytest.fixture(scope='session')
+def sandbox() -> context.Context:
+    """The sandbox that runs."""
+    sandbox = context.Context.from_environ()
+    if not sandbox.layout.exists():
+        pytest.fail(f'no sandbox in {sandbox.layout.root}: make sandbox-up')
+    return sandbox
+
+
+@pytest.fixture
+def cloud(sandbox: context.Context) -> Iterator[Cloud]:
+    """The cloud; the pools are afterwards what they were before."""
+    cloud = Cloud(sandbox)
+    before = cloud.contents()
+    try:
+        yield cloud
+    finally:
+        cloud.clean_up()
+    # Glance deletes an image's data after it has answered.
+    polling.wait_until(lambda: cloud.contents() == before, 10)
+    assert cloud.contents() == before
+
+
+@pytest.fixture
+def disk(tmp_path: pathlib.Path) -> pathlib.Path:
+    """A raw disk: data, a hole, data; another one for each test."""
+    path = tmp_path / 'disk.raw'
+    block = hashlib.shake_256(str(tmp_path).encode()).digest(2**20)
+    with path.open('wb') as file:
+        file.write(block * 5)
+        file.seek(20 * 2**20)
+        file.write(block[::-1] * 4)
+    return path
