@@ -19,6 +19,7 @@ Cinder: those belong to the event loop's thread.
 """
 
 from collections.abc import Callable
+import queue
 import threading
 from typing import Any
 from typing import ParamSpec
@@ -38,6 +39,7 @@ _R = TypeVar('_R')
 # lock must never be shared between native threads.
 native_threading: Any = (
     patcher.original('threading') if patcher else threading)
+_native_queue: Any = patcher.original('queue') if patcher else queue
 
 _here = native_threading.local()
 
@@ -56,7 +58,8 @@ def run(function: Callable[_P, _R], *args: _P.args,
     """
     if not green() or getattr(_here, 'native', False):
         return function(*args, **kwargs)
-    return tpool.execute(_in_native_thread, function, args, kwargs)
+    result: _R = tpool.execute(_in_native_thread, function, args, kwargs)
+    return result
 
 
 def _in_native_thread(function: Callable[..., _R], args: tuple[Any, ...],
@@ -66,3 +69,70 @@ def _in_native_thread(function: Callable[..., _R], args: tuple[Any, ...],
         return function(*args, **kwargs)
     finally:
         _here.native = False
+
+
+class Worker:
+    """A native thread that works off a bounded queue of chunks.
+
+    The caller goes on while the thread works: under eventlet its green
+    thread keeps reading from the network.
+
+    :param function: called with each chunk, in order, in the thread
+    :param depth: chunks that may wait; :meth:`put` waits for room
+    """
+
+    def __init__(self, function: Callable[[bytes], object],
+                 depth: int) -> None:
+        self._function = function
+        self._queue = _native_queue.Queue(depth)
+        self._error: BaseException | None = None
+        self._abandoned = False
+        self._thread = native_threading.Thread(target=self._work,
+                                               daemon=True)
+        self._thread.start()
+
+    def put(self, chunk: bytes) -> None:
+        """Queue a chunk; waits while the queue is full.
+
+        :raises BaseException: what the function raised for an earlier chunk
+        """
+        self._check()
+        self._put(chunk)
+
+    def finish(self) -> None:
+        """Wait until every chunk is worked off.
+
+        :raises BaseException: what the function raised
+        """
+        self._end()
+        self._check()
+
+    def abandon(self) -> None:
+        """Forget what is queued and end the thread; never raises."""
+        self._abandoned = True
+        self._end()
+
+    def _put(self, item: bytes | None) -> None:
+        try:
+            self._queue.put_nowait(item)
+        except _native_queue.Full:
+            run(self._queue.put, item)
+
+    def _end(self) -> None:
+        if self._thread.is_alive():
+            self._put(None)
+            run(self._thread.join)
+
+    def _check(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+    def _work(self) -> None:
+        _here.native = True
+        while (chunk := self._queue.get()) is not None:
+            if self._error is not None or self._abandoned:
+                continue  # keep the queue moving for who puts into it
+            try:
+                self._function(chunk)
+            except BaseException as error:
+                self._error = error

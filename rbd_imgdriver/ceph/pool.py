@@ -255,6 +255,22 @@ class Pool:
             rbd.RBD().rename(self._ioctx, image, new_name)
 
     @_blocking
+    def finish_rename(self, image: str, new_name: str) -> bool:
+        """Finish a rename whose client died half-way.
+
+        :returns: whether both names were of one image
+        """
+        ioctx = self._ioctx
+        try:
+            id_ = header.image_id(ioctx, image)
+            if header.image_id(ioctx, new_name) != id_:
+                return False
+        except errors.ImageNotFound:
+            return False
+        directory.finish_rename(ioctx, image, new_name, id_)
+        return True
+
+    @_blocking
     def remove(self, image: str) -> None:
         """Remove an image; absent is as good as removed.
 

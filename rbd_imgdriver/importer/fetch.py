@@ -1,0 +1,83 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""An image's bytes from Glance, whole and in order."""
+
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
+import time
+
+from oslo_log import log as logging
+
+from rbd_imgdriver import errors
+from rbd_imgdriver import model
+
+LOG = logging.getLogger(__name__)
+
+# Passed on in pieces of this many bytes: what arrives from the network is
+# too small to be worth a thread's while.  A multiple of RBD's object sizes
+# or a part of them, so that no object is written twice.
+BATCH = 4 * 1024 * 1024
+
+
+def download(image: model.Image, data: model.ImageData, retries: int,
+             pause: Callable[[float], None] = time.sleep) -> Iterator[bytes]:
+    """The image's bytes; a download that breaks is taken up where it broke.
+
+    :param retries: how often
+    :param pause: waits for a number of seconds
+    :raises errors.ImageGone: when Glance has it no longer
+    :raises errors.ImageDamaged: when there are more bytes than Glance says
+    :raises errors.DownloadFailed: when it broke once too often
+    """
+    received = 0
+    for attempt in range(retries + 1):
+        try:
+            for chunk in data.read(received):
+                received += len(chunk)
+                _check_length(image, received)
+                yield chunk
+            if image.size is None or received == image.size:
+                return
+            raise errors.DownloadFailed(
+                image.id, f'it ended after {received} of {image.size} bytes')
+        except errors.DownloadFailed as error:
+            if attempt == retries:
+                raise
+            LOG.warning('Download of image %(image)s broke after '
+                        '%(received)d bytes, taking it up again: %(error)s',
+                        {'image': image.id, 'received': received,
+                         'error': error})
+        pause(2 ** attempt)
+
+
+def batches(chunks: Iterable[bytes], size: int = BATCH) -> Iterator[bytes]:
+    """The same bytes in pieces of ``size`` bytes; the last may be shorter."""
+    parts: list[bytes] = []
+    length = 0
+    for chunk in chunks:
+        parts.append(chunk)
+        length += len(chunk)
+        while length >= size:
+            joined = b''.join(parts)
+            yield joined[:size]
+            parts = [joined[size:]]
+            length -= size
+    if length:
+        yield b''.join(parts)
+
+
+def _check_length(image: model.Image, received: int) -> None:
+    if image.size is not None and received > image.size:
+        raise errors.ImageDamaged(
+            image.id, f'Glance sent more than the {image.size} bytes that it '
+            'says the image has')

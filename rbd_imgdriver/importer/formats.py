@@ -1,0 +1,52 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Glance's disk formats, and what their data may look like."""
+
+# Copied as they are.  What lies inside is the guest's business: a partition
+# table, a CD's file system, a LUKS container.
+PLAIN = frozenset({'raw', 'iso'})
+_PLAIN_LOOKS = frozenset({'raw', 'iso', 'gpt', 'luks'})
+
+# Glance's name to the name of qemu's block driver.
+_DRIVERS = {
+    'qcow2': 'qcow2',
+    'vmdk': 'vmdk',
+    'vdi': 'vdi',
+    'vhd': 'vpc',
+    'vhdx': 'vhdx',
+    'qed': 'qed',
+    'ploop': 'parallels',
+}
+
+KNOWN = PLAIN | _DRIVERS.keys() | {'ami'}
+
+
+def settle(declared: str, looks: frozenset[str]) -> str | None:
+    """The format to treat the data as, or None when it is not as declared.
+
+    An Amazon machine image (``ami``) is raw or qcow2, as in Cinder.
+
+    :param declared: Glance's disk format
+    :param looks: every format that the data's beginning matches
+    """
+    if declared in PLAIN or declared == 'ami':
+        if looks <= _PLAIN_LOOKS:
+            return 'raw'
+        if declared == 'ami' and looks == {'qcow2'}:
+            return 'qcow2'
+        return None
+    return declared if looks == {declared} else None
+
+
+def qemu_driver(disk_format: str) -> str:
+    """The name of qemu's block driver for a Glance disk format."""
+    return _DRIVERS.get(disk_format, 'raw')

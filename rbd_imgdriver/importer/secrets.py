@@ -1,0 +1,39 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Files in memory, for what no other process may see."""
+
+from collections.abc import Iterator
+import contextlib
+import os
+
+
+@contextlib.contextmanager
+def memory_file(name: str, contents: bytes = b'') -> Iterator[int]:
+    """A file without a place in any file system.
+
+    A program that inherits the descriptor opens it as ``/dev/fd/<number>``,
+    whatever user it runs as; nobody else can.
+
+    :param name: shown in /proc only
+    :returns: the descriptor
+    """
+    descriptor = os.memfd_create(name)
+    try:
+        os.write(descriptor, contents)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def path(descriptor: int) -> str:
+    """Where a program finds a descriptor that it inherited."""
+    return f'/dev/fd/{descriptor}'
