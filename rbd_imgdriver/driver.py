@@ -17,7 +17,6 @@ of the package and decides nothing itself.
 """
 
 import json
-import math
 from typing import Any
 
 from cinder import exception
@@ -28,6 +27,7 @@ from cinder.volume.drivers import rbd as cinder_rbd
 from oslo_config import cfg
 from oslo_log import log as logging
 
+from rbd_imgdriver import backend
 from rbd_imgdriver import errors
 from rbd_imgdriver import host
 from rbd_imgdriver import model
@@ -37,8 +37,6 @@ from rbd_imgdriver.ceph import connection
 from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver.ceph import pool as ceph_pool
 from rbd_imgdriver.strategies import base
-from rbd_imgdriver.strategies import cinder_clone
-from rbd_imgdriver.strategies import rbd_clone
 
 LOG = logging.getLogger(__name__)
 
@@ -63,6 +61,7 @@ class RBDImageDriver(cinder_rbd.RBDDriver):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.configuration.append_config_values(opts.OPTS)
+        self._parts: backend.Backend | None = None
 
     @classmethod
     def get_driver_options(cls) -> list[cfg.Opt]:
@@ -71,18 +70,26 @@ class RBDImageDriver(cinder_rbd.RBDDriver):
 
     # -- One connection, also for what is inherited
 
-    def _cluster(self, remote: dict[str, str] | None = None,
-                 timeout: int | None = None) -> connection.Cluster:
+    def _cluster_spec(self, remote: dict[str, str] | None = None,
+                      timeout: int | None = None) -> connection.ClusterSpec:
         name, conf, user, _ = self._get_config_tuple(remote)
         if timeout is None:
             timeout = self.configuration.rados_connect_timeout
-        return connection.cluster(
-            connection.ClusterSpec(name, conf or '', user, timeout))
+        return connection.ClusterSpec(name, conf or '', user, timeout)
 
     @property
     def _pool(self) -> ceph_pool.Pool:
         """The backend's pool on the cluster that is active now."""
-        return ceph_pool.Pool(self._cluster(), self.configuration.rbd_pool)
+        return self._backend.pool
+
+    @property
+    def _backend(self) -> backend.Backend:
+        """Our parts, for the cluster that is active now."""
+        cluster = self._cluster_spec()
+        if self._parts is None or self._parts.settings.cluster != cluster:
+            self._parts = backend.Backend(
+                host.settings_of(self.configuration, cluster))
+        return self._parts
 
     def _connect_to_rados(self, pool: str | None = None,
                           remote: dict[str, str] | None = None,
@@ -94,7 +101,7 @@ class RBDImageDriver(cinder_rbd.RBDDriver):
         def connect() -> tuple[Any, Any]:
             try:
                 client, ioctx = ceph_pool.checkout(
-                    self._cluster(remote, timeout),
+                    connection.cluster(self._cluster_spec(remote, timeout)),
                     pool or self.configuration.rbd_pool)
             except ceph_errors.CephError as error:
                 LOG.error('No connection to Ceph: %s', error)
@@ -103,7 +110,8 @@ class RBDImageDriver(cinder_rbd.RBDDriver):
                 ) from error
             return utils.tpool_wrap(client), ioctx
 
-        return connect()
+        client, ioctx = connect()
+        return client, ioctx
 
     @staticmethod
     def _disconnect_from_rados(client: Any, ioctx: Any) -> None:
@@ -141,11 +149,9 @@ class RBDImageDriver(cinder_rbd.RBDDriver):
         """
         if volume.encryption_key_id:
             return {}, False  # the data in RBD has to be encrypted
-        wanted = self.configuration.rbd_imgdriver_strategies
-        strategies = self._strategies()
         return self._provision(
-            [strategies[name] for name in wanted if name in strategies],
-            context, volume, image_location, image_meta, image_service)
+            self._backend.cascade(), context, volume, image_location,
+            image_meta, image_service)
 
     def _clone_image_volume(self, context: Any, volume: Any,
                             image_location: Any, image_meta: dict[str, Any],
@@ -158,22 +164,8 @@ class RBDImageDriver(cinder_rbd.RBDDriver):
         if volume.encryption_key_id:
             return {}, False
         return self._provision(
-            [self._strategies()[opts.CINDER_CLONE]], context, volume,
+            [self._backend.strategy(opts.CINDER_CLONE)], context, volume,
             image_location, image_meta, image_service=None)
-
-    def _strategies(self) -> dict[str, base.Strategy]:
-        pool, order = self._pool, self._order
-        return {
-            opts.RBD_CLONE: rbd_clone.RbdClone(pool, order),
-            opts.CINDER_CLONE: cinder_clone.CinderClone(
-                pool, order, self.configuration.rbd_max_clone_depth,
-                host.cinder_schemes_allowed()),
-        }
-
-    @property
-    def _order(self) -> int:
-        """log2 of ``rbd_store_chunk_size`` in bytes."""
-        return 20 + int(math.log2(self.configuration.rbd_store_chunk_size))
 
     def _provision(self, strategies: list[base.Strategy], context: Any,
                    volume: Any, image_location: Any,
@@ -185,7 +177,8 @@ class RBDImageDriver(cinder_rbd.RBDDriver):
             target=host.target_of(
                 volume, self._is_replicated_type(volume.volume_type)),
             data=host.GlanceData(context, image_service, image.id),
-            volumes=host.CinderVolumes(context))
+            volumes=host.CinderVolumes(context),
+            events=host.CinderEvents(context, volume.host))
         try:
             provision.provision(strategies, request)
         except provision.NoStrategy as error:

@@ -15,20 +15,65 @@ Translates Cinder's volumes, images and errors into our values and back.
 """
 
 from collections.abc import Iterator
+import math
 from typing import Any
 
+from cinder import context
 from cinder import exception
+from cinder.image import glance
 from cinder.message import api as message_api
 from cinder.message import message_field
 from cinder import objects
+from cinder import rpc
+from cinder import utils
 from cinder.volume import volume_utils
+from glanceclient import exc as glance_exc
+from keystoneauth1 import exceptions as keystone_exc
 from oslo_config import cfg
+from oslo_log import log as logging
 
+from rbd_imgdriver import backend
 from rbd_imgdriver import errors
 from rbd_imgdriver import locations
 from rbd_imgdriver import model
+from rbd_imgdriver.cache import eviction
+from rbd_imgdriver.ceph import connection
+from rbd_imgdriver.importer import options
 
+LOG = logging.getLogger(__name__)
 CONF = cfg.CONF
+
+
+def settings_of(configuration: Any,
+                cluster: connection.ClusterSpec) -> backend.Settings:
+    """What the operator decided for a backend.
+
+    :param configuration: Cinder's, of the backend's section
+    :param cluster: the cluster that is active now
+    """
+    get = configuration.safe_get
+    limits = None
+    if get('image_volume_cache_enabled'):
+        limits = eviction.Limits(get('image_volume_cache_max_size_gb') or 0,
+                                 get('image_volume_cache_max_count') or 0)
+    return backend.Settings(
+        cluster=cluster,
+        pool=configuration.rbd_pool,
+        order=20 + int(math.log2(configuration.rbd_store_chunk_size)),
+        max_depth=configuration.rbd_max_clone_depth,
+        cascade=tuple(configuration.rbd_imgdriver_strategies),
+        cinder_allowed='cinder' in CONF.allowed_direct_url_schemes,
+        cache=limits,
+        imports=import_options(configuration))
+
+
+def import_options(configuration: Any) -> options.Options:
+    """What the operator decided about imports."""
+    return options.Options(
+        conversion_dir=str(volume_utils.image_conversion_dir()),
+        conversion_disabled=CONF.image_conversion_disable,
+        compressed_allowed=CONF.allow_compression_on_image_upload,
+        vmdk_types=tuple(CONF.vmdk_allowed_types))
 
 
 def image_of(image_meta: dict[str, Any], image_location: Any) -> model.Image:
@@ -113,9 +158,46 @@ class CinderVolumes:
             encrypted=bool(volume.encryption_key_id))
 
 
-def cinder_schemes_allowed() -> bool:
-    """Whether the operator allows cloning behind ``cinder://`` locations."""
-    return 'cinder' in CONF.allowed_direct_url_schemes
+class CinderEvents:
+    """Sends Cinder's notifications of its image-volume cache for ours.
+
+    Names and payload are those of cinder/image/cache.py.
+
+    :param backend_host: ``host@backend`` of the volume
+    """
+
+    def __init__(self, context: Any, backend_host: str) -> None:
+        self._context = context
+        self._host = backend_host
+
+    def cache(self, action: str, image_id: str) -> None:
+        """See :meth:`rbd_imgdriver.model.Events.cache`."""
+        self._send(f'image_volume_cache.{action}',
+                   {'image_id': image_id, 'host': self._host})
+
+    @utils.if_notifications_enabled
+    def _send(self, event: str, payload: dict[str, str]) -> None:
+        rpc.get_notifier('volume', CONF.host).info(self._context, event,
+                                                   payload)
+
+
+def in_glance(image_id: str) -> bool:
+    """Whether Glance has the image, asked with Cinder's own credentials.
+
+    Those of the ``[glance]`` section.  When Glance does not say, the answer
+    is yes: nothing is dropped on a doubt.
+    """
+    client = glance.GlanceClientWrapper()
+    try:
+        client.call(context.get_admin_context(), 'get', image_id,
+                    privileged_user=True)
+    except glance_exc.HTTPNotFound:
+        return False
+    except (glance_exc.BaseException, exception.CinderException,
+            keystone_exc.ClientException) as error:
+        LOG.debug('Glance did not say whether it has image %(image)s: '
+                  '%(error)s', {'image': image_id, 'error': error})
+    return True
 
 
 _EXCEPTIONS: dict[type[errors.ImageError], Any] = {
@@ -138,11 +220,12 @@ _EXCEPTIONS: dict[type[errors.ImageError], Any] = {
         reason=e.reason),
 }
 
+_DETAIL = message_field.Detail
 _MESSAGES = {
-    errors.SignatureInvalid: message_field.Detail.SIGNATURE_VERIFICATION_FAILED,
-    errors.ConversionDisabled: message_field.Detail.IMAGE_FORMAT_UNACCEPTABLE,
-    errors.ImageUnsafe: message_field.Detail.IMAGE_FORMAT_UNACCEPTABLE,
-    errors.NoTemporarySpace: message_field.Detail.NOT_ENOUGH_SPACE_FOR_IMAGE,
+    errors.SignatureInvalid: _DETAIL.SIGNATURE_VERIFICATION_FAILED,
+    errors.ConversionDisabled: _DETAIL.IMAGE_FORMAT_UNACCEPTABLE,
+    errors.ImageUnsafe: _DETAIL.IMAGE_FORMAT_UNACCEPTABLE,
+    errors.NoTemporarySpace: _DETAIL.NOT_ENOUGH_SPACE_FOR_IMAGE,
 }
 
 
@@ -162,11 +245,6 @@ def tell_user(context: Any, volume_id: str, error: errors.ImageError,
         message_api.API().create(
             context, message_field.Action.COPY_IMAGE_TO_VOLUME,
             resource_uuid=volume_id, detail=detail, exception=raised)
-
-
-def conversion_dir() -> str:
-    """Cinder's directory for temporary images; made if missing."""
-    return str(volume_utils.image_conversion_dir())
 
 
 def _iso(when: Any) -> str:

@@ -22,6 +22,7 @@ METADATA_PREFIX = 'rbd-imgdriver/'
 STRATEGY_KEY = METADATA_PREFIX + 'strategy'
 DECLINED_KEY = METADATA_PREFIX + 'declined'
 BYTES_MOVED_KEY = METADATA_PREFIX + 'bytes_moved'
+PROGRESS_KEY = METADATA_PREFIX + 'progress'
 
 
 @dataclasses.dataclass(frozen=True)

@@ -35,7 +35,7 @@ CASCADE_OPTS = [
              'image itself.'),
 ]
 
-OPTS = [*CASCADE_OPTS]
+OPTS: list[cfg.Opt] = [*CASCADE_OPTS]
 
 
 def list_opts() -> list[tuple[str, list[cfg.Opt]]]:

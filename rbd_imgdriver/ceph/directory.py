@@ -25,6 +25,7 @@ from typing import Any
 
 import rados
 
+from rbd_imgdriver.ceph import encoding
 from rbd_imgdriver.ceph import errors
 from rbd_imgdriver.ceph import header
 
@@ -75,6 +76,20 @@ def listed(ioctx: Any, prefix: str) -> list[Listed]:
         except errors.ImageNotFound:
             continue
     return found
+
+
+def finish_rename(ioctx: Any, old: str, new: str, id_: str) -> None:
+    """Finish a rename whose client died between its steps.
+
+    librbd writes ``rbd_id.<new>``, then changes the directory, then removes
+    ``rbd_id.<old>`` (src/librbd/operation/RenameRequest.cc).  Between the
+    first and the second, both names open the image and the directory has the
+    old one.
+    """
+    query = b''.join(encoding.text(part) for part in (old, new, id_))
+    with errors.translated(f'rename of {old} to {new}'):
+        ioctx.execute(_DIRECTORY, 'rbd', 'dir_rename_image', query)
+        ioctx.remove_object(f'rbd_id.{old}')
 
 
 def _page(ioctx: Any, prefix: str,

@@ -53,7 +53,7 @@ class CachedClone:
                                   'image_volume_cache_enabled is not set')
         golden = names.golden(request.image)
         try:
-            created = self.clone(request, self._store, golden)
+            created = self.clone(request, self._store, golden, self.name)
         except (ceph_errors.ImageNotFound, ceph_errors.SnapshotNotFound):
             request.events.cache('miss', request.image.id)
             return model.Declined('not-cached', f'there is no {golden}')
@@ -63,7 +63,7 @@ class CachedClone:
         return created
 
     def clone(self, request: model.Request, store: cache_store.Store,
-              golden: str, *, strategy: str = name,
+              golden: str, strategy: str,
               bytes_moved: int = 0) -> model.Created:
         """Make the volume from a golden image.
 

@@ -1,0 +1,98 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""One backend's parts, put together from its settings.
+
+The driver and the command line both build what they need here, so that the
+same settings mean the same thing to both.
+"""
+
+from collections.abc import Callable
+import dataclasses
+
+from rbd_imgdriver.cache import eviction
+from rbd_imgdriver.cache import fill
+from rbd_imgdriver.cache import store as cache_store
+from rbd_imgdriver.cache import sweep
+from rbd_imgdriver.ceph import connection
+from rbd_imgdriver.ceph import pool as ceph_pool
+from rbd_imgdriver.importer import options
+from rbd_imgdriver.importer import service
+from rbd_imgdriver.strategies import base
+from rbd_imgdriver.strategies import cached_clone
+from rbd_imgdriver.strategies import cinder_clone
+from rbd_imgdriver.strategies import import_image
+from rbd_imgdriver.strategies import rbd_clone
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What the operator decided for a backend.
+
+    :param pool: name of the backend's pool
+    :param order: log2 of the object size of new images in bytes
+    :param max_depth: ``rbd_max_clone_depth``
+    :param cascade: names of the strategies, in order
+    :param cinder_allowed: whether ``cinder://`` locations may be cloned
+    :param cache: limits of the cache, or None when it is switched off
+    """
+
+    cluster: connection.ClusterSpec
+    pool: str
+    order: int
+    max_depth: int
+    cascade: tuple[str, ...]
+    cinder_allowed: bool
+    cache: eviction.Limits | None
+    imports: options.Options
+
+
+class Backend:
+    """The parts of one backend on one cluster."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.pool = ceph_pool.Pool(connection.cluster(settings.cluster),
+                                   settings.pool)
+        self.store = cache_store.Store(self.pool)
+        self.importer = service.Importer(settings.imports)
+        self.filler = fill.Filler(
+            self.store, self.importer, settings.cache or eviction.Limits(),
+            settings.order)
+        self._strategies = {one.name: one for one in self._build()}
+
+    def cascade(self) -> list[base.Strategy]:
+        """The strategies that the operator wants, in order."""
+        return [self._strategies[name] for name in self.settings.cascade]
+
+    def strategy(self, name: str) -> base.Strategy:
+        """One strategy, wanted by the operator or not."""
+        return self._strategies[name]
+
+    def sweep(self, in_glance: Callable[[str], bool],
+              dry_run: bool = False) -> sweep.Report:
+        """Remove what the cache of this backend no longer needs."""
+        return sweep.Sweep(self.store, in_glance, dry_run).run()
+
+    def _build(self) -> list[base.Strategy]:
+        wanted = self.settings
+        cached = cached_clone.CachedClone(
+            self.pool, self.store if wanted.cache else None, wanted.order,
+            wanted.max_depth)
+        return [
+            rbd_clone.RbdClone(self.pool, wanted.order),
+            cinder_clone.CinderClone(self.pool, wanted.order,
+                                     wanted.max_depth, wanted.cinder_allowed),
+            cached,
+            import_image.ImportImage(
+                self.pool, self.importer, wanted.order,
+                self.filler if wanted.cache else None, cached),
+        ]

@@ -1,0 +1,119 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Remove what the cache no longer needs: safe at any time, on any host."""
+
+from collections.abc import Callable
+import dataclasses
+
+from oslo_log import log as logging
+
+from rbd_imgdriver.cache import names
+from rbd_imgdriver.cache import store as cache_store
+from rbd_imgdriver.ceph import errors as ceph_errors
+
+LOG = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """What a sweep did; names of RBD images.
+
+    :param removed: partial images of importers that are dead
+    :param finished: entries whose publication was completed
+    :param freed: retired entries whose last volume has gone
+    :param dropped: entries whose image Glance no longer has
+    :param kept: what could not be removed yet, with the reason
+    """
+
+    removed: tuple[str, ...] = ()
+    finished: tuple[str, ...] = ()
+    freed: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+    kept: tuple[tuple[str, str], ...] = ()
+
+
+class Sweep:
+    """Sweeps the cache of one pool.
+
+    :param in_glance: whether Glance still has the image of that id
+    :param dry_run: whether to say only what would be done
+    """
+
+    def __init__(self, store: cache_store.Store,
+                 in_glance: Callable[[str], bool],
+                 dry_run: bool = False) -> None:
+        self._store = store
+        self._pool = store.pool
+        self._in_glance = in_glance
+        self._dry_run = dry_run
+        self._done: dict[str, list[str]] = {}
+        self._kept: list[tuple[str, str]] = []
+
+    def run(self) -> Report:
+        """Sweep once."""
+        self._partials()
+        self._orphans()
+        self._retired()
+        return Report(kept=tuple(self._kept),
+                      **{what: tuple(done)
+                         for what, done in self._done.items()})
+
+    def _partials(self) -> None:
+        for image in self._pool.listed(names.PARTIAL + names.GOLDEN):
+            golden = names.golden_of(image.name)
+            # The lease is taken before the image is made, so a live one
+            # names an image that was listed before.
+            holder = self._pool.lease_holder(golden)
+            if holder and holder.get('partial') == image.name:
+                continue
+            if self._half_renamed(image.name, golden):
+                self._act('finished', golden, self._pool.finish_rename,
+                          image.name, golden)
+            else:
+                self._act('removed', image.name, self._remove, image.name)
+
+    def _half_renamed(self, partial: str, golden: str) -> bool:
+        try:
+            return self._pool.id(partial) == self._pool.id(golden)
+        except ceph_errors.ImageNotFound:
+            return False
+
+    def _remove(self, partial: str) -> None:
+        self._pool.remove_snapshot(partial, names.SNAPSHOT)
+        self._pool.remove(partial)
+
+    def _orphans(self) -> None:
+        for one in self._store.entries():
+            if not self._in_glance(one.image_id):
+                self._act('dropped', one.name, self._store.retire, one.name)
+
+    def _retired(self) -> None:
+        for image in self._pool.trashed():
+            if image.name.startswith(names.GOLDEN):
+                self._act('freed', image.name, self._free, image.id)
+
+    def _free(self, id_: str) -> None:
+        if not self._pool.trash_free(id_):
+            raise ceph_errors.ImageBusy('volumes still need it')
+
+    def _act(self, what: str, name: str, action: Callable[..., object],
+             *args: str) -> None:
+        try:
+            if not self._dry_run:
+                action(*args)
+        except ceph_errors.CephError as error:
+            self._kept.append((name, str(error)))
+            return
+        self._done.setdefault(what, []).append(name)
+        LOG.info('Cache sweep %(mode)s %(what)s: %(name)s',
+                 {'mode': 'would have' if self._dry_run else 'has',
+                  'what': what, 'name': name})
