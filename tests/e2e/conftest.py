@@ -98,12 +98,6 @@ class Cloud:
     def await_status(self, volume: str, status: str) -> None:
         self._await(lambda: self.show(volume)['status'], status)
 
-    def messages(self, volume: str) -> list[str]:
-        """What Cinder tells the user about a volume."""
-        found = self.api.volume(
-            'GET', f'/messages?resource_uuid={volume}')['messages']
-        return [message['user_message'] for message in found]
-
     def delete_volume(self, volume: str) -> None:
         try:
             self.api.volume('DELETE', f'/volumes/{volume}')

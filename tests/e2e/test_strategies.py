@@ -74,22 +74,3 @@ def test_import_and_then_cached_clone(cloud, disk):
     # Both are children of the one snapshot of the cached image.
     assert cloned.parent == imported.parent
     assert cloned.parent is not None
-
-
-def test_an_image_larger_than_the_volume(cloud, disk):
-    larger = convert(disk, 'qcow2')
-    subprocess.run(['qemu-img', 'resize', '-q', larger, '2G'], check=True)
-    image = cloud.image(larger, 'qcow2')
-
-    volume = cloud.ask_for_volume(image, 'img1', size=1)
-
-    cloud.await_status(volume, 'error')
-    assert cloud.messages(volume)
-
-
-def test_the_image_is_gone_before_the_volume_is_made(cloud, disk):
-    image = cloud.image(disk, 'raw', store='file')
-    cloud.api.image('DELETE', f'/images/{image}')
-
-    with pytest.raises(Exception, match='400|404'):
-        cloud.ask_for_volume(image, 'img1', size=1)
