@@ -61,7 +61,7 @@ class Cluster:
         self.spec = spec
         self._lock = blocking.native_threading.Lock()
         self._client: Any = None
-        self._ioctxs: dict[str, Any] = {}
+        self._ioctxs: dict[tuple[str, str], Any] = {}
 
     def client(self) -> Any:
         """The connected ``rados.Rados``; connects when there is none.
@@ -73,20 +73,23 @@ class Cluster:
                 self._client = self._connect()
             return self._client
 
-    def ioctx(self, pool: str) -> Any:
+    def ioctx(self, pool: str, namespace: str = '') -> Any:
         """The shared I/O context of a pool; it is not to be closed.
 
+        :param namespace: RBD namespace within the pool
         :raises errors.PoolNotFound: when there is no such pool
         :raises errors.Unreachable: when the cluster cannot be reached
         """
         client = self.client()
+        key = (pool, namespace)
         with self._lock:
-            if client is self._client and pool in self._ioctxs:
-                return self._ioctxs[pool]
+            if client is self._client and key in self._ioctxs:
+                return self._ioctxs[key]
         opened = self._open(client, pool)
+        opened.set_namespace(namespace)
         with self._lock:
             if client is self._client:
-                return self._ioctxs.setdefault(pool, opened)
+                return self._ioctxs.setdefault(key, opened)
         return opened
 
     def own_ioctx(self, pool: str) -> tuple[Any, Any]:

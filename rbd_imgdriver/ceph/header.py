@@ -33,6 +33,7 @@ from rbd_imgdriver.ceph import encoding
 from rbd_imgdriver.ceph import errors
 
 HEAD = 2 ** 64 - 2  # CEPH_NOSNAP
+_TRASH_NAMESPACE = 2  # SNAPSHOT_NAMESPACE_TYPE_TRASH
 _PAGE = 64
 _REPLY = 64 * 1024
 
@@ -49,6 +50,24 @@ class ParentRef:
     namespace: str
     image_id: str
     snapshot_id: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Snapshot:
+    """A snapshot as the header stores it.
+
+    :param size: in bytes
+    :param created: seconds since the epoch
+    :param children: its clones of format 2; those of format 1 are unknown
+    :param trashed: whether it was removed and waits for its last child
+    """
+
+    id: int
+    name: str
+    size: int
+    created: int
+    children: int
+    trashed: bool
 
 
 def image_id(ioctx: Any, name: str) -> str:
@@ -68,11 +87,14 @@ def size(ioctx: Any, id_: str, snapshot_id: int = HEAD) -> tuple[int, int]:
     return size_bytes, order
 
 
-def parent(ioctx: Any, id_: str) -> ParentRef | None:
-    """The parent of the image's head, or None when it is no clone.
+def parent(ioctx: Any, id_: str,
+           snapshot_id: int = HEAD) -> ParentRef | None:
+    """The parent of the image's head or of one of its snapshots.
 
     A flattened image keeps its parent spec while snapshots need it; the
-    head's overlap tells.
+    overlap tells.
+
+    :returns: None when it is no clone, or no longer
     """
     reader = encoding.Reader(_call(ioctx, id_, 'parent_get', b''))
     reader.enter()
@@ -81,8 +103,42 @@ def parent(ioctx: Any, id_: str) -> ParentRef | None:
     if ref.pool_id < 0:
         return None
     overlap = _call(ioctx, id_, 'parent_overlap_get',
-                    struct.pack('<Q', HEAD))
+                    struct.pack('<Q', snapshot_id))
     return ref if overlap[:1] == b'\x01' else None
+
+
+def snapshot_ids(ioctx: Any, id_: str) -> tuple[int, ...]:
+    """The ids of all snapshots, newest first, the trashed ones included."""
+    reader = encoding.Reader(_call(ioctx, id_, 'get_snapcontext', b''))
+    reader.uint64()
+    return tuple(reader.uint64() for _ in range(reader.uint32()))
+
+
+def snapshot(ioctx: Any, id_: str, snapshot_id: int) -> Snapshot:
+    """A snapshot by its id.
+
+    :raises errors.ImageNotFound: when there is no such image or snapshot
+    """
+    reader = encoding.Reader(_call(ioctx, id_, 'snapshot_get',
+                                   struct.pack('<Q', snapshot_id)))
+    reader.enter()  # cls::rbd::SnapshotInfo
+    reader.uint64()
+    end = reader.enter()
+    kind = reader.uint32()
+    reader.jump(end)
+    name, size_bytes = reader.text(), reader.uint64()
+    created, _ = reader.uint32(), reader.uint32()
+    return Snapshot(snapshot_id, name, size_bytes, created,
+                    reader.uint32(), kind == _TRASH_NAMESPACE)
+
+
+def value(ioctx: Any, id_: str, key: str) -> str | None:
+    """One metadata value, or None."""
+    try:
+        reply = _call(ioctx, id_, 'metadata_get', encoding.text(key))
+    except errors.ImageNotFound:
+        return None
+    return encoding.Reader(reply).text()
 
 
 def metadata(ioctx: Any, id_: str) -> dict[str, str]:

@@ -17,19 +17,16 @@ hand-over for all the librbd calls it makes, and raises the errors of
 :mod:`rbd_imgdriver.ceph.errors`.
 """
 
-from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
-import functools
 import json
 from typing import Any
-from typing import Concatenate
-from typing import ParamSpec
-from typing import TypeVar
 
 import rbd
 
 from rbd_imgdriver import blocking
+from rbd_imgdriver.ceph import calls
+from rbd_imgdriver.ceph import chain_calls
 from rbd_imgdriver.ceph import clones
 from rbd_imgdriver.ceph import connection
 from rbd_imgdriver.ceph import credentials
@@ -41,32 +38,7 @@ from rbd_imgdriver.ceph import snapshots
 from rbd_imgdriver.ceph import trash
 from rbd_imgdriver.ceph import writer
 
-_P = ParamSpec('_P')
-_R = TypeVar('_R')
-
-
-def _blocking(
-        method: Callable[Concatenate['Pool', _P], _R],
-) -> Callable[Concatenate['Pool', _P], _R]:
-    """Run a method in a native thread, on a connection that works.
-
-    A blocklisted client is replaced and the method run again.  That is safe
-    because nothing that a blocklisted client sends is carried out, and every
-    method undoes or finds what it had done before.
-    """
-    @functools.wraps(method)
-    def call(pool: 'Pool', /, *args: _P.args, **kwargs: _P.kwargs) -> _R:
-        return blocking.run(attempt, pool, *args, **kwargs)
-
-    def attempt(pool: 'Pool', /, *args: _P.args, **kwargs: _P.kwargs) -> _R:
-        client = pool.cluster.client()
-        try:
-            return method(pool, *args, **kwargs)
-        except errors.Disconnected:
-            pool.cluster.discard(client)
-        return method(pool, *args, **kwargs)
-
-    return call
+_blocking = calls.in_native_thread
 
 
 def checkout(cluster: connection.Cluster, pool: str) -> tuple[Any, Any]:
@@ -79,27 +51,16 @@ def checkout(cluster: connection.Cluster, pool: str) -> tuple[Any, Any]:
     return blocking.run(cluster.own_ioctx, pool)
 
 
-class Pool:
+class Pool(chain_calls.ChainCalls):
     """One RBD pool of one cluster.
 
     :param cluster: the connection
     :param name: the pool's name
     """
 
-    def __init__(self, cluster: connection.Cluster, name: str) -> None:
-        self.cluster = cluster
-        self.name = name
-
-    def __str__(self) -> str:
-        return self.name
-
     def sibling(self, name: str) -> 'Pool':
         """Another pool of the same cluster."""
         return self if name == self.name else Pool(self.cluster, name)
-
-    @property
-    def _ioctx(self) -> Any:
-        return self.cluster.ioctx(self.name)
 
     @_blocking
     def fsid(self) -> str:

@@ -1,0 +1,74 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""What all of :class:`rbd_imgdriver.ceph.pool.Pool`'s methods have in common.
+
+The methods themselves are in pool.py and, by topic, in classes that Pool
+inherits.
+"""
+
+from collections.abc import Callable
+import functools
+from typing import Any
+from typing import Concatenate
+from typing import ParamSpec
+from typing import TypeVar
+
+from rbd_imgdriver import blocking
+from rbd_imgdriver.ceph import connection
+from rbd_imgdriver.ceph import errors
+
+_P = ParamSpec('_P')
+_R = TypeVar('_R')
+_S = TypeVar('_S', bound='Base')
+
+
+class Base:
+    """A pool of a cluster, without methods yet.
+
+    :param cluster: the connection
+    :param name: the pool's name
+    """
+
+    def __init__(self, cluster: connection.Cluster, name: str) -> None:
+        self.cluster = cluster
+        self.name = name
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def _ioctx(self) -> Any:
+        return self.cluster.ioctx(self.name)
+
+
+def in_native_thread(
+        method: Callable[Concatenate[_S, _P], _R],
+) -> Callable[Concatenate[_S, _P], _R]:
+    """Run a method in a native thread, on a connection that works.
+
+    A blocklisted client is replaced and the method run again.  That is safe
+    because nothing that a blocklisted client sends is carried out, and every
+    method undoes or finds what it had done before.
+    """
+    @functools.wraps(method)
+    def call(pool: _S, /, *args: _P.args, **kwargs: _P.kwargs) -> _R:
+        return blocking.run(attempt, pool, *args, **kwargs)
+
+    def attempt(pool: _S, /, *args: _P.args, **kwargs: _P.kwargs) -> _R:
+        client = pool.cluster.client()
+        try:
+            return method(pool, *args, **kwargs)
+        except errors.Disconnected:
+            pool.cluster.discard(client)
+        return method(pool, *args, **kwargs)
+
+    return call

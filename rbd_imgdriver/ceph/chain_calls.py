@@ -1,0 +1,77 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Pool's methods about parents and children.
+
+Images are named by their internal ids where names may change meanwhile.
+"""
+
+from rbd_imgdriver.ceph import calls
+from rbd_imgdriver.ceph import directory
+from rbd_imgdriver.ceph import flatten
+from rbd_imgdriver.ceph import header
+from rbd_imgdriver.ceph import lineage
+
+
+class ChainCalls(calls.Base):
+    """The part of :class:`rbd_imgdriver.ceph.pool.Pool` for clone chains."""
+
+    @calls.in_native_thread
+    def depth(self, image: str) -> int:
+        """How many ancestors an image has, in all pools.
+
+        0 for an image that is no clone.  Costs 0.4 ms for each ancestor.
+
+        :raises errors.ImageNotFound: when there is no such image
+        """
+        id_ = header.image_id(self._ioctx, image)
+        return len(lineage.ancestors(self.cluster, self._ioctx, id_))
+
+    @calls.in_native_thread
+    def parent(self, id_: str) -> header.ParentRef | None:
+        """The parent of an image's head, or None."""
+        return header.parent(self._ioctx, id_)
+
+    @calls.in_native_thread
+    def is_lone(self, id_: str) -> bool:
+        """Whether an image has no snapshot, and therefore no children.
+
+        Snapshots that were removed while clones need them count.
+        """
+        return not header.snapshot_ids(self._ioctx, id_)
+
+    @calls.in_native_thread
+    def metadata_value(self, id_: str, key: str) -> str | None:
+        """One metadata value; None when there is none, or no image."""
+        return header.value(self._ioctx, id_, key)
+
+    @calls.in_native_thread
+    def metadata_values(self, key: str) -> dict[str, str]:
+        """The values of one metadata key on all images, by image id.
+
+        Reads every header of the pool: 0.2 ms for each image.
+        """
+        ioctx = self._ioctx
+        values = {id_: header.value(ioctx, id_, key)
+                  for id_ in directory.names(ioctx, '').values()}
+        return {id_: value for id_, value in values.items()
+                if value is not None}
+
+    @calls.in_native_thread
+    def update_header(self, id_: str, values: dict[str, str],
+                      remove: tuple[str, ...] = ()) -> None:
+        """Set and remove metadata of an image by its id."""
+        header.update_metadata(self._ioctx, id_, values, remove)
+
+    @calls.in_native_thread
+    def flatten(self, id_: str, progress: flatten.Progress) -> None:
+        """Flatten an image; see :func:`flatten.flatten`."""
+        flatten.flatten(self._ioctx, id_, progress)
