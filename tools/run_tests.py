@@ -109,7 +109,8 @@ def module(name: str, *arguments: str) -> list[str]:
 
 
 def suites() -> dict[str, Checks | Pytest]:
-    scripts = [name for name in tracked()
+    # Templates become scripts only when they are filled in.
+    scripts = [name for name in tracked(':!*/templates/*')
                if name.endswith('.sh') or _is_shell(TOP / name)]
     return {
         'lint': Checks(5, [

@@ -1,0 +1,98 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The gate itself: it must not pass when something failed, or nothing ran."""
+
+import os
+import pathlib
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from tools import run_tests
+
+RUNNER = pathlib.Path(run_tests.__file__)
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Run a suite of the given tests as the gate would; (status, lines)."""
+    def run(source):
+        suite = tmp_path / 'suite'
+        suite.mkdir()
+        (suite / 'test_it.py').write_text(textwrap.dedent(source))
+        program = textwrap.dedent(f'''
+            import pathlib, sys
+            sys.path.insert(0, {str(RUNNER.parent)!r})
+            import run_tests
+            run_tests.RESULTS = pathlib.Path({str(tmp_path)!r})
+            run_tests.suites = lambda: {{
+                'it': run_tests.Pytest(1, {str(suite)!r})}}
+            sys.exit(run_tests.main())
+        ''')
+        done = subprocess.run([sys.executable, '-c', program], text=True,
+                              capture_output=True, timeout=60)
+        return done.returncode, done.stdout.splitlines()
+
+    return run
+
+
+def test_counts_of_all_kinds(run):
+    status, lines = run('''
+        import pytest
+        def test_passes(): pass
+        def test_fails(): assert False
+        def test_is_skipped(): pytest.skip('no')
+        @pytest.fixture
+        def broken(): raise RuntimeError
+        def test_has_an_error(broken): pass
+    ''')
+
+    assert lines[-1] == '1 passed, 2 failed, 1 skipped'
+    assert status == 1
+
+
+def test_success(run):
+    assert run('def test_passes(): pass')[0] == 0
+
+
+def test_nothing_ran(run):
+    status, lines = run('')
+
+    assert lines[-1] == '0 passed, 1 failed, 0 skipped'
+    assert status == 1
+
+
+def test_a_module_that_cannot_be_imported(run):
+    status, lines = run('import no_such_module')
+
+    assert lines[-1] == '0 passed, 1 failed, 0 skipped'
+    assert status == 1
+
+
+def test_a_daemon_left_running_fails_and_is_stopped(run, tmp_path):
+    status, lines = run(f'''
+        import subprocess, pathlib
+        def test_starts_a_daemon():
+            subprocess.run(['setsid', '-f', 'sh', '-c',
+                            'echo $$ > {tmp_path}/pid; exec sleep 600'],
+                           env={{}}, check=True)
+            while not pathlib.Path('{tmp_path}/pid').exists():
+                pass
+    ''')
+
+    assert lines[-1] == '1 passed, 1 failed, 0 skipped'
+    assert status == 1
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / 'pid').read_text()), 0)
