@@ -29,8 +29,8 @@ PYTHON = ('ca-certificates', 'python3-venv')
 CEPH = ('ceph-common', 'ceph-mgr', 'ceph-mon', 'ceph-osd', 'python3-rados',
         'python3-rbd')
 CLOUD = CEPH + (
-    'cryptsetup-bin', 'mariadb-server-core', 'memcached', 'qemu-block-extra',
-    'qemu-utils', 'rabbitmq-server')
+    'cryptsetup-bin', 'mariadb-client-core', 'mariadb-server-core',
+    'memcached', 'qemu-block-extra', 'qemu-utils', 'rabbitmq-server')
 QEMU = ('ipxe-qemu', 'qemu-system-x86', 'seabios')
 
 APT = ('apt-get', '-q', '-y', '-o', 'DPkg::Lock::Timeout=600',
