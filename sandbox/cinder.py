@@ -22,6 +22,7 @@ import time
 
 from sandbox import background
 from sandbox import catalog
+from sandbox import errors
 from sandbox import parts
 from sandbox import polling
 from sandbox import rest
@@ -98,7 +99,7 @@ class Cinder(parts.Part):
 
         def known() -> bool:
             pools = client.volume('GET', '/scheduler-stats/get_pools')
-            return {backend.name for backend in BACKENDS} <= {
+            return {backend.name for backend in self._backends} <= {
                 pool['name'].rpartition('#')[2] for pool in pools['pools']}
 
         if not polling.wait_until(known, 60):
@@ -108,7 +109,18 @@ class Cinder(parts.Part):
     def make_types(self) -> None:
         """Make a volume type for each backend."""
         volume_types.make(rest.Client(self.sandbox),
-                          [backend.name for backend in BACKENDS])
+                          [backend.name for backend in self._backends])
+
+    @property
+    def _backends(self) -> list[Backend]:
+        """Those that the settings enable, in the settings' order."""
+        known = {backend.name: backend for backend in BACKENDS}
+        try:
+            return [known[name] for name in self.sandbox.settings.backends]
+        except KeyError as error:
+            raise errors.SandboxError(
+                'cinder', f'SANDBOX_BACKENDS names {error}, which is none of '
+                          + ', '.join(known)) from None
 
     # -- services ----------------------------------------------------------
 
@@ -120,7 +132,7 @@ class Cinder(parts.Part):
     def _volume_service(self, host: str) -> background.Daemon:
         name = 'cinder-volume' + host.removeprefix(HOST)
         return self._service(
-            name, {f'{host}@{backend.name}' for backend in BACKENDS},
+            name, {f'{host}@{backend.name}' for backend in self._backends},
             self._conf.with_name(f'{name}.conf'))
 
     def _service(self, name: str, hosts: set[str],
@@ -174,8 +186,8 @@ class Cinder(parts.Part):
         sandbox.render(
             'cinder.conf', 'cinder/cinder.conf',
             database=sandbox.database_url('cinder'),
-            host=HOST, default_type=BACKENDS[0].name,
-            enabled_backends=','.join(each.name for each in BACKENDS),
+            host=HOST, default_type=self._backends[0].name,
+            enabled_backends=','.join(each.name for each in self._backends),
             internal_project=project, internal_user=user,
             glance=sandbox.url('glance'),
             backup_ceph_conf=self._ceph_conf('cinder-backup'),
@@ -185,7 +197,7 @@ class Cinder(parts.Part):
                 sandbox.layout.password.encode()).hexdigest(),
             auth=webservice.auth(sandbox, 'cinder'),
             authtoken=webservice.authtoken(sandbox, 'cinder'),
-            backends='\n'.join(map(self._section, BACKENDS)))
+            backends='\n'.join(map(self._section, self._backends)))
 
     def _configure_host(self, host: str) -> None:
         """What one host's volume service has for itself."""

@@ -23,6 +23,7 @@ import os
 
 OUR_DRIVER = 'rbd_imgdriver.driver.RBDImageDriver'
 STORES = 'cinder:cinder, file:file, rbd:rbd, web:http'
+BACKENDS = ('img1', 'img2', 'intree')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +32,10 @@ class Settings:
 
     driver: str = OUR_DRIVER
     """SANDBOX_DRIVER: class of the backends img1 and img2."""
+
+    backends: tuple[str, ...] = BACKENDS
+    """SANDBOX_BACKENDS: which of the backends to enable, with commas between
+    them.  The first is that of the default volume type."""
 
     threading: str = 'eventlet'
     """SANDBOX_THREADING: "native" runs Cinder without eventlet."""
@@ -56,6 +61,8 @@ class Settings:
         defaults = cls()
         return cls(
             driver=os.environ.get('SANDBOX_DRIVER', defaults.driver),
+            backends=tuple(os.environ.get(
+                'SANDBOX_BACKENDS', ','.join(BACKENDS)).split(',')),
             threading=os.environ.get('SANDBOX_THREADING',
                                      defaults.threading),
             stores=os.environ.get('SANDBOX_GLANCE_STORES', defaults.stores),
