@@ -14,9 +14,17 @@
 
 from collections.abc import Iterator
 
-import pytest
+import pathlib
+import subprocess
 
+import pytest
+import rados
+import rbd
+
+from rbd_imgdriver.ceph import connection
+from rbd_imgdriver.ceph import pool as ceph_pool
 from sandbox import ceph
+from tests.functional import host
 
 POOLS = ('images', 'volumes', 'volumes2')
 
@@ -40,3 +48,121 @@ def cluster(tmp_path_factory: pytest.TempPathFactory,
         yield cluster
     finally:
         cluster.purge()
+
+
+@pytest.fixture(scope='session', autouse=True)
+def cinder_config(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """Cinder's configuration, and its state directory."""
+    state = tmp_path_factory.mktemp('cinder')
+    (state / 'conversion').mkdir()
+    host.prepare(state)
+    return state
+
+
+def open_pool(cluster: ceph.Cluster, name: str,
+              user: str = 'cinder') -> ceph_pool.Pool:
+    spec = connection.ClusterSpec('ceph', str(cluster.conf(user)), user)
+    return ceph_pool.Pool(connection.cluster(spec), name)
+
+
+@pytest.fixture
+def pool(cluster: ceph.Cluster) -> Iterator[ceph_pool.Pool]:
+    """The pool ``volumes`` as the driver's user sees it; empty after."""
+    yield open_pool(cluster, 'volumes')
+    empty(cluster)
+
+
+@pytest.fixture
+def admin(cluster: ceph.Cluster) -> Iterator[rados.Rados]:
+    """A client that may do anything; for what is not the driver's to do."""
+    with rados.Rados(conffile=str(cluster.conf('admin')),
+                     rados_id='admin') as client:
+        yield client
+
+
+@pytest.fixture
+def contents(cluster: ceph.Cluster):
+    """Says what a pool holds: images, and the names in its trash."""
+    def of(name: str = 'volumes') -> tuple[list[str], list[str]]:
+        with cluster.connection() as client, client.open_ioctx(name) as ioctx:
+            trashed = [one['name'] for one in rbd.RBD().trash_list(ioctx)]
+            return sorted(rbd.RBD().list(ioctx)), sorted(trashed)
+
+    return of
+
+
+@pytest.fixture
+def disk(tmp_path: pathlib.Path) -> pathlib.Path:
+    """A raw disk of 24 MiB: data at both ends, a hole between."""
+    path = tmp_path / 'disk.raw'
+    with path.open('wb') as file:
+        file.write(b'\xeb\x63\x90begin' * 40000)
+        file.seek(23 * 2**20)
+        file.write(b'the end.' * 2**17)
+    return path
+
+
+@pytest.fixture
+def qcow2(disk: pathlib.Path) -> pathlib.Path:
+    """The same disk as qcow2."""
+    path = disk.with_suffix('.qcow2')
+    subprocess.run(['qemu-img', 'convert', '-f', 'raw', '-O', 'qcow2',
+                    disk, path], check=True)
+    return path
+
+
+@pytest.fixture
+def glance_image(admin: rados.Rados, disk: pathlib.Path):
+    """Stores the disk as Glance's RBD store does; returns its location."""
+    def store(name: str, order: int = 23) -> str:
+        with admin.open_ioctx('images') as ioctx:
+            data = disk.read_bytes()
+            rbd.RBD().create(ioctx, name, len(data), order,
+                             old_format=False, features=61)
+            with rbd.Image(ioctx, name) as image:
+                image.write(data, 0)
+                image.create_snap('snap')
+                image.protect_snap('snap')
+        return f'rbd://{admin.get_fsid()}/images/{name}/snap'
+
+    return store
+
+
+def empty(cluster: ceph.Cluster) -> None:
+    """Remove all that a test left, children before parents."""
+    with cluster.connection() as client:
+        for _ in range(100):
+            left = 0
+            for name in POOLS:
+                with client.open_ioctx(name) as ioctx:
+                    left += _remove_some(ioctx)
+            if not left:
+                return
+    raise AssertionError(f'{left} images could not be removed')
+
+
+def _remove_some(ioctx: rados.Ioctx) -> int:
+    names = list(rbd.RBD().list(ioctx))
+    trashed = [one['id'] for one in rbd.RBD().trash_list(ioctx)]
+    for name in names:
+        _remove(ioctx, name=name)
+    for id_ in trashed:
+        _remove(ioctx, image_id=id_)
+    return len(names) + len(trashed)
+
+
+def _remove(ioctx: rados.Ioctx, **which: str) -> None:
+    try:
+        with rbd.Image(ioctx, **which) as image:
+            for snap in image.list_snaps():
+                if snap['namespace']:
+                    continue
+                if image.is_protected_snap(snap['name']):
+                    image.unprotect_snap(snap['name'])
+                image.remove_snap(snap['name'])
+        if 'name' in which:
+            rbd.RBD().remove(ioctx, which['name'])
+        else:
+            rbd.RBD().trash_remove(ioctx, which['image_id'], force=True)
+    except (rbd.ImageBusy, rbd.ImageHasSnapshots, rbd.ImageNotFound):
+        return  # a child goes first; the next round tries again

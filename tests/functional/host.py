@@ -1,0 +1,131 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""A driver as cinder-volume has it, without a database or an API.
+
+Real Cinder classes throughout: its configuration, its volume objects, its
+driver base classes.  Only what would come from other services is made here:
+the image service, which serves files, and the place where notifications and
+user messages go.
+"""
+
+from collections.abc import Iterator
+import dataclasses
+import hashlib
+import pathlib
+import uuid
+
+from cinder import context
+from cinder import exception
+from cinder import objects
+from cinder import rpc
+from cinder.volume import configuration
+from cinder.volume import driver as volume_driver
+from cinder.volume.drivers import rbd as cinder_rbd
+from oslo_config import cfg
+import oslo_messaging
+
+from rbd_imgdriver import driver as our_driver
+
+CONF = cfg.CONF
+PROJECT = 'p' * 32
+
+
+def prepare(state: pathlib.Path) -> None:
+    """What cinder-volume's start does to the process, once."""
+    objects.register_all()
+    CONF([], project='cinder')
+    oslo_messaging.get_notification_transport(CONF, 'fake:/')
+    CONF.set_override('transport_url', 'fake:/')
+    CONF.set_override('state_path', str(state))
+    CONF.set_override('image_conversion_dir', str(state / 'conversion'))
+    rpc.init(CONF)
+
+
+def make(cluster, pool: str, cls=our_driver.RBDImageDriver, user='cinder',
+         **options):
+    """A driver that has been set up.
+
+    :param options: of the backend's section
+    """
+    group = f'{pool}-{uuid.uuid4().hex[:8]}'
+    settings = configuration.Configuration(
+        [*volume_driver.volume_opts, *volume_driver.image_opts,
+         *cinder_rbd.RBD_OPTS, *our_driver.opts.OPTS], config_group=group)
+    options = {'rbd_pool': pool, 'rbd_user': user,
+               'rbd_ceph_conf': str(cluster.conf(user)),
+               'volume_backend_name': group,
+               'rados_connection_interval': 1, **options}
+    for name, value in options.items():
+        CONF.set_override(name, value, group=group)
+    made = cls(configuration=settings, host=f'test@{group}')
+    made.do_setup(None)
+    made.check_for_setup_error()
+    made.set_initialized()
+    return made
+
+
+def volume(size: int = 1, **facts) -> objects.Volume:
+    """A volume object as the create flow hands it to a driver.
+
+    :param size: GiB
+    """
+    facts = {'id': str(uuid.uuid4()), '_name_id': None, 'size': size,
+             'project_id': PROJECT, 'host': 'test@backend#backend',
+             'volume_type_id': None, 'encryption_key_id': None,
+             'use_quota': True, 'status': 'creating', **facts}
+    volume_type = facts.pop('volume_type', None)
+    made = objects.Volume(context.get_admin_context(), **facts)
+    made.volume_type = volume_type
+    return made
+
+
+def snapshot(of: objects.Volume) -> objects.Snapshot:
+    """A snapshot object of a volume."""
+    made = objects.Snapshot(
+        context.get_admin_context(), id=str(uuid.uuid4()), volume_id=of.id,
+        volume_size=of.size, project_id=PROJECT, encryption_key_id=None)
+    made.volume = of
+    return made
+
+
+@dataclasses.dataclass
+class ImageService:
+    """Glance, as far as a driver sees it: an image's file.
+
+    ``downloads`` counts how often it was asked for the data.
+    """
+
+    path: pathlib.Path
+    chunk: int = 64 * 1024
+    downloads: int = 0
+    gone: bool = False
+
+    def download(self, _context, image_id: str) -> Iterator[bytes]:
+        self.downloads += 1
+        if self.gone:
+            raise exception.ImageNotFound(image_id=image_id)
+        return self._chunks()
+
+    def _chunks(self) -> Iterator[bytes]:
+        with self.path.open('rb') as file:
+            while chunk := file.read(self.chunk):
+                yield chunk
+
+
+def image_meta(path: pathlib.Path, disk_format: str, **facts) -> dict:
+    """What Glance says of an image whose data is a file."""
+    data = path.read_bytes()
+    return {'id': str(uuid.uuid4()), 'name': path.name, 'owner': PROJECT,
+            'disk_format': disk_format, 'container_format': 'bare',
+            'size': len(data), 'status': 'active', 'os_hash_algo': 'sha512',
+            'os_hash_value': hashlib.sha512(data).hexdigest(),
+            'updated_at': '2026-01-01T00:00:00Z', 'properties': {}, **facts}
