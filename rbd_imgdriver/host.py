@@ -71,6 +71,13 @@ def import_options(configuration: Any) -> options.Options:
     """What the operator decided about imports."""
     return options.Options(
         conversion_dir=str(volume_utils.image_conversion_dir()),
+        lock_path=CONF.oslo_concurrency.lock_path or '',
+        concurrent=configuration.rbd_imgdriver_concurrent_imports,
+        user=configuration.rbd_imgdriver_converter_user,
+        memory_limit=(configuration.rbd_imgdriver_converter_memory_gb
+                      * model.GIB),
+        stall_timeout=configuration.rbd_imgdriver_stall_timeout,
+        retries=CONF.glance_num_retries,
         conversion_disabled=CONF.image_conversion_disable,
         compressed_allowed=CONF.allow_compression_on_image_upload,
         vmdk_types=tuple(CONF.vmdk_allowed_types))

@@ -35,7 +35,34 @@ CASCADE_OPTS = [
              'image itself.'),
 ]
 
-OPTS: list[cfg.Opt] = [*CASCADE_OPTS]
+IMPORT_OPTS = [
+    cfg.IntOpt(
+        'rbd_imgdriver_concurrent_imports',
+        default=4, min=1,
+        help='How many images the backend may import at the same time. More '
+             'wait, in order. An import may take up to 256 MiB of memory.'),
+    cfg.StrOpt(
+        'rbd_imgdriver_converter_user',
+        default='nobody',
+        help='The system user that qemu-img runs as when cinder-volume '
+             'itself runs as root. Otherwise it runs as the user of '
+             'cinder-volume, without any means to gain privileges.'),
+    cfg.IntOpt(
+        'rbd_imgdriver_converter_memory_gb',
+        default=4, min=2,
+        help='The address space in GiB that one qemu-img may take; a damaged '
+             'or hostile image cannot make it take more. The client '
+             'library of Ceph alone reserves 1.5 GiB, more on hosts with many '
+             'processors.'),
+    cfg.IntOpt(
+        'rbd_imgdriver_stall_timeout',
+        default=300, min=10,
+        help='Seconds without any progress after which a conversion is given '
+             'up. It has to be longer than Ceph may stand still, for example '
+             'while it fails over.'),
+]
+
+OPTS: list[cfg.Opt] = [*CASCADE_OPTS, *IMPORT_OPTS]
 
 
 def list_opts() -> list[tuple[str, list[cfg.Opt]]]:

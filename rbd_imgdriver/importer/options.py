@@ -19,6 +19,8 @@ class Options:
     """The settings of one backend.
 
     :param conversion_dir: directory for temporary files
+    :param lock_path: directory for locks between the services of a host; ''
+        for that of the temporary files
     :param concurrent: imports that may run at the same time
     :param user: whom converters run as when the service itself is root
     :param memory_limit: bytes of address space that a converter may take
@@ -30,9 +32,10 @@ class Options:
     """
 
     conversion_dir: str
+    lock_path: str = ''
     concurrent: int = 4
     user: str = 'nobody'
-    memory_limit: int = 8 * 1024 ** 3
+    memory_limit: int = 4 * 1024 ** 3
     stall_timeout: float = 300.0
     retries: int = 3
     conversion_disabled: bool = False
