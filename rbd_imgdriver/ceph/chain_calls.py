@@ -14,11 +14,15 @@
 Images are named by their internal ids where names may change meanwhile.
 """
 
+from collections.abc import Callable
+
 from rbd_imgdriver.ceph import calls
 from rbd_imgdriver.ceph import directory
 from rbd_imgdriver.ceph import flatten
 from rbd_imgdriver.ceph import header
 from rbd_imgdriver.ceph import lineage
+from rbd_imgdriver.ceph import removal
+from rbd_imgdriver.ceph import trash
 
 
 class ChainCalls(calls.Base):
@@ -75,3 +79,48 @@ class ChainCalls(calls.Base):
     def flatten(self, id_: str, progress: flatten.Progress) -> None:
         """Flatten an image; see :func:`flatten.flatten`."""
         flatten.flatten(self._ioctx, id_, progress)
+
+    @calls.in_native_thread
+    def removal_facts(self, image: str) -> removal.Facts:
+        """What has to be known before an image is removed.
+
+        :raises errors.ImageNotFound: when there is none of that name
+        """
+        return removal.facts(self._ioctx, image)
+
+    @calls.in_native_thread
+    def parent_facts(self, ref: header.ParentRef) -> tuple[str,
+                                                           removal.Parent]:
+        """A parent that may no longer be needed, and its pool's name.
+
+        :param ref: a parent in any pool of the cluster
+        :raises errors.ImageNotFound: when it is gone
+        """
+        ioctx = lineage.ioctx_of(self.cluster, ref)
+        return (self.cluster.pool_name(ref.pool_id),
+                removal.parent(ioctx, ref))
+
+    @calls.in_native_thread
+    def is_watched(self, id_: str) -> bool:
+        """Whether a client has an image open for writing."""
+        return removal.watched(self._ioctx, id_)
+
+    @calls.in_native_thread
+    def drop_snapshot(self, id_: str, name: str, hidden_name: str) -> None:
+        """Remove a snapshot, or hide it; see :mod:`removal`."""
+        removal.drop_snapshot(self._ioctx, id_, name, hidden_name)
+
+    @calls.in_native_thread
+    def drop_snapshots(self, id_: str,
+                       droppable: Callable[[str], bool]) -> int:
+        """Remove the snapshots that may go, and say how many are left."""
+        return removal.drop_snapshots(self._ioctx, id_, droppable)
+
+    @calls.in_native_thread
+    def trash_remove(self, id_: str) -> bool:
+        """Remove an image from the trash.
+
+        :returns: whether it is gone; False while snapshots keep it
+        :raises errors.PermissionDenied: before its deferment ends
+        """
+        return trash.remove(self._ioctx, id_)

@@ -32,6 +32,7 @@ from rbd_imgdriver.ceph import header
 _DIRECTORY = 'rbd_directory'
 _KEY = 'name_'
 _PAGE = 512
+_REPLY = 4096
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,3 +103,14 @@ def _page(ioctx: Any, prefix: str,
         except rados.ObjectNotFound:
             return  # a pool that never had an image
         yield from pairs
+
+
+def name_of(ioctx: Any, id_: str) -> str | None:
+    """The name of an image, or None when it is in the trash or gone."""
+    with errors.translated(f'name of image id {id_}'):
+        try:
+            _, reply = ioctx.execute(_DIRECTORY, 'rbd', 'dir_get_name',
+                                     encoding.text(id_), _REPLY)
+        except rados.ObjectNotFound:
+            return None
+    return encoding.Reader(bytes(reply)).text()

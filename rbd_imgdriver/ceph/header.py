@@ -91,20 +91,26 @@ def parent(ioctx: Any, id_: str,
            snapshot_id: int = HEAD) -> ParentRef | None:
     """The parent of the image's head or of one of its snapshots.
 
-    A flattened image keeps its parent spec while snapshots need it; the
-    overlap tells.
-
     :returns: None when it is no clone, or no longer
+    """
+    ref = parent_spec(ioctx, id_)
+    if ref is None:
+        return None
+    overlap = _call(ioctx, id_, 'parent_overlap_get',
+                    struct.pack('<Q', snapshot_id))
+    return ref if overlap[:1] == b'\x01' else None
+
+
+def parent_spec(ioctx: Any, id_: str) -> ParentRef | None:
+    """The parent that the image's head or any of its snapshots has.
+
+    A flattened image keeps it while snapshots need it.
     """
     reader = encoding.Reader(_call(ioctx, id_, 'parent_get', b''))
     reader.enter()
     ref = ParentRef(reader.int64(), reader.text(), reader.text(),
                     reader.uint64())
-    if ref.pool_id < 0:
-        return None
-    overlap = _call(ioctx, id_, 'parent_overlap_get',
-                    struct.pack('<Q', snapshot_id))
-    return ref if overlap[:1] == b'\x01' else None
+    return ref if ref.pool_id >= 0 else None
 
 
 def snapshot_ids(ioctx: Any, id_: str) -> tuple[int, ...]:

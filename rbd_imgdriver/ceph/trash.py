@@ -75,6 +75,22 @@ def free(ioctx: Any, id_: str) -> bool:
     return True
 
 
+def remove(ioctx: Any, id_: str) -> bool:
+    """Remove an image that has no snapshots from the trash.
+
+    :returns: whether it is gone; False when it has snapshots
+    :raises errors.PermissionDenied: before its deferment ends
+    """
+    with errors.translated(f'removal of image id {id_} from the trash'):
+        try:
+            rbd.RBD().trash_remove(ioctx, id_)
+        except rbd.ImageNotFound:
+            return True
+        except (rbd.ImageBusy, rbd.ImageHasSnapshots):
+            return False
+    return True
+
+
 def _remove_snapshots(image: Any) -> None:
     for snapshot in image.list_snaps():
         if snapshot['namespace'] != _USER_NAMESPACE:

@@ -1,0 +1,155 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""One flatten: under a lease, watched, ended when it must not go on.
+
+The intent is on the image (:mod:`rbd_imgdriver.chain.intents`).  Whoever
+makes a snapshot of the image meanwhile, or wants to delete it, ends it:
+
+* the flattener takes the lease, then looks for the intent and for snapshots,
+  and goes on looking while it works;
+* who makes a snapshot makes it, then looks for the lease, and hands the
+  snapshot out when the lease is free;
+* who deletes the image removes the intent, then looks for the lease.
+
+So one of the two always sees the other, and no client can have opened a
+snapshot, or a clone of one, while the image was being cut from its parent.
+"""
+
+import secrets
+import socket
+import threading
+import time
+
+from oslo_log import log as logging
+
+from rbd_imgdriver.ceph import errors
+from rbd_imgdriver.ceph import flatten
+from rbd_imgdriver.ceph import leases
+from rbd_imgdriver.ceph import pool as ceph_pool
+from rbd_imgdriver.chain import intents
+from rbd_imgdriver.chain import names
+from rbd_imgdriver.chain import release
+
+LOG = logging.getLogger(__name__)
+
+LEASE_SECONDS = 15
+_LOOK = 0.5  # seconds between looks at what may end a flatten
+_TELL = 10  # seconds between reports of progress
+
+
+def lease_name(image_id: str) -> str:
+    """The lease of who flattens an image."""
+    return f'flatten-{image_id}'
+
+
+def run(pool: ceph_pool.Pool, image_id: str, progress: flatten.Progress,
+        rules: names.Names) -> None:
+    """Flatten an image if that is wanted and nobody else does it.
+
+    :param progress: to look at, and to cancel it with
+    :raises errors.CephError: when it fails; the intent stays for another try
+    """
+    lease = leases.Lease(lease_name(image_id), secrets.token_hex(8),
+                         LEASE_SECONDS)
+    if not pool.acquire_lease(lease, {'host': socket.gethostname()}):
+        return
+    try:
+        _run(pool, image_id, progress, rules, lease)
+    except errors.Cancelled:
+        LOG.info('Flattening of image id %s in pool %s was ended early.',
+                 image_id, pool.name)
+    finally:
+        pool.release_lease(lease)
+
+
+def _run(pool: ceph_pool.Pool, image_id: str, progress: flatten.Progress,
+         rules: names.Names, lease: leases.Lease) -> None:
+    intent = _wanted(pool, image_id)
+    if intent is None:
+        return
+    began = time.monotonic()
+    with _Keeper(pool, image_id, lease, progress):
+        pool.flatten(image_id, progress)
+    LOG.info('Flattened image id %(id)s in pool %(pool)s in %(seconds).1f s.',
+             {'id': image_id, 'pool': pool.name,
+              'seconds': time.monotonic() - began})
+    if pool.is_lone(image_id):
+        # Otherwise a snapshot was made by somebody else than this driver:
+        # its readers may still ask the parent.
+        release.release(pool, intent.parent, rules)
+        pool.update_header(image_id, {}, intents.KEYS)
+
+
+def _wanted(pool: ceph_pool.Pool, image_id: str) -> intents.Intent | None:
+    """The intent to flatten an image, unless it must not be flattened."""
+    try:
+        if not pool.is_lone(image_id):
+            return None
+    except errors.ImageNotFound:
+        return None
+    return intents.parse(image_id,
+                         pool.metadata_value(image_id, intents.KEY))
+
+
+class _Keeper:
+    """Renews the lease, tells the progress, and ends what must not go on."""
+
+    def __init__(self, pool: ceph_pool.Pool, image_id: str,
+                 lease: leases.Lease, progress: flatten.Progress) -> None:
+        self._pool = pool
+        self._image_id = image_id
+        self._lease = lease
+        self._progress = progress
+        self._over = threading.Event()
+        self._renewed = self._told = time.monotonic()
+        self._thread = threading.Thread(target=self._keep, daemon=True)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _keep(self) -> None:
+        while not self._over.wait(_LOOK):
+            try:
+                self._look()
+            except errors.CephError as error:
+                LOG.warning('Flattening of image id %(id)s: %(error)s',
+                            {'id': self._image_id, 'error': error})
+                if (isinstance(error, leases.LeaseLost)
+                        or self._since(self._renewed) > LEASE_SECONDS / 2):
+                    self._progress.cancelled = True
+
+    def _look(self) -> None:
+        if _wanted(self._pool, self._image_id) is None:
+            self._progress.cancelled = True
+        if self._since(self._renewed) > LEASE_SECONDS / 4:
+            self._pool.renew_lease(self._lease)
+            self._renewed = time.monotonic()
+        if self._since(self._told) > _TELL:
+            self._tell()
+            self._told = time.monotonic()
+
+    def _tell(self) -> None:
+        percent = str(self._progress.percent)
+        LOG.info('Flattening image id %(id)s in pool %(pool)s: %(percent)s %%',
+                 {'id': self._image_id, 'pool': self._pool.name,
+                  'percent': percent})
+        if not self._progress.cancelled:
+            self._pool.update_header(self._image_id,
+                                     {intents.PROGRESS_KEY: percent})
+
+    @staticmethod
+    def _since(when: float) -> float:
+        return time.monotonic() - when

@@ -1,0 +1,114 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Freeing what was kept for a clone, after the clone is gone.
+
+A clone keeps its parent's snapshot; that keeps the parent, which may be a
+volume that was deleted long ago; that keeps its own parent, and so on.
+"""
+
+import time
+
+from oslo_log import log as logging
+
+from rbd_imgdriver.ceph import errors
+from rbd_imgdriver.ceph import header
+from rbd_imgdriver.ceph import lineage
+from rbd_imgdriver.ceph import pool as ceph_pool
+from rbd_imgdriver.ceph import removal
+from rbd_imgdriver.chain import names
+
+LOG = logging.getLogger(__name__)
+
+
+def release(pool: ceph_pool.Pool, ref: header.ParentRef | None,
+            rules: names.Names) -> None:
+    """Free a parent, and its ancestors, as far as nothing needs them.
+
+    What cannot be freed now stays, with a warning; asking again later is
+    safe.
+
+    :param pool: any pool of the cluster
+    :param ref: the former parent of an image that is gone or flat
+    """
+    for _ in range(lineage.LONGEST):
+        if ref is None or ref.namespace:
+            return  # whoever made a namespace looks after it
+        try:
+            ref = _release_one(pool, ref, rules)
+        except (errors.ImageNotFound, errors.PoolNotFound):
+            return
+        except errors.PermissionDenied as error:
+            LOG.debug('Not ours to free: %s', error)
+            return
+        except errors.CephError as error:
+            LOG.warning('A parent that may be unused was left behind: '
+                        '%s. "rbd-imgdriver-manage leaks repair" frees it.',
+                        error)
+            return
+
+
+def free(pool: ceph_pool.Pool, id_: str, name: str, in_trash: bool,
+         rules: names.Names) -> bool:
+    """Remove an image that was kept for others, if nothing needs it.
+
+    :param name: of the image, which tells what its snapshots are for
+    :returns: whether it is gone
+    """
+    golden = rules.is_golden(name)
+    left = pool.drop_snapshots(
+        id_, lambda snapshot: golden or names.is_internal_snapshot(snapshot))
+    if left:
+        return False
+    if in_trash:
+        gone = pool.trash_remove(id_)
+    else:
+        pool.remove(name)
+        gone = True
+    if gone:
+        LOG.info('Removed %(pool)s/%(name)s, which had been kept for its '
+                 'clones.', {'pool': pool.name, 'name': name})
+    return gone
+
+
+def is_kept_only_for_clones(parent: removal.Parent, rules: names.Names,
+                            now: float) -> bool:
+    """Whether a parent exists for nothing but its clones."""
+    if parent.in_trash:
+        return rules.is_ours(parent.name) and parent.deferred_until <= now
+    return rules.is_deleted(parent.name)
+
+
+def is_unused(snapshot: header.Snapshot | None) -> bool:
+    """Whether a snapshot was made for clones and has none of format 2.
+
+    Whether it has any of format 1 only the attempt to remove it tells.
+    """
+    return (snapshot is not None and not snapshot.trashed
+            and not snapshot.children
+            and names.is_clone_snapshot(snapshot.name))
+
+
+def _release_one(pool: ceph_pool.Pool, ref: header.ParentRef,
+                 rules: names.Names) -> header.ParentRef | None:
+    """Free one parent; the next one to look at, or None."""
+    where, parent = pool.parent_facts(ref)
+    home = pool.sibling(where)
+    if is_kept_only_for_clones(parent, rules, time.time()):
+        gone = free(home, parent.id, parent.name, parent.in_trash, rules)
+        return parent.parent if gone else None
+    if not is_unused(parent.snapshot) or parent.in_trash:
+        return None
+    assert parent.snapshot is not None
+    home.drop_snapshot(parent.id, parent.snapshot.name,
+                       parent.snapshot.name)
+    # The snapshot may have been all that still depended on its parent.
+    return parent.parent
