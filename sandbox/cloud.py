@@ -52,12 +52,17 @@ class Cloud:
             keystone.Keystone(sandbox), glance.Glance(sandbox),
             cinder.Cinder(sandbox))
 
-    def up(self) -> None:
-        """Install what is missing, start what does not run."""
+    def up(self, *more: steps.Step) -> None:
+        """Install what is missing, start what does not run.
+
+        :param more: what else to do; may come after any step of the parts
+        """
         with self._locked():
-            steps.run(self._installation() + [
-                step for part in self._base + self._openstack
-                for step in part.steps()], self._report)
+            steps.run([
+                *self._installation(),
+                *(step for part in self._base + self._openstack
+                  for step in part.steps()),
+                *more], self._report)
 
     def down(self) -> None:
         """Stop everything, by process id."""

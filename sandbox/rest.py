@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 import json
+import os
 from typing import Any
 from typing import BinaryIO
 import urllib.error
@@ -59,6 +60,7 @@ class Client:
         """Send an image's data to one of Glance's stores."""
         self._send('glance', 'PUT', '/v2' + path, data, {
             'Content-Type': 'application/octet-stream',
+            'Content-Length': str(os.fstat(data.fileno()).st_size),
             'X-Image-Meta-Store': store})
 
     def volume(self, method: str, path: str, body: object = None) -> Any:
