@@ -279,7 +279,7 @@ def sandbox(deadline: float) -> Iterator[None]:
     # The one that "make sandbox-up" uses.
     command = ['/usr/bin/python3', '-m', 'sandbox']
     try:
-        for verb in 'purge', 'up':
+        for verb in (['purge'] if SANDBOX.exists() else []) + ['up']:
             status, _ = Process([*command, verb]).wait(deadline)
             if status:
                 raise subprocess.CalledProcessError(status, f'sandbox {verb}')
