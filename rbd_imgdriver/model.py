@@ -180,7 +180,9 @@ class Request:
         """The metadata that says on the RBD image how it was made."""
         return {
             STRATEGY_KEY: strategy,
-            DECLINED_KEY: describe(self.declined),
+            # Never empty: librbd's Python binding shifts all that follows an
+            # empty value when it lists metadata.
+            DECLINED_KEY: describe(self.declined) or '-',
             BYTES_MOVED_KEY: str(bytes_moved),
         }
 

@@ -44,7 +44,7 @@ def test_rbd_clone(cloud, disk, kind):
 
     stored = check(cloud, volume, kind, disk, size=2)
     assert stored.strategy == 'rbd-clone'
-    assert stored.declined == ''
+    assert stored.declined == '-'
     assert stored.parent[:2] == ('images', image)
 
 

@@ -55,7 +55,7 @@ def caching(cluster, pool):
 
 
 @pytest.fixture
-def create(disk):
+def create(disk, pool):
     """Make a volume of an image as Cinder's create flow does."""
     def call(driver, meta, *locations, service=None, volume=None, **facts):
         volume = volume or host.volume(**facts)

@@ -39,7 +39,7 @@ def test_a_clone_of_glances_snapshot(driver, create, made, disk, meta,
     assert result.size == size * GIB
     assert result.data == disk.read_bytes()
     assert result.strategy == 'rbd-clone'
-    assert result.declined == ''
+    assert result.declined == '-'
 
 
 def test_the_direct_url_alone_will_do(driver, made, meta, glance_image):

@@ -1,0 +1,225 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""cinder-clone: the volume behind an image, in any pool of the cluster."""
+
+import uuid
+
+from cinder import exception
+from cinder import objects
+from oslo_config import cfg
+import pytest
+import rbd
+
+from tests.functional import host
+
+CONF = cfg.CONF
+GIB = 2**30
+
+
+@pytest.fixture(autouse=True)
+def allowed():
+    CONF.set_override('allowed_direct_url_schemes', ['cinder'])
+    yield
+    CONF.clear_override('allowed_direct_url_schemes')
+
+
+@pytest.fixture
+def meta(disk):
+    return host.image_meta(disk, 'raw')
+
+
+@pytest.fixture
+def volumes(monkeypatch):
+    """The volumes that Cinder's database knows, by id."""
+    known = {}
+
+    def get_by_id(_context, volume_id):
+        if volume_id not in known:
+            raise exception.VolumeNotFound(volume_id=volume_id)
+        return known[volume_id]
+
+    monkeypatch.setattr(objects.Volume, 'get_by_id', get_by_id)
+    return known
+
+
+@pytest.fixture
+def image_volume(admin, volumes, disk):
+    """A Cinder volume that holds the image's data."""
+    def make(pool='volumes', **facts):
+        facts = {'metadata': {}, **facts}
+        volume = host.volume(**facts)
+        volumes[volume.id] = volume
+        with admin.open_ioctx(pool) as ioctx:
+            rbd.RBD().create(ioctx, volume.name, GIB, 22, old_format=False,
+                             features=61)
+            with rbd.Image(ioctx, volume.name) as image:
+                image.write(disk.read_bytes(), 0)
+        return volume
+
+    return make
+
+
+def snapshots(admin, volume, pool='volumes'):
+    with admin.open_ioctx(pool) as ioctx, \
+            rbd.Image(ioctx, volume.name) as image:
+        return [snap['name'] for snap in image.list_snaps()]
+
+
+@pytest.mark.parametrize('form', ['cinder://{}', 'cinder://store/{}'])
+@pytest.mark.parametrize('pool_name', ['volumes', 'volumes2'])
+def test_a_clone_of_the_image_volume(driver, create, made, meta, disk,
+                                     image_volume, form, pool_name):
+    source = image_volume(pool_name)
+
+    volume, _, done = create(driver, meta, form.format(source.id), size=2)
+
+    assert done
+    result = made(volume)
+    assert result.parent[:2] == (pool_name, source.name)
+    assert result.size == 2 * GIB
+    assert result.data == disk.read_bytes()
+    assert result.strategy == 'cinder-clone'
+    assert result.declined.startswith('rbd-clone: no-location ')
+
+
+def test_one_snapshot_serves_all_volumes(driver, create, made, meta, admin,
+                                         image_volume):
+    source = image_volume()
+    parents = {made(create(driver, meta, f'cinder://{source.id}')[0]).parent
+               for _ in range(3)}
+
+    assert len(parents) == 1
+    assert len(snapshots(admin, source)) == 1
+    assert snapshots(admin, source)[0].endswith('.clone_snap')
+
+
+def test_what_is_written_later_is_not_the_image(driver, create, made, meta,
+                                                admin, disk, image_volume):
+    source = image_volume()
+    create(driver, meta, f'cinder://{source.id}')
+    with admin.open_ioctx('volumes') as ioctx, \
+            rbd.Image(ioctx, source.name) as image:
+        image.write(b'not the image', 0)
+
+    volume, _, _ = create(driver, meta, f'cinder://{source.id}')
+
+    assert made(volume).data == disk.read_bytes()
+
+
+def test_a_snapshot_that_has_gone_is_made_anew(driver, create, made, meta,
+                                               admin, image_volume):
+    source = image_volume()
+    first, _, _ = create(driver, meta, f'cinder://{source.id}')
+    driver.delete_volume(first)
+    with admin.open_ioctx('volumes') as ioctx, \
+            rbd.Image(ioctx, source.name) as image:
+        for snap in image.list_snaps():
+            if image.is_protected_snap(snap['name']):
+                image.unprotect_snap(snap['name'])
+            image.remove_snap(snap['name'])
+
+    volume, _, _ = create(driver, meta, f'cinder://{source.id}')
+
+    assert made(volume).strategy == 'cinder-clone'
+
+
+@pytest.mark.parametrize(('facts', 'owner', 'may'), [
+    ({}, host.PROJECT, True),
+    ({'metadata': {'image_owner': 'other'}}, 'other', True),
+    ({}, 'other', False),
+    ({'metadata': {'image_owner': 'third'}}, 'other', False),
+    ({}, None, False),
+])
+def test_the_rule_of_owners(driver, create, made, meta, image_volume, facts,
+                            owner, may):
+    source = image_volume(**facts)
+
+    volume, _, _ = create(driver, {**meta, 'owner': owner},
+                          f'cinder://{source.id}')
+
+    result = made(volume)
+    if may:
+        assert result.strategy == 'cinder-clone'
+    else:
+        assert 'cinder-clone: not-owner ' in result.declined
+
+
+def test_what_is_declined(cluster, driver, create, made, meta, disk,
+                          image_volume, volumes, admin, contents):
+    encrypted = image_volume(encryption_key_id=str(uuid.uuid4()))
+    elsewhere = host.volume(metadata={})
+    volumes[elsewhere.id] = elsewhere
+    cases = {
+        f'cinder://{encrypted.id}': 'encrypted',
+        f'cinder://{elsewhere.id}': 'wrong-cluster',
+        f'cinder://{uuid.uuid4()}': 'no-volume',
+        'cinder://not-an-id': 'malformed-location',
+        'cinder://a/b/c': 'malformed-location',
+        'http://elsewhere/': 'no-location',
+    }
+    for url, code in cases.items():
+        volume, _, done = create(driver, meta, url)
+        result = made(volume)
+        assert done
+        assert f'cinder-clone: {code} ' in result.declined, url
+        assert result.data == disk.read_bytes()
+    assert snapshots(admin, encrypted) == []
+
+
+def test_not_unless_the_operator_allows_it(driver, create, made, meta,
+                                           image_volume, cluster):
+    CONF.clear_override('allowed_direct_url_schemes')
+    source = image_volume()
+    volume, _, _ = create(host.make(cluster, 'volumes'), meta,
+                          f'cinder://{source.id}')
+    assert 'cinder-clone: not-allowed ' in made(volume).declined
+
+
+def test_depth_zero_makes_a_full_copy(cluster, create, made, meta, disk,
+                                      image_volume):
+    driver = host.make(cluster, 'volumes', rbd_max_clone_depth=0)
+    source = image_volume()
+
+    volume, _, _ = create(driver, meta, f'cinder://{source.id}')
+
+    result = made(volume)
+    assert result.strategy == 'cinder-clone'
+    assert result.parent is None
+    assert result.data == disk.read_bytes()
+
+
+def test_an_image_volume_larger_than_the_volume(driver, create, meta, admin,
+                                                image_volume, contents):
+    source = image_volume()
+    with admin.open_ioctx('volumes') as ioctx, \
+            rbd.Image(ioctx, source.name) as image:
+        image.resize(3 * GIB)
+
+    with pytest.raises(exception.ImageUnacceptable):
+        create(driver, meta, f'cinder://{source.id}', size=2)
+
+    assert contents() == ([source.name], [])
+    assert snapshots(admin, source) == []
+
+
+def test_the_counterpart_of_cinders_own_method(driver, meta, made,
+                                               image_volume):
+    source = image_volume('volumes2')
+    volume = host.volume()
+
+    update, cloned = driver._clone_image_volume(
+        volume._context, volume, (None, [
+            {'url': f'cinder://{source.id}', 'metadata': {}}]), meta)
+
+    assert cloned
+    assert update == {'provider_location': None}
+    assert made(volume).strategy == 'cinder-clone'
