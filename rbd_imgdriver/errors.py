@@ -101,3 +101,7 @@ class BackendFailed(ImageError):
     """Ceph failed in a way that no other strategy could avoid."""
 
     code = 'backend-failed'
+
+
+class ServiceError(Exception):
+    """Another service cannot be asked, or refuses; the command line ends."""

@@ -27,6 +27,7 @@ _IDENTITY = _PREFIX + 'identity'
 _CREATED = _PREFIX + 'created'
 _LAST_USED = _PREFIX + 'last_used'
 _PINNED = _PREFIX + 'pinned'
+_DATA_SIZE = _PREFIX + 'data_size'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +40,8 @@ class Entry:
     :param created: seconds since the epoch
     :param last_used: seconds since the epoch, exact to a minute or so
     :param pinned: whether it is kept whatever the limits
+    :param data_size: bytes from the beginning whose digest is the identity;
+        None when the data was converted and has another
     """
 
     name: str
@@ -49,6 +52,7 @@ class Entry:
     created: float
     last_used: float
     pinned: bool = False
+    data_size: int | None = None
 
 
 def facts(image: model.Image, rbd_id: str, now: float) -> dict[str, str]:
@@ -57,7 +61,9 @@ def facts(image: model.Image, rbd_id: str, now: float) -> dict[str, str]:
     :param rbd_id: Ceph's id of that RBD image
     :param now: seconds since the epoch
     """
+    known = {_DATA_SIZE: str(image.size)} if image.raw and image.size else {}
     return {
+        **known,
         _SELF: rbd_id,
         _IMAGE_ID: image.id,
         _IMAGE_NAME: image.name,
@@ -88,6 +94,7 @@ def parse(name: str, rbd_id: str, size: int,
     if metadata.get(_SELF) != rbd_id:
         return None
     created = float(metadata.get(_CREATED, 0))
+    data_size = metadata.get(_DATA_SIZE)
     return Entry(
         name=name,
         image_id=metadata.get(_IMAGE_ID, ''),
@@ -96,4 +103,5 @@ def parse(name: str, rbd_id: str, size: int,
         size=size,
         created=created,
         last_used=float(metadata.get(_LAST_USED, created)),
-        pinned=metadata.get(_PINNED) == 'true')
+        pinned=metadata.get(_PINNED) == 'true',
+        data_size=None if data_size is None else int(data_size))

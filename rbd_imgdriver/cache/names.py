@@ -56,3 +56,8 @@ def partial(golden_name: str) -> str:
 def golden_of(partial_name: str) -> str:
     """The golden image that a partial one is to become."""
     return partial_name.removeprefix(PARTIAL).rpartition('-')[0]
+
+
+def image_id_of(golden_name: str) -> str:
+    """Glance's id of the image that a golden image is of."""
+    return golden_name.removeprefix(GOLDEN).rpartition('-')[0]

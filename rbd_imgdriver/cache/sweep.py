@@ -31,13 +31,15 @@ class Report:
     :param finished: entries whose publication was completed
     :param freed: retired entries whose last volume has gone
     :param dropped: entries whose image Glance no longer has
-    :param kept: what could not be removed yet, with the reason
+    :param needed: retired entries that volumes still need
+    :param kept: what could not be dealt with, and why
     """
 
     removed: tuple[str, ...] = ()
     finished: tuple[str, ...] = ()
     freed: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
+    needed: tuple[str, ...] = ()
     kept: tuple[tuple[str, str], ...] = ()
 
 
@@ -98,12 +100,23 @@ class Sweep:
 
     def _retired(self) -> None:
         for image in self._pool.trashed():
-            if image.name.startswith(names.GOLDEN):
-                self._act('freed', image.name, self._free, image.id)
+            if not image.name.startswith(names.GOLDEN):
+                continue
+            try:
+                needed = self._needed(image.id)
+            except ceph_errors.CephError as error:
+                self._kept.append((image.name, str(error)))
+                continue
+            if needed:
+                self._done.setdefault('needed', []).append(image.name)
+            else:
+                self._report('freed', image.name)
 
-    def _free(self, id_: str) -> None:
-        if not self._pool.trash_free(id_):
-            raise ceph_errors.ImageBusy('volumes still need it')
+    def _needed(self, id_: str) -> bool:
+        """Whether volumes need a retired entry; frees it if not."""
+        if self._dry_run:
+            return bool(self._pool.trashed_usage(id_).children)
+        return not self._pool.trash_free(id_)
 
     def _act(self, what: str, name: str, action: Callable[..., object],
              *args: str) -> None:
@@ -113,6 +126,9 @@ class Sweep:
         except ceph_errors.CephError as error:
             self._kept.append((name, str(error)))
             return
+        self._report(what, name)
+
+    def _report(self, what: str, name: str) -> None:
         self._done.setdefault(what, []).append(name)
         LOG.info('Cache sweep %(mode)s %(what)s: %(name)s',
                  {'mode': 'would have' if self._dry_run else 'has',

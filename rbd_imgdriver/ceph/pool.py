@@ -17,6 +17,7 @@ hand-over for all the librbd calls it makes, and raises the errors of
 :mod:`rbd_imgdriver.ceph.errors`.
 """
 
+from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
 import json
@@ -29,14 +30,16 @@ from rbd_imgdriver.ceph import calls
 from rbd_imgdriver.ceph import chain_calls
 from rbd_imgdriver.ceph import clones
 from rbd_imgdriver.ceph import connection
-from rbd_imgdriver.ceph import credentials
+from rbd_imgdriver.ceph import digests
 from rbd_imgdriver.ceph import directory
 from rbd_imgdriver.ceph import errors
 from rbd_imgdriver.ceph import header
+from rbd_imgdriver.ceph import import_calls
+from rbd_imgdriver.ceph import layouts
 from rbd_imgdriver.ceph import leases
 from rbd_imgdriver.ceph import snapshots
 from rbd_imgdriver.ceph import trash
-from rbd_imgdriver.ceph import writer
+from rbd_imgdriver.ceph import usages
 
 _blocking = calls.in_native_thread
 
@@ -51,7 +54,7 @@ def checkout(cluster: connection.Cluster, pool: str) -> tuple[Any, Any]:
     return blocking.run(cluster.own_ioctx, pool)
 
 
-class Pool(chain_calls.ChainCalls):
+class Pool(chain_calls.ChainCalls, import_calls.ImportCalls):
     """One RBD pool of one cluster.
 
     :param cluster: the connection
@@ -66,19 +69,6 @@ class Pool(chain_calls.ChainCalls):
     def fsid(self) -> str:
         """The identity of the cluster."""
         return self.cluster.fsid
-
-    @_blocking
-    def credentials(self) -> credentials.Credentials:
-        """What another program needs to reach the cluster as our user."""
-        return credentials.read(self.cluster)
-
-    @_blocking
-    def writer(self, image: str) -> writer.Writer:
-        """Open an image of zeros for writing; who gets it has to close it.
-
-        The writer's methods belong into one native thread.
-        """
-        return writer.Writer(self._ioctx, image)
 
     @_blocking
     def mon_command(self, prefix: str) -> str:
@@ -283,6 +273,23 @@ class Pool(chain_calls.ChainCalls):
             return any(True for _ in opened.list_snaps())
 
     @_blocking
+    def usage(self, image: str) -> usages.Usage:
+        """What an image takes up, and who depends on it."""
+        return usages.usage(self._ioctx, name=image)
+
+    @_blocking
+    def trashed_usage(self, id_: str) -> usages.Usage:
+        """The same of an image in the trash."""
+        return usages.usage(self._ioctx, id_=id_)
+
+    @_blocking
+    def digest(self, image: str, snapshot: str, algorithm: str, length: int,
+               advance: Callable[[int], None]) -> str:
+        """The digest of a snapshot's beginning; see :mod:`digests`."""
+        return digests.digest(self._ioctx, image, snapshot, algorithm,
+                              length, advance)
+
+    @_blocking
     def acquire_lease(self, lease: leases.Lease,
                       holder: dict[str, str]) -> bool:
         """Take a lease if nobody has it; see :mod:`leases`."""
@@ -307,5 +314,4 @@ class Pool(chain_calls.ChainCalls):
         return leases.holder(self._ioctx, name)
 
     def _features(self) -> int:
-        configured = int(self.cluster.option('rbd_default_features') or 0)
-        return configured or int(rbd.RBD_FEATURE_LAYERING)
+        return layouts.features(self.cluster)

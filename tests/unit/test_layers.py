@@ -27,6 +27,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2] / PACKAGE
 # siblings within one component; never what stands above or beside it.
 LAYERS = (
     ('driver', 'cmd'),
+    ('service_glance',),
     ('host', 'opts'),
     ('backend',),
     ('provision',),
@@ -40,7 +41,7 @@ LAYERS = (
 
 # Who may know the world outside.  What is not named here everybody may import.
 OUTSIDE = {
-    'cinder': ('driver', 'host', 'opts'),
+    'cinder': ('driver', 'service_glance', 'host', 'opts'),
     'rados': ('ceph',),
     'rbd': ('ceph',),
     'eventlet': ('blocking',),

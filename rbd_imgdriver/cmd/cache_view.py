@@ -1,0 +1,126 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""The cache of a pool as records to print."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from rbd_imgdriver.cache import entry
+from rbd_imgdriver.cache import names
+from rbd_imgdriver.cache import store as cache_store
+from rbd_imgdriver.ceph import errors as ceph_errors
+from rbd_imgdriver.cmd import output
+from rbd_imgdriver import model
+
+READY = 'ready'
+PINNED = 'pinned'
+IMPORTING = 'importing'
+REMAINS = 'remains'
+RETIRED = 'retired'
+
+STATES = {
+    READY: 'volumes are cloned from it',
+    PINNED: 'likewise, and it is not evicted',
+    IMPORTING: 'somebody is importing it now',
+    REMAINS: 'its importer died; the sweep removes it',
+    RETIRED: 'evicted; volumes still need it, the sweep frees it after them',
+}
+
+COLUMNS = (
+    output.Column('image_id', 'IMAGE'),
+    output.Column('image_name', 'NAME'),
+    output.Column('size', 'SIZE', output.size),
+    output.Column('used', 'USED', output.size),
+    output.Column('children', 'CHILDREN'),
+    output.Column('created', 'CREATED', output.moment),
+    output.Column('last_used', 'LAST USED', output.moment),
+    output.Column('state', 'STATE'),
+    output.Column('progress', 'PROGRESS'),
+)
+
+DETAILS = (
+    output.Column('name', 'RBD image'),
+    output.Column('image_id', 'Image'),
+    output.Column('image_name', 'Image name'),
+    output.Column('identity', 'Identity'),
+    output.Column('state', 'State'),
+    output.Column('size', 'Size', output.size),
+    output.Column('used', 'Used', output.size),
+    output.Column('created', 'Created', output.moment),
+    output.Column('last_used', 'Last used', output.moment),
+    output.Column('children', 'Children'),
+    output.Column('volumes', 'Volumes', ', '.join),
+)
+
+
+def listed(store: cache_store.Store) -> Iterator[dict[str, Any]]:
+    """A record of each entry, import under way and retired entry."""
+    for one in sorted(store.entries(),
+                      key=lambda one: (one.image_name, one.name)):
+        try:
+            yield of_entry(store, one)
+        except ceph_errors.ImageNotFound:
+            continue  # evicted meanwhile
+    yield from _partials(store)
+    yield from _retired(store)
+
+
+def of_entry(store: cache_store.Store, one: entry.Entry) -> dict[str, Any]:
+    """The record of one entry."""
+    usage = store.pool.usage(one.name)
+    return {
+        'name': one.name,
+        'image_id': one.image_id,
+        'image_name': one.image_name,
+        'identity': one.identity,
+        'state': PINNED if one.pinned else READY,
+        'size': one.size,
+        'used': usage.used,
+        'created': one.created,
+        'last_used': one.last_used,
+        'children': len(usage.children),
+        'volumes': [child.name for child in usage.children],
+    }
+
+
+def _partials(store: cache_store.Store) -> Iterator[dict[str, Any]]:
+    for image in store.pool.listed(names.PARTIAL + names.GOLDEN):
+        golden = names.golden_of(image.name)
+        holder = store.pool.lease_holder(golden) or {}
+        alive = holder.get('partial') == image.name
+        yield {
+            'name': image.name,
+            'image_id': names.image_id_of(golden),
+            'size': image.size,
+            'state': IMPORTING if alive else REMAINS,
+            'progress': image.metadata.get(model.PROGRESS_KEY),
+            'host': holder.get('host') if alive else None,
+        }
+
+
+def _retired(store: cache_store.Store) -> Iterator[dict[str, Any]]:
+    for image in store.pool.trashed():
+        if not image.name.startswith(names.GOLDEN):
+            continue
+        try:
+            usage = store.pool.trashed_usage(image.id)
+        except ceph_errors.ImageNotFound:
+            continue  # freed meanwhile
+        yield {
+            'name': image.name,
+            'image_id': names.image_id_of(image.name),
+            'state': RETIRED,
+            'size': usage.size,
+            'used': usage.used,
+            'children': len(usage.children),
+            'volumes': [child.name for child in usage.children],
+        }

@@ -1,0 +1,138 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""``rbd-imgdriver-manage cache prefetch``: warm the cache."""
+
+import argparse
+from collections.abc import Callable
+from collections.abc import Iterator
+from typing import Any
+
+from rbd_imgdriver.cache import fill
+from rbd_imgdriver.cache import names
+from rbd_imgdriver.cmd import exits
+from rbd_imgdriver.cmd import output
+from rbd_imgdriver.cmd import session as sessions
+from rbd_imgdriver import errors
+from rbd_imgdriver import model
+
+Exit = exits.Exit
+
+COLUMNS = (
+    output.Column('image_id', 'IMAGE'),
+    output.Column('image_name', 'NAME'),
+    output.Column('name', 'RBD IMAGE'),
+    output.Column('result', 'RESULT'),
+    output.Column('bytes_moved', 'MOVED', output.size),
+    output.Column('reason', 'REASON'),
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of this verb."""
+    parser.add_argument('images', nargs='+', metavar='IMAGE',
+                        help="the image's id or name in Glance")
+    parser.add_argument(
+        '--max-size', type=int, metavar='GIB',
+        help='refuse an image whose disk is larger; needed only when Glance '
+        'does not know how large the disk is')
+
+
+def prefetch(args: argparse.Namespace, session: sessions.Session) -> Exit:
+    """``cache prefetch``."""
+    if session.backend.settings.cache is None:
+        raise exits.CommandError(
+            Exit.CONFIG, 'the cache is off: set image_volume_cache_enabled '
+            f'in the section {session.name} of cinder.conf')
+    images = [session.glance.image(wanted) for wanted in args.images]
+    results = [_prefetch(args, session, image) for image in images]
+    output.Output(args.format).records(COLUMNS, results)
+    failed = sum(one['result'] == 'failed' for one in results)
+    if not failed:
+        return Exit.OK
+    return Exit.FAILED if failed == len(results) else Exit.PARTIAL
+
+
+def progress_bar(label: str, total: int) -> Callable[[int], None]:
+    """A bar that is told of bytes as they come, and ends with the last."""
+    bar = output.Progress(label, total)
+    left = total
+
+    def advance(count: int) -> None:
+        nonlocal left
+        left -= count
+        bar.advance(count)
+        if left <= 0:
+            bar.close()
+
+    return advance
+
+
+def _prefetch(args: argparse.Namespace, session: sessions.Session,
+              image: model.Image) -> dict[str, Any]:
+    backend = session.backend
+    golden = names.golden(image)
+    record: dict[str, Any] = {
+        'image_id': image.id, 'image_name': image.name, 'name': golden}
+    if backend.pool.exists(golden):
+        return {**record, 'result': 'present'}
+    wish = fill.Wish(
+        image, _Shown(session.glance.data(image), image), _Nobody(),
+        _limit(args, session, image))
+    try:
+        filled = backend.filler.fill(wish)
+    except (errors.ImageError, fill.CacheUnusable) as error:
+        return {**record, 'result': 'failed', 'code': error.code,
+                'reason': str(error)}
+    return {**record, 'bytes_moved': filled.bytes_moved,
+            'result': 'imported' if filled.imported else 'present'}
+
+
+def _limit(args: argparse.Namespace, session: sessions.Session,
+           image: model.Image) -> int:
+    """The bytes that the image's disk may have at most."""
+    if args.max_size is not None:
+        return int(args.max_size) * model.GIB
+    known = image.minimal_size
+    if known is None:
+        known = session.glance.min_disk(image.id) * model.GIB
+    if not known:
+        raise exits.CommandError(
+            Exit.USAGE, f'Glance does not know how large the disk in image '
+            f'{image.id} is: say --max-size')
+    return -(-known // model.GIB) * model.GIB
+
+
+class _Shown:
+    """An image's data with a progress bar."""
+
+    def __init__(self, data: model.ImageData, image: model.Image) -> None:
+        self._data = data
+        self._image = image
+
+    def read(self, offset: int = 0) -> Iterator[bytes]:
+        """See :meth:`rbd_imgdriver.model.ImageData.read`."""
+        bar = output.Progress(self._image.name or self._image.id,
+                              self._image.size)
+        bar.advance(offset)
+        try:
+            for chunk in self._data.read(offset):
+                bar.advance(len(chunk))
+                yield chunk
+        finally:
+            bar.close()
+
+
+class _Nobody:
+    """Nobody is notified of what an operator does by hand."""
+
+    def cache(self, action: str, image_id: str) -> None:
+        """See :meth:`rbd_imgdriver.model.Events.cache`."""

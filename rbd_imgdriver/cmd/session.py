@@ -1,0 +1,156 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""cinder.conf, and what a command needs of the backend that it names.
+
+Nothing here needs a running Cinder.  Cinder itself is imported when a
+command needs its configuration: ``--help`` and a wrong command line cost no
+second of imports.
+"""
+
+import argparse
+import functools
+import pathlib
+from typing import Any
+from typing import TYPE_CHECKING
+
+from rbd_imgdriver import backend as backends
+from rbd_imgdriver.ceph import connection
+from rbd_imgdriver.cmd import exits
+
+if TYPE_CHECKING:
+    from rbd_imgdriver import service_glance
+
+DRIVER = 'rbd_imgdriver.driver.RBDImageDriver'
+
+
+class Session:
+    """The configuration of one backend and its parts, made when needed.
+
+    :param args: the parsed command line
+    """
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self._args = args
+
+    @functools.cached_property
+    def backend(self) -> backends.Backend:
+        """The parts of the backend, as cinder-volume has them."""
+        configuration = self.configuration  # Cinder's modules come first
+        from rbd_imgdriver import host
+        return backends.Backend(
+            host.settings_of(configuration, self.cluster))
+
+    @functools.cached_property
+    def glance(self) -> 'service_glance.ServiceGlance':
+        """Glance, with the service's own credentials."""
+        self.configuration  # noqa: B018 - Cinder's modules come first
+        from rbd_imgdriver import service_glance
+        return service_glance.ServiceGlance()
+
+    @property
+    def cluster(self) -> connection.ClusterSpec:
+        """How the backend reaches its cluster."""
+        get = self.configuration
+        return connection.ClusterSpec(
+            get.rbd_cluster_name, get.rbd_ceph_conf or '', get.rbd_user,
+            get.rados_connect_timeout)
+
+    @functools.cached_property
+    def configuration(self) -> Any:
+        """Cinder's configuration object of the backend's section."""
+        return section(self.conf, self.name)
+
+    @functools.cached_property
+    def name(self) -> str:
+        """The name of the backend's section.
+
+        :raises exits.CommandError: when it is not clear which is meant
+        """
+        ours = self.backends()
+        wanted = self._args.backend
+        if wanted is None and len(ours) == 1:
+            return ours[0]
+        if wanted in ours:
+            return str(wanted)
+        known = ', '.join(ours) or 'none'
+        if wanted is None:
+            raise exits.CommandError(
+                exits.Exit.CONFIG, f'say which --backend; those with '
+                f'volume_driver = {DRIVER} are: {known}')
+        raise exits.CommandError(
+            exits.Exit.CONFIG, f'backend {wanted} is not in enabled_backends '
+            f'with volume_driver = {DRIVER}; those are: {known}')
+
+    def backends(self) -> list[str]:
+        """The sections of ``enabled_backends`` that use our driver."""
+        return [name for name in self.conf.enabled_backends or []
+                if section(self.conf, name).volume_driver == DRIVER]
+
+    @functools.cached_property
+    def conf(self) -> Any:
+        """Cinder's options, with cinder.conf read.
+
+        :raises exits.CommandError: when it cannot be read
+        """
+        from cinder.common import config  # noqa: F401
+        from cinder import objects
+        # The order matters: Cinder's image modules import each other.
+        from cinder.volume.drivers import rbd as cinder_rbd  # noqa: F401
+        from oslo_config import cfg
+
+        objects.register_all()
+        files = self._config_files()
+        try:
+            cfg.CONF([], project='cinder', default_config_files=files)
+        except (cfg.Error, OSError) as error:
+            raise exits.CommandError(
+                exits.Exit.CONFIG, f'cannot read the configuration: {error}'
+            ) from error
+        return cfg.CONF
+
+    def _config_files(self) -> list[str] | None:
+        from oslo_config import cfg
+
+        named = self._args.config_file
+        for path in named or []:
+            if not pathlib.Path(path).is_file():
+                raise exits.CommandError(exits.Exit.CONFIG,
+                                         f'there is no file {path}')
+        files = named or cfg.find_config_files(project='cinder')
+        if not files:
+            raise exits.CommandError(
+                exits.Exit.CONFIG, 'no cinder.conf was found in the usual '
+                'places; name it with --config-file')
+        return list(files)
+
+
+def section(conf: Any, name: str) -> Any:
+    """Cinder's configuration object of one section.
+
+    As cinder/volume/manager.py and the RBD driver make it, without the
+    manager's imports.
+    """
+    from cinder.volume import configuration
+    from cinder.volume import driver as volume_driver
+    from cinder.volume.drivers import rbd as cinder_rbd
+    from oslo_config import cfg
+
+    from rbd_imgdriver import opts
+
+    if name not in conf.list_all_sections():
+        raise exits.CommandError(
+            exits.Exit.CONFIG,
+            f'enabled_backends names {name}, which has no section')
+    return configuration.Configuration(
+        [cfg.StrOpt('volume_driver'), *volume_driver.volume_opts,
+         *volume_driver.image_opts, *cinder_rbd.RBD_OPTS, *opts.OPTS],
+        config_group=name)
