@@ -5,13 +5,16 @@
 PYTHON3 := /usr/bin/python3
 # For pytest: make unit ARGS='-k clone -x'
 ARGS ?=
+# For the benchmarks: make bench QUICK=1; make bench CASES=cached-clone
+QUICK ?=
+CASES ?=
 # What to restart: make sandbox-restart SERVICE=cinder-volume
 SERVICE ?=
 
 SUITES := lint types unit contract docs functional e2e
 SANDBOX := $(addprefix sandbox-,up down purge status env restart)
 
-.PHONY: help setup test $(SUITES) $(SANDBOX) demo format sample-config constraints clean
+.PHONY: help setup test $(SUITES) $(SANDBOX) demo bench format sample-config constraints clean
 
 help: ## this list
 	@sed 's/$$(SUITES)/$(SUITES)/; s/$$(SANDBOX)/$(SANDBOX)/' Makefile \
@@ -31,6 +34,9 @@ $(SANDBOX): | $(PYTHON3) ## the one-machine cloud in .sandbox
 
 demo: | $(PYTHON3) ## volumes from one image, four ways, in the sandbox
 	@$(PYTHON3) -m sandbox.demo
+
+bench: setup ## compare the drivers; QUICK=1, CASES='...'
+	@.venv/bin/python -W ignore -m bench $(if $(QUICK),--quick) $(CASES)
 
 format: setup ## sort the imports, mend what ruff can
 	@.venv/bin/isort --quiet .

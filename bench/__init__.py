@@ -1,0 +1,18 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Benchmarks: this driver, Cinder's own, and bare librbd, side by side.
+
+``make bench`` runs them all on one real Ceph; doc/source/benchmarks.rst says
+what they mean.  Each contender is a process of its own (:mod:`bench.worker`),
+so that time, CPU and memory are its own; this process has them take turns.
+"""

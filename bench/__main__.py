@@ -1,0 +1,83 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The command line: python -m bench [--quick] [case ...]."""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+import sys
+import time
+
+from bench import cases
+from bench import lab as labs
+from bench import machine
+from bench import report
+from bench import results
+
+TOP = pathlib.Path(__file__).resolve().parent.parent
+HERE = TOP / 'bench'
+
+
+def main() -> int:
+    """Run what the command line says; 0 when all of it could be measured."""
+    options = _parser().parse_args()
+    chosen = options.case or list(cases.CASES)
+    run = machine.facts('quick' if options.quick else 'full')
+    print(f'Measuring on {machine.describe(run)}')
+    found, failed = _measure(options.quick, chosen)
+    if found:
+        records = results.save(HERE / 'results.json', found, run,
+                               keep=bool(options.case))
+        (HERE / 'results.rst').write_text(report.rest(records))
+        names = {one.name for one in found}
+        print(report.table([one for one in records
+                            if one['name'] in names]))
+        print(f'in full: {HERE / "results.json"}')
+    for name in failed:
+        print(f'{name} could not be measured', file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _measure(quick: bool, chosen: list[str],
+             ) -> tuple[list[results.Result], list[str]]:
+    found: list[results.Result] = []
+    failed = []
+    scale = labs.QUICK if quick else labs.FULL
+    with labs.Lab(TOP / '.bench', scale).running() as lab:
+        for name in chosen:
+            started = time.monotonic()
+            try:
+                for one in cases.CASES[name](lab):
+                    found.append(one)
+                    labs.say(report.table([one.as_json()]).splitlines()[1])
+            except Exception as error:
+                labs.say(f'{name}: {error}')
+                failed.append(name)
+            labs.say(f'{name} took {time.monotonic() - started:.0f} s')
+    return found, failed
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog='python -m bench',
+                                     description='Compare the drivers.')
+    parser.add_argument('--quick', action='store_true',
+                        help='little of everything, in few rounds')
+    parser.add_argument('case', nargs='*', choices=[[], *cases.CASES],
+                        metavar='case',
+                        help='of: %s; default: all' % ', '.join(cases.CASES))
+    return parser
+
+
+if __name__ == '__main__':
+    sys.exit(main())

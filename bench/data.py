@@ -1,0 +1,122 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The images that are benchmarked: made once, kept for the next run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import dataclasses
+import functools
+import hashlib
+import pathlib
+import random
+import subprocess
+from typing import Any
+import uuid
+
+GIB = 2**30
+MIB = 2**20
+# Data comes in runs, as file systems lay it out.
+RUN = 16 * MIB
+
+
+@dataclasses.dataclass(frozen=True)
+class Disk:
+    """A raw disk of random data in evenly spread runs, zeros between.
+
+    :param size: in bytes
+    :param data: bytes of it that are not zero
+    :param disk_format: that of the file
+    """
+
+    size: int
+    data: int
+    disk_format: str = 'raw'
+
+    def extents(self) -> list[tuple[int, int]]:
+        """Where its data is, as [start, end)."""
+        runs = self.data // RUN
+        if not runs:
+            return []
+        gap = self.size // runs
+        return [(n * gap, n * gap + RUN) for n in range(runs)]
+
+    def __str__(self) -> str:
+        return (f'{self.size // MIB}m-{self.data // MIB}m'
+                f'.{self.disk_format}')
+
+
+class Images:
+    """The files of the images.
+
+    :param directory: where they are
+    """
+
+    def __init__(self, directory: pathlib.Path) -> None:
+        self._directory = directory
+
+    def path(self, disk: Disk) -> pathlib.Path:
+        """The file of a disk, made if need be."""
+        path = self._directory / str(disk)
+        if path.exists():
+            return path
+        self._directory.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix('.partial')
+        if disk.disk_format == 'raw':
+            _write(disk, partial)
+        else:
+            source = self.path(dataclasses.replace(disk, disk_format='raw'))
+            subprocess.run(['qemu-img', 'convert', '-f', 'raw', '-O',
+                            disk.disk_format, source, partial], check=True)
+        partial.rename(path)
+        return path
+
+    def image(self, disk: Disk, **facts: Any) -> dict[str, Any]:
+        """An image as the contenders take it (see Host.add_image).
+
+        :param facts: ``locations`` and ``volume``
+        """
+        path = self.path(disk)
+        meta = {
+            'id': str(uuid.uuid4()), 'name': path.name, 'status': 'active',
+            'owner': 'b' * 32, 'disk_format': disk.disk_format,
+            'container_format': 'bare', 'size': path.stat().st_size,
+            'virtual_size': disk.size, 'checksum': None,
+            'os_hash_algo': 'sha512', 'os_hash_value': _digest(path),
+            'updated_at': '2026-01-01T00:00:00Z', 'properties': {}}
+        return {'meta': meta, 'path': str(path), 'locations': [], **facts}
+
+
+def _write(disk: Disk, path: pathlib.Path) -> None:
+    source = random.Random(disk.size)
+    with path.open('wb') as file:
+        for start, end in disk.extents():
+            file.seek(start)
+            file.write(source.randbytes(end - start))
+        file.truncate(disk.size)
+
+
+@functools.cache
+def _digest(path: pathlib.Path) -> str:
+    with path.open('rb') as file:
+        return hashlib.file_digest(file, 'sha512').hexdigest()
+
+
+def chunks(path: pathlib.Path, disk: Disk) -> Iterator[tuple[int, bytes]]:
+    """The data of a raw disk with its offsets."""
+    with path.open('rb') as file:
+        for start, end in disk.extents():
+            file.seek(start)
+            yield start, file.read(end - start)
+
+

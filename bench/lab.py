@@ -1,0 +1,284 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Where the contenders meet: one Ceph, fresh pools, one turn after another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from concurrent import futures
+import contextlib
+import dataclasses
+import pathlib
+import shutil
+import sys
+import time
+from typing import Any
+import uuid
+
+import rbd
+
+from bench import contender
+from bench import data
+from bench import sessions
+from sandbox import ceph
+
+IMAGES = 'images'
+USER = 'cinder'
+FEATURES = 61  # Ceph's default: layering, locks, object map, fast diff ...
+ORDER = 22  # Cinder's objects of 4 MiB
+GLANCE_ORDER = 23  # Glance's objects of 8 MiB
+
+Samples = dict[str, list[contender.Sample]]
+Action = Callable[[], contender.Sample]
+
+
+@dataclasses.dataclass(frozen=True)
+class Scale:
+    """How much is measured.
+
+    :param rounds: turns of each contender that count
+    :param row: volumes made in a row
+    :param at_once: volumes made at the same time
+    :param children: earlier children of a cached image
+    :param disk: of the clones and copies
+    :param imported: what is imported
+    :param sparse: what is imported to see how much memory that takes
+    """
+
+    rounds: int
+    row: int
+    at_once: int
+    children: tuple[int, ...]
+    disk: data.Disk
+    imported: data.Disk
+    sparse: data.Disk
+
+
+FULL = Scale(7, 20, 32, (1, 10, 100, 1000),
+             data.Disk(4 * data.GIB, 512 * data.MIB),
+             data.Disk(1 * data.GIB, 256 * data.MIB),
+             data.Disk(20 * data.GIB, 512 * data.MIB))
+QUICK = Scale(2, 4, 8, (1, 10, 50),
+              data.Disk(1 * data.GIB, 128 * data.MIB),
+              data.Disk(1 * data.GIB, 64 * data.MIB),
+              data.Disk(4 * data.GIB, 64 * data.MIB))
+
+
+class Lab:
+    """The cluster and the contenders.
+
+    :param directory: for all files; that of this run is removed at the end,
+        the images stay
+    """
+
+    def __init__(self, directory: pathlib.Path, scale: Scale) -> None:
+        self.scale = scale
+        self.images = data.Images(directory / 'images')
+        self._run = directory / f'run-{uuid.uuid4().hex[:6]}'
+        # Ceph's own intervals: a monitor made quick would flatter whoever
+        # makes many snapshots.
+        self.cluster = ceph.Cluster(self._run / 'ceph', pools=[IMAGES],
+                                    paxos_propose_interval=None)
+        self._client: Any = None
+        self._contenders: dict[str, contender.Contender] = {}
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[Lab]:
+        """Start everything; stop and remove it at the end."""
+        with contextlib.ExitStack() as stack:
+            stack.callback(shutil.rmtree, self._run, ignore_errors=True)
+            stack.callback(self.cluster.purge)
+            self.cluster.start()
+            self.cluster.create_user(USER, {
+                'mon': 'profile rbd', 'osd': 'profile rbd',
+                'mgr': 'profile rbd'})
+            self._client = stack.enter_context(self.cluster.connection())
+            for kind in ('ours', 'intree', 'limit'):
+                self._contenders[kind] = stack.enter_context(
+                    self.contender(kind))
+            yield self
+
+    @contextlib.contextmanager
+    def contender(self, kind: str) -> Iterator[contender.Contender]:
+        """One more process."""
+        made = contender.Contender(
+            kind, self._run / f'{kind}-{uuid.uuid4().hex[:6]}',
+            self.cluster.conf(USER), USER)
+        try:
+            yield made
+        finally:
+            made.stop()
+
+    def __getitem__(self, kind: str) -> contender.Contender:
+        return self._contenders[kind]
+
+    # -- pools and images ----------------------------------------------------
+
+    @contextlib.contextmanager
+    def pools(self, *, ours: Mapping[str, Any] | None = None,
+              intree: Mapping[str, Any] | None = None,
+              ) -> Iterator[dict[str, str]]:
+        """A fresh pool for each contender, with the drivers started on it.
+
+        :param ours: options of the backend's section of our driver
+        :param intree: the same of the in-tree driver
+        """
+        mark = uuid.uuid4().hex[:6]
+        names = {kind: f'{kind}-{mark}' for kind in self._contenders}
+        try:
+            for name in names.values():
+                self.cluster.create_pool(name)
+            self['ours'].call('open', pool=names['ours'], options=ours or {})
+            self['intree'].call('open', pool=names['intree'],
+                                options=intree or {})
+            yield names
+        finally:
+            for name in names.values():
+                self._client.delete_pool(name)
+
+    def names(self, pool: str) -> list[str]:
+        """The images of a pool and of its trash."""
+        with self._client.open_ioctx(pool) as ioctx:
+            return [*rbd.RBD().list(ioctx),
+                    *(one['name'] for one in rbd.RBD().trash_list(ioctx))]
+
+    def remove(self, pool: str, names: tuple[str, ...]) -> None:
+        """Remove images that have no snapshots."""
+        with self._client.open_ioctx(pool) as ioctx:
+            for name in names:
+                rbd.RBD().remove(ioctx, name)
+
+    def snapshots(self, pool: str, image: str) -> int:
+        """How many snapshots an image has, trashed ones included."""
+        with self._client.open_ioctx(pool) as ioctx, \
+                rbd.Image(ioctx, image, read_only=True) as opened:
+            return sum(1 for _ in opened.list_snaps())
+
+    def store(self, pool: str, name: str, disk: data.Disk,
+              order: int = ORDER) -> None:
+        """Write a disk's file into a new RBD image."""
+        path = self.images.path(disk)
+        with self._client.open_ioctx(pool) as ioctx:
+            rbd.RBD().create(ioctx, name, path.stat().st_size, order,
+                             old_format=False, features=FEATURES)
+            with rbd.Image(ioctx, name) as image:
+                for offset, chunk in data.chunks(path, disk):
+                    image.write(chunk, offset)
+
+    def snapshot(self, pool: str, name: str, snapshot: str) -> list[str]:
+        """Make a protected snapshot: pool, image and name of it."""
+        with self._client.open_ioctx(pool) as ioctx, \
+                rbd.Image(ioctx, name) as image:
+            image.create_snap(snapshot)
+            image.protect_snap(snapshot)
+        return [pool, name, snapshot]
+
+    def clone(self, parent: list[str], pool: str, name: str) -> None:
+        """Clone a snapshot."""
+        with self._client.open_ioctx(parent[0]) as source, \
+                self._client.open_ioctx(pool) as target:
+            rbd.RBD().clone(source, parent[1], parent[2], target, name,
+                            features=FEATURES, order=ORDER)
+
+    def add_children(self, parent: list[str], count: int) -> None:
+        """Give a snapshot some more children."""
+        with futures.ThreadPoolExecutor(4) as threads:
+            list(threads.map(
+                lambda _: self.clone(parent, parent[0],
+                                     f'child-{uuid.uuid4()}'),
+                range(count)))
+
+    def add_snapshots(self, pool: str, name: str, count: int) -> None:
+        """Give an image some more protected snapshots, in little time.
+
+        The monitor is quick only while they are made.
+        """
+        quick = {'paxos_propose_interval': '0.05', 'paxos_min_wait': '0.01'}
+        for option, value in quick.items():
+            ceph.command(self._client, 'config set', who='mon', name=option,
+                         value=value)
+        try:
+            with self._client.open_ioctx(pool) as ioctx, \
+                    rbd.Image(ioctx, name) as image:
+                for _ in range(count):
+                    snapshot = f'volume-{uuid.uuid4()}.clone_snap'
+                    image.create_snap(snapshot)
+                    image.protect_snap(snapshot)
+        finally:
+            for option in quick:
+                ceph.command(self._client, 'config rm', who='mon',
+                             name=option)
+
+    def glance_image(self, disk: data.Disk) -> dict[str, Any]:
+        """An image in Glance's RBD store: raw, with its location.
+
+        The drivers know it already.
+        """
+        image = self.images.image(disk)
+        name = image['meta']['id']
+        self.store(IMAGES, name, disk, GLANCE_ORDER)
+        self.snapshot(IMAGES, name, 'snap')
+        image['locations'] = [
+            f'rbd://{self.cluster.fsid}/{IMAGES}/{name}/snap']
+        self.know(image)
+        return image
+
+    def know(self, image: dict[str, Any], *kinds: str) -> str:
+        """Tell the drivers of an image; its id."""
+        for kind in kinds or ('ours', 'intree'):
+            self[kind].call('add_image', image=image)
+        return str(image['meta']['id'])
+
+    def volume(self, kind: str, pool: str, disk: data.Disk) -> str:
+        """A volume with a disk's data, known to a driver; its id."""
+        volume = str(self[kind].call('add_volume',
+                                     size=disk.size // data.GIB))
+        self.store(pool, self.name_of(kind, volume), disk)
+        return volume
+
+    def name_of(self, kind: str, volume: str) -> str:
+        """The name of a volume's RBD image."""
+        return str(self[kind].call('name_of', volume_id=volume))
+
+    # -- measuring -----------------------------------------------------------
+
+    def turns(self, actions: Mapping[str, Action],
+              rounds: int | None = None) -> Samples:
+        """Have the contenders take turns.
+
+        The first round warms up and does not count.  Who comes first
+        changes from round to round.
+
+        :param rounds: those that count; by default the scale's
+        """
+        socket = pathlib.Path(self.cluster.directory) / 'mon.a.asok'
+        samples: Samples = {who: [] for who in actions}
+        order = list(actions)
+        for number in range((rounds or self.scale.rounds) + 1):
+            for who in order:
+                before = sessions.opened(socket)
+                sample = actions[who]()
+                opened = sessions.opened(socket) - before
+                if number:
+                    samples[who].append(
+                        dataclasses.replace(sample, connections=opened))
+            order.append(order.pop(0))
+        return samples
+
+
+def say(text: str) -> None:
+    """Tell the one who waits what goes on."""
+    print(f'[bench] {time.strftime("%H:%M:%S")} {text}', file=sys.stderr,
+          flush=True)

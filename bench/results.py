@@ -1,0 +1,196 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What was found out, case by case."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
+import dataclasses
+import json
+import pathlib
+from typing import Any
+
+from bench import contender
+from bench import statistics
+
+Values = Mapping[str, Sequence[float]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """What a case is to show; None where nothing is asked for.
+
+    :param vs_intree: times better than the in-tree driver, at least
+    :param vs_limit: times the limit: at most that where less is better, at
+        least that where more is better
+    :param at_most: of our own value, in its unit
+    """
+
+    vs_intree: float | None = None
+    vs_limit: float | None = None
+    at_most: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """One case.
+
+    :param name: short and stable
+    :param title: for people
+    :param unit: of all values
+    :param values: of each contender, in rounds
+    :param more_is_better: as in volumes per second
+    :param costs: of each contender and kind: see :func:`costs`
+    :param snapshots: on the source afterwards, of each contender
+    :param note: what a reader has to know
+    """
+
+    name: str
+    title: str
+    unit: str
+    values: Values
+    wanted: Wanted = Wanted()
+    more_is_better: bool = False
+    costs: Mapping[str, Mapping[str, float]] = dataclasses.field(
+        default_factory=dict)
+    snapshots: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    note: str = ''
+
+    def median(self, who: str) -> float | None:
+        """The median of a contender; None when it did not take part."""
+        values = self.values.get(who)
+        return statistics.median(values) if values else None
+
+    @property
+    def vs_intree(self) -> float | None:
+        """How many times better than the in-tree driver we are."""
+        ours, intree = self.median('ours'), self.median('intree')
+        if not ours or not intree:
+            return None
+        return ours / intree if self.more_is_better else intree / ours
+
+    @property
+    def vs_limit(self) -> float | None:
+        """Our value as a multiple of the limit."""
+        ours, limit = self.median('ours'), self.median('limit')
+        return ours / limit if ours is not None and limit else None
+
+    @property
+    def missed(self) -> list[str]:
+        """Which of the wishes are not fulfilled."""
+        wanted, missed = self.wanted, []
+        if _below(self.vs_intree, wanted.vs_intree):
+            missed.append('in-tree')
+        worse = _below if self.more_is_better else _above
+        if worse(self.vs_limit, wanted.vs_limit):
+            missed.append('limit')
+        if _above(self.median('ours'), wanted.at_most):
+            missed.append('value')
+        return missed
+
+    def as_json(self) -> dict[str, Any]:
+        """As it goes into results.json."""
+        return {
+            'name': self.name, 'title': self.title, 'unit': self.unit,
+            **{who: _rounded(self.median(who))
+               for who in ('ours', 'intree', 'limit')},
+            'ours_vs_intree': _rounded(self.vs_intree),
+            'ours_vs_limit': _rounded(self.vs_limit),
+            'wanted': dataclasses.asdict(self.wanted),
+            'missed': self.missed,
+            'more_is_better': self.more_is_better,
+            'rounds': max(map(len, self.values.values())),
+            'spread': {who: [_rounded(one)
+                             for one in statistics.spread(values)]
+                       for who, values in self.values.items() if values},
+            'temp_bytes': self.costs.get('temp_bytes', {}),
+            'memory_bytes': self.costs.get('memory_bytes', {}),
+            'cpu_seconds': self.costs.get('cpu_seconds', {}),
+            'connections': self.costs.get('connections', {}),
+            'downloads': self.costs.get('downloads', {}),
+            'snapshots_on_source': dict(self.snapshots),
+            'note': self.note}
+
+
+def of_samples(name: str, title: str,
+               samples: Mapping[str, Sequence[contender.Sample]],
+               unit: str = 'ms', count: int = 1,
+               **facts: Any) -> Result:
+    """The result of a case whose value is time.
+
+    :param unit: ``ms``, ``s`` or ``volumes/s``
+    :param count: volumes made in each sample; time is for one of them
+    :param facts: see :class:`Result`
+    """
+    values = {who: [_value(sample, unit, count) for sample in taken]
+              for who, taken in samples.items()}
+    return Result(name, title, unit, values, costs=costs(samples, count),
+                  more_is_better=unit == 'volumes/s', **facts)
+
+
+def _value(sample: contender.Sample, unit: str, count: int) -> float:
+    if unit == 'volumes/s':
+        return count / sample.seconds
+    return sample.seconds / count * (1000 if unit == 'ms' else 1)
+
+
+def costs(samples: Mapping[str, Sequence[contender.Sample]],
+          count: int = 1) -> dict[str, dict[str, float]]:
+    """What one volume cost each contender, beside time.
+
+    CPU seconds and connections are medians, temporary bytes, memory and
+    downloads are the most that was seen.
+    """
+    take: dict[str, Callable[[Sequence[contender.Sample]], float]] = {
+        'cpu_seconds': lambda taken: round(statistics.median(
+            [one.cpu_seconds for one in taken]) / count, 4),
+        'connections': lambda taken: round(statistics.median(
+            [one.connections for one in taken]) / count, 2),
+        'temp_bytes': lambda taken: max(one.temp_bytes for one in taken),
+        'memory_bytes': lambda taken: max(one.memory_bytes for one in taken),
+        'downloads': lambda taken: max(one.downloads for one in taken)}
+    return {kind: {who: measure(taken) for who, taken in samples.items()
+                   if taken and who in ('ours', 'intree')}
+            for kind, measure in take.items()}
+
+
+def save(path: pathlib.Path, results: Sequence[Result],
+         run: Mapping[str, Any], keep: bool) -> list[dict[str, Any]]:
+    """Write results.json; all that is in it then.
+
+    :param run: when, where and with what it was measured
+    :param keep: whether results of other cases stay in it
+    """
+    fresh = {one.name: {**one.as_json(), 'run': dict(run)}
+             for one in results}
+    known = {}
+    if keep and path.exists():
+        known = {one['name']: one for one in json.loads(path.read_text())}
+    merged = [fresh.pop(name, old) for name, old in known.items()]
+    merged += fresh.values()
+    path.write_text(json.dumps(merged, indent=2) + '\n')
+    return merged
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else float(f'{value:.4g}')
+
+
+def _below(value: float | None, wanted: float | None) -> bool:
+    return wanted is not None and (value is None or value < wanted)
+
+
+def _above(value: float | None, wanted: float | None) -> bool:
+    return wanted is not None and (value is None or value > wanted)
