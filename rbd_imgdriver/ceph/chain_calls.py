@@ -17,6 +17,9 @@ Images are named by their internal ids where names may change meanwhile.
 from collections.abc import Callable
 
 from rbd_imgdriver.ceph import calls
+from rbd_imgdriver.ceph import clones
+from rbd_imgdriver.ceph import copies
+from rbd_imgdriver.ceph import diff
 from rbd_imgdriver.ceph import directory
 from rbd_imgdriver.ceph import flatten
 from rbd_imgdriver.ceph import header
@@ -43,6 +46,11 @@ class ChainCalls(calls.Base):
     def parent(self, id_: str) -> header.ParentRef | None:
         """The parent of an image's head, or None."""
         return header.parent(self._ioctx, id_)
+
+    @calls.in_native_thread
+    def parent_spec(self, id_: str) -> header.ParentRef | None:
+        """The parent of an image's head or of any of its snapshots."""
+        return header.parent_spec(self._ioctx, id_)
 
     @calls.in_native_thread
     def is_lone(self, id_: str) -> bool:
@@ -124,3 +132,33 @@ class ChainCalls(calls.Base):
         :raises errors.PermissionDenied: before its deferment ends
         """
         return trash.remove(self._ioctx, id_)
+
+    @calls.in_native_thread
+    def unchanged_since(self, image: str,
+                        wanted: Callable[[str], bool]) -> str | None:
+        """The newest of certain snapshots, if nothing was written since.
+
+        See :func:`diff.unchanged_since`.
+        """
+        return diff.unchanged_since(self._ioctx, image, wanted)
+
+    @calls.in_native_thread
+    def copy_head(self, image: str, target: str, name: str) -> None:
+        """Copy an image's head to a pool of the cluster.
+
+        Only its own objects are copied where the copy can be a clone of the
+        same parent.  See :func:`copies.copy_head`.
+
+        :param target: name of the pool
+        """
+        ioctx = self._ioctx
+        ref = header.parent(ioctx, header.image_id(ioctx, image))
+        shared = ref is None or lineage.can_be_cloned(self.cluster, ref)
+        copies.copy_head(ioctx, image, self.cluster.ioctx(target), name,
+                         shared)
+
+    @calls.in_native_thread
+    def drop_inherited(self, image: str) -> None:
+        """Remove the metadata that describe what an image was copied from."""
+        ioctx = self._ioctx
+        clones.drop_inherited(ioctx, header.image_id(ioctx, image))

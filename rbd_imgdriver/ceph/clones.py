@@ -107,11 +107,21 @@ def _clone(source: Any, target: Any, spec: CloneSpec, features: int,
         raise errors.SnapshotNotFound(str(error)) from error
 
 
-def _finish(target: Any, spec: CloneSpec) -> None:
-    id_ = header.image_id(target, spec.name)
+def drop_inherited(target: Any, id_: str,
+                   metadata: Mapping[str, str] | None = None) -> None:
+    """Replace the metadata that describe another image.
+
+    :param id_: of the new image
+    :param metadata: of its own
+    """
     inherited = [key for key in header.metadata(target, id_)
                  if key.startswith(_NOT_INHERITED)]
-    header.update_metadata(target, id_, spec.metadata, remove=inherited)
+    header.update_metadata(target, id_, metadata or {}, remove=inherited)
+
+
+def _finish(target: Any, spec: CloneSpec) -> None:
+    id_ = header.image_id(target, spec.name)
+    drop_inherited(target, id_, spec.metadata)
     if spec.size is None:
         return
     size, _ = header.size(target, id_)

@@ -45,6 +45,14 @@ def ancestors(cluster: connection.Cluster, ioctx: Any,
     return found
 
 
+def can_be_cloned(cluster: connection.Cluster,
+                  ref: header.ParentRef) -> bool:
+    """Whether a parent's snapshot can get another clone."""
+    snapshot = header.snapshot(ioctx_of(cluster, ref), ref.image_id,
+                               ref.snapshot_id)
+    return not snapshot.trashed
+
+
 def ioctx_of(cluster: connection.Cluster, ref: header.ParentRef) -> Any:
     """The I/O context of a parent's pool and namespace."""
     return cluster.ioctx(cluster.pool_name(ref.pool_id), ref.namespace)

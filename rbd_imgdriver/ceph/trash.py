@@ -19,6 +19,7 @@ Runs in a native thread; see :class:`rbd_imgdriver.ceph.pool.Pool`.
 """
 
 import dataclasses
+import datetime
 from typing import Any
 
 import rbd
@@ -30,10 +31,14 @@ _USER_NAMESPACE = 0  # of snapshots; those in the snapshot trash have another
 
 @dataclasses.dataclass(frozen=True)
 class Trashed:
-    """An image in the trash."""
+    """An image in the trash.
+
+    :param deferred_until: when it may be removed, in seconds since the epoch
+    """
 
     id: str
     name: str
+    deferred_until: float
 
 
 def move(ioctx: Any, image: str, delay: int = 0) -> None:
@@ -52,7 +57,8 @@ def move(ioctx: Any, image: str, delay: int = 0) -> None:
 def entries(ioctx: Any) -> list[Trashed]:
     """What is in the trash of the pool."""
     with errors.translated('list of the trash'):
-        return [Trashed(entry['id'], entry['name'])
+        return [Trashed(entry['id'], entry['name'],
+                        _seconds(entry['deferment_end_time']))
                 for entry in rbd.RBD().trash_list(ioctx)]
 
 
@@ -89,6 +95,11 @@ def remove(ioctx: Any, id_: str) -> bool:
         except (rbd.ImageBusy, rbd.ImageHasSnapshots):
             return False
     return True
+
+
+def _seconds(when: datetime.datetime) -> float:
+    """The binding gives UTC without saying so."""
+    return when.replace(tzinfo=datetime.UTC).timestamp()
 
 
 def _remove_snapshots(image: Any) -> None:

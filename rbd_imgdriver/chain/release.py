@@ -58,7 +58,7 @@ def release(pool: ceph_pool.Pool, ref: header.ParentRef | None,
 
 def free(pool: ceph_pool.Pool, id_: str, name: str, in_trash: bool,
          rules: names.Names) -> bool:
-    """Remove an image that was kept for others, if nothing needs it.
+    """Remove an image that Cinder no longer knows, if nothing needs it.
 
     :param name: of the image, which tells what its snapshots are for
     :returns: whether it is gone
@@ -74,8 +74,8 @@ def free(pool: ceph_pool.Pool, id_: str, name: str, in_trash: bool,
         pool.remove(name)
         gone = True
     if gone:
-        LOG.info('Removed %(pool)s/%(name)s, which had been kept for its '
-                 'clones.', {'pool': pool.name, 'name': name})
+        LOG.info('Removed image %(pool)s/%(name)s: nothing needs it any '
+                 'more.', {'pool': pool.name, 'name': name})
     return gone
 
 

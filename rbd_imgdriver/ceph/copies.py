@@ -1,0 +1,68 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Copies of an image's head that share as much as the source shares.
+
+Runs in a native thread; see :class:`rbd_imgdriver.ceph.pool.Pool`.
+"""
+
+from typing import Any
+
+import rbd
+
+from rbd_imgdriver.ceph import clones
+from rbd_imgdriver.ceph import errors
+from rbd_imgdriver.ceph import header
+from rbd_imgdriver.ceph import removal
+
+
+def copy_head(source: Any, image: str, target: Any, name: str,
+              shared: bool) -> None:
+    """Copy an image's head, with holes and metadata, without snapshots.
+
+    Whoever writes to the image meanwhile gets a copy of no single moment.
+
+    On failure nothing of the copy is left, unless Ceph no longer answers.
+
+    :param source: I/O context of the image's pool
+    :param target: I/O context of the copy's pool
+    :param shared: copy only the image's own objects and make the copy a
+        clone of the same parent, whose snapshot must not be in the trash;
+        False copies all into one flat image
+    :raises errors.ImageNotFound: when there is no such image
+    :raises errors.ImageExists: when the copy's name is taken
+    """
+    try:
+        with errors.translated(f'copy of {image} to {name}'), \
+                rbd.Image(source, image, read_only=True) as opened:
+            if shared:
+                opened.deep_copy(target, name)
+            else:
+                opened.copy(target, name)
+        id_ = header.image_id(target, name)
+        if header.snapshot_ids(target, id_):
+            removal.drop_snapshots(target, id_, lambda _: True)
+    except errors.ImageExists:
+        raise  # it is not ours to remove
+    except errors.CephError as error:
+        _undo(target, name, error)
+        raise
+
+
+def _undo(target: Any, name: str, first: errors.CephError) -> None:
+    try:
+        removal.drop_snapshots(target, header.image_id(target, name),
+                               lambda _: True)
+    except errors.ImageNotFound:
+        return
+    except errors.CephError as error:
+        first.add_note(f'left behind: snapshots of {name} ({error})')
+    clones.undo(target, name, first)

@@ -1,0 +1,205 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Volumes from volumes and from snapshots.
+
+A clone is made of a snapshot of its source, ``<new volume>.clone_snap`` as
+Cinder's driver calls it.  Making one takes a round trip to the monitors, up
+to a second; so a source that has not changed since its last one, and that
+nobody uses, is cloned from that again.
+"""
+
+import dataclasses
+
+from oslo_log import log as logging
+
+from rbd_imgdriver.ceph import clones
+from rbd_imgdriver.ceph import errors
+from rbd_imgdriver.ceph import flatten as ceph_flatten
+from rbd_imgdriver.ceph import pool as ceph_pool
+from rbd_imgdriver.chain import flattener as chain_flattener
+from rbd_imgdriver.chain import names
+from rbd_imgdriver.chain import plan
+from rbd_imgdriver.chain import snapshots
+
+LOG = logging.getLogger(__name__)
+
+# Seconds that a create waits for its source to be flattened, before the new
+# volume is flattened instead, which does not hold it up.
+_PATIENCE = 10.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """The clone that is wanted.
+
+    :param name: of the new image
+    :param size: in bytes; None: as large as the source
+    :param temporary: whether it is soon removed again, so that its depth
+        does not matter
+    """
+
+    name: str
+    size: int | None = None
+    temporary: bool = False
+
+
+class Cloner:
+    """Clones within one pool under ``rbd_max_clone_depth``.
+
+    :param limit: the most ancestors an image may have; 0: none, copy
+    """
+
+    def __init__(self, pool: ceph_pool.Pool, limit: int,
+                 flattener: chain_flattener.Flattener) -> None:
+        self._pool = pool
+        self._limit = limit
+        self._flattener = flattener
+
+    def clone_volume(self, source: str, in_use: bool, wanted: Wanted) -> None:
+        """Make a volume with the contents of another.
+
+        :param source: name of the image to clone
+        :param in_use: whether it is attached: then it may be written to at
+            any time, and its contents are those of this moment
+        :raises errors.CephError: nothing of the new image is left then
+        """
+        decision = self._plan(source, in_use)
+        LOG.debug('Volume %(name)s from %(source)s: %(plan)s',
+                  {'name': wanted.name, 'source': source,
+                   'plan': decision.value})
+        if decision is plan.Plan.FULL_COPY:
+            self._copy(source, in_use, wanted)
+            return
+        if (decision is plan.Plan.FLATTEN_SOURCE_THEN_CLONE
+                and not wanted.temporary):
+            self._flatten_source(source)
+        self._clone(source, in_use, wanted, flat=False)
+        self._limit_depth(wanted)
+
+    def from_snapshot(self, source: str, snapshot: str, wanted: Wanted,
+                      flatten: bool) -> None:
+        """Make a volume from a snapshot.
+
+        :param flatten: whether it is to depend on the snapshot for no longer
+            than it must (``rbd_flatten_volume_from_snapshot``)
+        :raises errors.CephError: nothing of the new image is left then
+        """
+        self._pool.clone(self._spec(source, snapshot, wanted))
+        if flatten and not wanted.temporary:
+            self._flattener.request(self._pool, wanted.name)
+        else:
+            self._limit_depth(wanted)
+
+    def _plan(self, source: str, in_use: bool) -> plan.Plan:
+        depth = self._pool.depth(source)
+        at_limit = 0 < self._limit <= depth
+        free = at_limit and not in_use and self._is_free(source)
+        return plan.plan(depth, self._limit, free)
+
+    def _is_free(self, source: str) -> bool:
+        """Whether nobody uses an image, its snapshots included."""
+        id_ = self._pool.id(source)
+        return self._pool.is_lone(id_) and not self._pool.is_watched(id_)
+
+    def _flatten_source(self, source: str) -> None:
+        self._flattener.request(self._pool, source)
+        if self._flattener.settle(self._pool, source, _PATIENCE):
+            return
+        LOG.info('Flattening %(source)s takes more than %(seconds)d s: the '
+                 'new volume is flattened instead.',
+                 {'source': source, 'seconds': _PATIENCE})
+        self._flattener.cancel(self._pool, self._pool.id(source))
+
+    def _clone(self, source: str, in_use: bool, wanted: Wanted,
+               flat: bool) -> None:
+        known = None if in_use else self._pool.unchanged_since(
+            source, names.is_clone_snapshot)
+        if known is not None:
+            try:
+                self._make(self._spec(source, known, wanted), flat)
+                return
+            except errors.SnapshotNotFound:
+                LOG.debug('%s went with its last clone', known)
+        self._clone_now(source, wanted, flat)
+
+    def _clone_now(self, source: str, wanted: Wanted, flat: bool) -> None:
+        """Clone what the source holds at this moment."""
+        snapshot = names.clone_snapshot(wanted.name)
+        snapshots.create(self._pool, source, snapshot, self._flattener)
+        try:
+            self._make(self._spec(source, snapshot, wanted), flat)
+        except errors.CephError as error:
+            self._drop(source, snapshot, error)
+            raise
+        if flat:
+            self._pool.remove_snapshot(source, snapshot)
+
+    def _make(self, spec: clones.CloneSpec, flat: bool) -> None:
+        if flat:
+            self._pool.copy(spec)
+        else:
+            self._pool.clone(spec)
+
+    def _copy(self, source: str, in_use: bool, wanted: Wanted) -> None:
+        """A full copy, by the fastest means that is consistent."""
+        if in_use or not self._is_free(source):
+            self._clone(source, in_use, wanted, flat=True)
+            return
+        # Without writers no snapshot is needed: two round trips to the
+        # monitors less.
+        self._pool.copy_head(source, self._pool.name, wanted.name)
+        try:
+            self._finish_copy(wanted)
+        except errors.CephError as error:
+            self._remove(wanted.name, error)
+            raise
+
+    def _finish_copy(self, wanted: Wanted) -> None:
+        self._pool.drop_inherited(wanted.name)
+        self._pool.flatten(self._pool.id(wanted.name),
+                           ceph_flatten.Progress())
+        if wanted.size is not None:
+            self._pool.resize(wanted.name, wanted.size)
+
+    def _limit_depth(self, wanted: Wanted) -> None:
+        """Flatten a new volume that is deeper than allowed.
+
+        In the background, unless its source already was: chains must not
+        grow faster than they are cut.
+        """
+        if wanted.temporary:
+            return
+        excess = self._pool.depth(wanted.name) - max(self._limit, 0)
+        if excess <= 0:
+            return
+        self._flattener.request(self._pool, wanted.name)
+        if excess > 1:
+            self._flattener.settle(self._pool, wanted.name, float('inf'))
+
+    def _spec(self, source: str, snapshot: str,
+              wanted: Wanted) -> clones.CloneSpec:
+        return clones.CloneSpec(
+            parent=clones.SnapshotSpec(self._pool.name, source, snapshot),
+            name=wanted.name, size=wanted.size)
+
+    def _drop(self, source: str, snapshot: str,
+              first: errors.CephError) -> None:
+        try:
+            self._pool.remove_snapshot(source, snapshot)
+        except errors.CephError as error:
+            first.add_note(f'left behind: {source}@{snapshot} ({error})')
+
+    def _remove(self, name: str, first: errors.CephError) -> None:
+        try:
+            self._pool.remove(name)
+        except errors.CephError as error:
+            first.add_note(f'left behind: image {name} ({error})')

@@ -1,0 +1,125 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Deleting volumes: nothing that clones need is harmed, nothing else stays."""
+
+from collections.abc import Callable
+import time
+
+from oslo_log import log as logging
+
+from rbd_imgdriver.ceph import errors
+from rbd_imgdriver.ceph import pool as ceph_pool
+from rbd_imgdriver.ceph import removal
+from rbd_imgdriver.chain import flattener as chain_flattener
+from rbd_imgdriver.chain import names
+from rbd_imgdriver.chain import release
+
+LOG = logging.getLogger(__name__)
+
+_POLL = 0.5  # seconds between looks at an image that is in use
+
+
+class Deleter:
+    """Deletes the volumes of one pool.
+
+    :param deferment: seconds that a deleted volume stays in the trash; None
+        to remove it at once
+    :param patience: seconds that a client is given to close the image, for
+        example after a detach
+    """
+
+    def __init__(self, pool: ceph_pool.Pool, rules: names.Names,
+                 flattener: chain_flattener.Flattener,
+                 deferment: int | None, patience: float) -> None:
+        self._pool = pool
+        self._rules = rules
+        self._flattener = flattener
+        self._deferment = deferment
+        self._patience = patience
+
+    def delete(self, image: str) -> None:
+        """Delete a volume's image; absent is as good as deleted.
+
+        With children it goes to the trash, out of sight, and the last of
+        them frees it.
+
+        :raises errors.ImageBusy: when a client has it open
+        """
+        try:
+            facts = self._pool.removal_facts(image)
+        except errors.ImageNotFound:
+            self._pool.remove(image)  # what a cut short removal left
+            return
+        try:
+            self._delete(image, facts)
+        except errors.ImageNotFound:
+            LOG.debug('Somebody else has deleted %s meanwhile', image)
+
+    def _delete(self, image: str, facts: removal.Facts) -> None:
+        self._flattener.cancel(self._pool, facts.id)
+        if self._deferment is not None:
+            self._move_to_trash(image, facts.id, self._deferment)
+        elif facts.snapshots:
+            self._move_to_trash(image, facts.id, 0)
+            self._free(facts.id, image)
+        else:
+            self._patiently(facts.id, lambda: self._pool.remove(image))
+            release.release(self._pool, facts.parent, self._rules)
+
+    def purge(self) -> None:
+        """Remove from the trash whose time has come."""
+        now = time.time()
+        for one in self._pool.trashed():
+            if one.deferred_until <= now:
+                self._free(one.id, one.name)
+
+    def _free(self, id_: str, name: str) -> None:
+        """Remove an image in the trash, unless clones need it.
+
+        If it cannot be told it stays there; it is out of the way.
+        """
+        try:
+            parent = self._pool.parent_spec(id_)
+            if release.free(self._pool, id_, name, True, self._rules):
+                release.release(self._pool, parent, self._rules)
+        except errors.ImageNotFound:
+            return  # another host was faster
+        except errors.CephError as error:
+            LOG.warning('%(name)s stays in the trash of pool %(pool)s: '
+                        '%(error)s', {'name': name, 'error': error,
+                                      'pool': self._pool.name})
+
+    def _move_to_trash(self, image: str, id_: str, delay: int) -> None:
+        def move() -> None:
+            # Ceph itself moves an image that somebody writes to.
+            if self._pool.is_watched(id_):
+                raise errors.ImageBusy(
+                    f'{self._pool.name}/{image} is open on a client')
+            self._pool.trash_move(image, delay)
+
+        self._patiently(id_, move)
+
+    def _patiently(self, id_: str, action: Callable[[], None]) -> None:
+        """Do something as soon as no client has the image open."""
+        deadline = time.monotonic() + self._patience
+        while True:
+            try:
+                action()
+                return
+            except errors.ImageBusy:
+                if time.monotonic() > deadline:
+                    raise
+            self._wait_until_closed(id_, deadline)
+
+    def _wait_until_closed(self, id_: str, deadline: float) -> None:
+        while self._pool.is_watched(id_) and time.monotonic() <= deadline:
+            time.sleep(_POLL)

@@ -1,0 +1,54 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Snapshots of volumes: made beside a flatten, removed under clones."""
+
+from rbd_imgdriver.ceph import errors
+from rbd_imgdriver.ceph import pool as ceph_pool
+from rbd_imgdriver.chain import flattener as chain_flattener
+from rbd_imgdriver.chain import names
+from rbd_imgdriver.chain import release
+
+# Seconds that a snapshot waits for a flatten that has begun: afterwards the
+# image cannot be flattened until the snapshot is gone.
+_PATIENCE = 10.0
+
+
+def create(pool: ceph_pool.Pool, image: str, snapshot: str,
+           flattener: chain_flattener.Flattener) -> None:
+    """Make a snapshot that can be cloned.
+
+    Returns when no flatten can cut the image from its parent any more: from
+    then on it may be read and cloned.
+
+    :raises errors.ImageNotFound: when there is no such image
+    """
+    flattener.settle(pool, image, _PATIENCE)
+    pool.snapshot(image, snapshot)
+    flattener.wait(pool, pool.id(image))
+
+
+def delete(pool: ceph_pool.Pool, image: str, snapshot: str,
+           rules: names.Names) -> None:
+    """Remove a snapshot, with or without clones; flattens nothing.
+
+    Clones keep what they need: in Ceph's snapshot trash with clones of
+    format 2, under the name of a clone snapshot with those of format 1.
+    Absent is as good as removed.
+    """
+    try:
+        facts = pool.removal_facts(image)
+    except errors.ImageNotFound:
+        return
+    pool.drop_snapshot(facts.id, snapshot, names.clone_snapshot(snapshot))
+    if facts.parent is not None and pool.parent_spec(facts.id) is None:
+        # The image is flat, and only this snapshot depended on its parent.
+        release.release(pool, facts.parent, rules)
