@@ -48,7 +48,7 @@ class Outcome:
 
 
 def tempest(where: workspace.Workspace, include: pathlib.Path,
-            exclude: pathlib.Path | None = None,
+            exclude: pathlib.Path,
             concurrency: int = CONCURRENCY) -> list[Outcome]:
     """Run a selection of tests; what became of each.
 
@@ -56,9 +56,6 @@ def tempest(where: workspace.Workspace, include: pathlib.Path,
     :param exclude: the same, of what to leave out
     :raises sandbox.errors.SandboxError: when Tempest itself failed
     """
-    selection = ['--include-list', include]
-    if exclude is not None:
-        selection += ['--exclude-list', exclude]
     here = where.sandbox.layout
     log = here.log('tempest')
     # What an earlier run has found must not be taken for this one's.
@@ -66,7 +63,8 @@ def tempest(where: workspace.Workspace, include: pathlib.Path,
     with where.web(), log.open('w') as output:
         status = subprocess.run(
             [here.venv / 'bin' / 'tempest', 'run',
-             '--config-file', where.conf, *selection,
+             '--config-file', where.conf,
+             '--include-list', include, '--exclude-list', exclude,
              '--concurrency', str(concurrency)],
             cwd=where.directory, env=where.sandbox.environ(),
             stdin=subprocess.DEVNULL, stdout=output,

@@ -20,12 +20,16 @@ import pathlib
 import string
 import subprocess
 
+from sandbox import cinder
 from sandbox import context
 from sandbox import polling
 from sandbox import rest
+from sandbox import storage
 from sandbox import templates
+from sandbox import volume_types
 
 HERE = pathlib.Path(__file__).resolve().parent
+BACKEND = cinder.BACKENDS[0]
 MULTIATTACH = 'multiattach'
 IMAGES = ('tempest-a', 'tempest-b')
 # A small disk: Tempest only asks that it is an image.
@@ -89,13 +93,17 @@ class Workspace:
         if MULTIATTACH not in {kind['name'] for kind in types}:
             self._client.volume('POST', '/types', {'volume_type': {
                 'name': MULTIATTACH, 'extra_specs': {
-                    'volume_backend_name': 'img1',
+                    'volume_backend_name': BACKEND.name,
                     'multiattach': '<is> True'}}})
 
     def _configure(self, image: str, image_alt: str) -> None:
         template = string.Template((HERE / 'tempest.conf').read_text())
         templates.write(self.conf, template.substitute(
             directory=self.directory, image=image, image_alt=image_alt,
-            multiattach=MULTIATTACH, password=self.sandbox.layout.password,
+            volume_type=BACKEND.name, multiattach=MULTIATTACH,
+            encrypted=volume_types.ENCRYPTED, pool=BACKEND.pool,
+            ceph_user=BACKEND.user,
+            ceph_conf=storage.cluster(self.sandbox).conf(BACKEND.user),
+            password=self.sandbox.layout.password,
             keystone=self.sandbox.url('keystone', '/v3'),
             web=self.sandbox.url('web')))

@@ -1,0 +1,82 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What the pools hold, and what of it Cinder and Glance know nothing of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import re
+
+from sandbox import context
+from sandbox import rest
+from sandbox import storage
+
+# Golden images outlive their volumes; that is what a cache is for.
+CACHED = 'image-cache-'
+GLANCE_SNAPSHOT = 'snap'
+ID = re.compile(r'[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}')
+
+
+def unknown(sandbox: context.Context) -> set[str]:
+    """Images, snapshots and trash in the pools that no service accounts for.
+
+    :returns: "pool/image", "pool/image@snapshot" and "pool/trash: name"
+    """
+    known = _known(rest.Client(sandbox))
+    return {f'{pool}/{name}' for pool, name in contents(sandbox)
+            if not accounted(name, known)}
+
+
+def accounted(name: str, known: set[str]) -> bool:
+    """Whether a pool may hold this.
+
+    :param name: "image", "image@snapshot" or "trash: name"
+    :param known: ids of all volumes, snapshots, backups and images
+    """
+    if name.startswith('trash: '):
+        return False
+    if name.startswith(CACHED):
+        return True
+    image, _, snapshot = name.partition('@')
+    part = snapshot if snapshot not in ('', GLANCE_SNAPSHOT) else image
+    ids = ID.findall(part)
+    return bool(ids) and ids[-1] in known
+
+
+def contents(sandbox: context.Context) -> Iterator[tuple[str, str]]:
+    """All images, snapshots and trash entries as (pool, name)."""
+    # The distribution's, and not there before the sandbox is installed.
+    import rbd
+    with storage.cluster(sandbox).connection() as client:
+        for pool in storage.POOLS:
+            with client.open_ioctx(pool) as ioctx:
+                for name in rbd.RBD().list(ioctx):
+                    yield pool, name
+                    with rbd.Image(ioctx, name, read_only=True) as image:
+                        for snapshot in image.list_snaps():
+                            yield pool, f'{name}@{snapshot["name"]}'
+                for entry in rbd.RBD().trash_list(ioctx):
+                    yield pool, 'trash: ' + entry['name']
+
+
+def _known(client: rest.Client) -> set[str]:
+    """Ids of what Cinder and Glance have, in all projects."""
+    ids: set[str] = set()
+    for kind in 'volumes', 'snapshots', 'backups':
+        listed = client.volume('GET', f'/{kind}/detail?all_tenants=1')[kind]
+        for each in listed:
+            ids.add(each['id'])
+            # A migrated volume may keep the name of its copy.
+            ids.add(each.get('os-vol-mig-status-attr:name_id') or each['id'])
+    images = client.image('GET', '/images?limit=1000')
+    return ids | {image['id'] for image in images['images']}
