@@ -29,6 +29,7 @@ from oslo_log import log as logging
 
 from rbd_imgdriver import backend
 from rbd_imgdriver import errors
+from rbd_imgdriver import glance_data
 from rbd_imgdriver import host
 from rbd_imgdriver import model
 from rbd_imgdriver import opts
@@ -176,7 +177,7 @@ class RBDImageDriver(cinder_rbd.RBDDriver):
             image=image,
             target=host.target_of(
                 volume, self._is_replicated_type(volume.volume_type)),
-            data=host.GlanceData(context, image_service, image.id),
+            data=glance_data.GlanceData(context, image_service, image.id),
             volumes=host.CinderVolumes(context),
             events=host.CinderEvents(context, volume.host))
         try:

@@ -14,7 +14,6 @@
 Translates Cinder's volumes, images and errors into our values and back.
 """
 
-from collections.abc import Iterator
 import math
 from typing import Any
 
@@ -120,30 +119,6 @@ def target_of(volume: Any, replicated: bool) -> model.Target:
         volume_id=str(volume.id), name=str(volume.name),
         size=int(volume.size) * model.GIB, project_id=volume.project_id,
         replicated=replicated)
-
-
-class GlanceData:
-    """An image's bytes from Glance, as the user who wants the volume."""
-
-    def __init__(self, context: Any, image_service: Any,
-                 image_id: str) -> None:
-        self._context = context
-        self._image_service = image_service
-        self._image_id = image_id
-
-    def read(self, offset: int = 0) -> Iterator[bytes]:
-        """See :meth:`rbd_imgdriver.model.ImageData.read`."""
-        if offset:
-            raise errors.DownloadFailed(self._image_id,
-                                        'Glance cannot resume it')
-        try:
-            yield from self._image_service.download(self._context,
-                                                    self._image_id)
-        except (exception.ImageNotFound, exception.ImageNotAuthorized) as e:
-            raise errors.ImageGone(self._image_id, str(e)) from e
-        except (exception.GlanceConnectionFailed,
-                exception.ImageDownloadFailed, OSError) as e:
-            raise errors.DownloadFailed(self._image_id, str(e)) from e
 
 
 class CinderVolumes:

@@ -24,6 +24,11 @@ import uuid
 _RBD = 'rbd://'
 _CINDER = 'cinder://'
 
+# Images that Cinder or this driver own.  A location that names one was not
+# made by Glance's RBD store, which names images by their Glance id; it would
+# let who may set locations read another tenant's volume.
+_NOT_GLANCE_IMAGES = ('volume-', 'image-cache-', '.partial-', '.retired-')
+
 
 @dataclasses.dataclass(frozen=True)
 class RbdLocation:
@@ -33,6 +38,11 @@ class RbdLocation:
     pool: str
     image: str
     snapshot: str
+
+    @property
+    def of_glance(self) -> bool:
+        """Whether the image can be one of Glance's RBD store."""
+        return not self.image.startswith(_NOT_GLANCE_IMAGES)
 
     def __str__(self) -> str:
         return f'{self.pool}/{self.image}@{self.snapshot}'

@@ -145,8 +145,31 @@ class Created:
     strategy: str | None = None
 
 
+class Verifier(Protocol):
+    """Checks the signature of an image."""
+
+    def update(self, data: bytes) -> None:
+        """Take the next bytes; called in a native thread."""
+        ...
+
+    def verify(self) -> None:
+        """Compare, after the last byte.
+
+        :raises rbd_imgdriver.errors.SignatureInvalid: when it does not fit
+        """
+        ...
+
+
 class ImageData(Protocol):
     """Where an image's bytes come from."""
+
+    def verifier(self) -> Verifier | None:
+        """What checks the image's signature, if it has one to be checked.
+
+        :raises rbd_imgdriver.errors.SignatureInvalid: when parts of the
+            signature are missing
+        """
+        ...
 
     def read(self, offset: int = 0) -> Iterator[bytes]:
         """The data from ``offset`` on, in chunks of the server's choice.

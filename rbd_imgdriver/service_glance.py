@@ -29,6 +29,7 @@ from keystoneauth1 import loading
 from oslo_config import cfg
 
 from rbd_imgdriver import errors
+from rbd_imgdriver import glance_data
 from rbd_imgdriver import host
 from rbd_imgdriver import model
 
@@ -78,7 +79,7 @@ class ServiceGlance:
 
     def data(self, image: model.Image) -> model.ImageData:
         """An image's bytes."""
-        return host.GlanceData(_context(), self._images, image.id)
+        return glance_data.GlanceData(_context(), self._images, image.id)
 
     def locations(self, image_id: str) -> list[dict[str, Any]]:
         """Where Glance keeps an image's data, as far as it tells us.

@@ -22,18 +22,21 @@ from rbd_imgdriver.ceph import errors
 # Zeros are looked for in blocks of this size.  Testing only whole objects
 # writes far more: file systems put little into each object.
 BLOCK = 64 * 1024
-_ZEROS = bytes(BLOCK)
+_ZERO_BLOCK = bytes(BLOCK)
+_ZEROS = bytes(4 * 1024 * 1024)
 
 # Bytes that may be on their way to the OSDs.
-IN_FLIGHT = 64 * 1024 * 1024
+IN_FLIGHT = 32 * 1024 * 1024
 
 
 def data_extents(chunk: bytes) -> Iterator[tuple[int, int]]:
     """Where a chunk has data, as [start, end) of adjoining blocks."""
+    if chunk == _ZEROS[:len(chunk)]:
+        return  # in one call, for most of a sparse image is
     start = None
     for at in range(0, len(chunk), BLOCK):
         block = chunk[at:at + BLOCK]
-        if block == _ZEROS or block.count(0) == len(block):
+        if block == _ZERO_BLOCK[:len(block)]:
             if start is not None:
                 yield start, at
                 start = None
@@ -87,6 +90,11 @@ class Writer:
                 self._image.flush()
         finally:
             self._image.close()
+
+    def abandon(self) -> None:
+        """Close the image, whatever becomes of what is on its way."""
+        self._waiting.clear()
+        self._image.close()
 
     def _submit(self, data: bytes, offset: int) -> None:
         while self._in_flight and self._in_flight + len(data) > IN_FLIGHT:

@@ -14,7 +14,7 @@
 # Copied as they are.  What lies inside is the guest's business: a partition
 # table, a CD's file system, a LUKS container.
 PLAIN = frozenset({'raw', 'iso'})
-_PLAIN_LOOKS = frozenset({'raw', 'iso', 'gpt', 'luks'})
+LOOKS_PLAIN = frozenset({'raw', 'iso', 'gpt', 'luks'})
 
 # Glance's name to the name of qemu's block driver.
 _DRIVERS = {
@@ -27,24 +27,37 @@ _DRIVERS = {
     'ploop': 'parallels',
 }
 
-KNOWN = PLAIN | _DRIVERS.keys() | {'ami'}
+# An Amazon machine image is raw or qcow2, as in Cinder.
+_AMI = 'ami'
+
+KNOWN = PLAIN | _DRIVERS.keys() | {_AMI}
 
 
 def settle(declared: str, looks: frozenset[str]) -> str | None:
     """The format to treat the data as, or None when it is not as declared.
 
-    An Amazon machine image (``ami``) is raw or qcow2, as in Cinder.
-
     :param declared: Glance's disk format
-    :param looks: every format that the data's beginning matches
+    :param looks: every format that the data matches; empty for none
     """
-    if declared in PLAIN or declared == 'ami':
-        if looks <= _PLAIN_LOOKS:
+    if declared in PLAIN or declared == _AMI:
+        if looks <= LOOKS_PLAIN:
             return 'raw'
-        if declared == 'ami' and looks == {'qcow2'}:
+        if declared == _AMI and looks == {'qcow2'}:
             return 'qcow2'
         return None
+    if declared == 'vhd' and 'vhd-fixed' in looks:
+        # Its data begins as the disk inside does.
+        return 'vhd' if looks - {'vhd-fixed'} <= LOOKS_PLAIN else None
     return declared if looks == {declared} else None
+
+
+def hopeless(declared: str, looks: frozenset[str]) -> bool:
+    """Whether data that looks so far like this can only be refused.
+
+    Nothing that is found later makes a foreign look go away.
+    """
+    foreign = looks - LOOKS_PLAIN - {declared, 'vhd-fixed'}
+    return bool(foreign - ({'qcow2'} if declared == _AMI else set()))
 
 
 def qemu_driver(disk_format: str) -> str:

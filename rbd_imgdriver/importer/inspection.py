@@ -12,8 +12,7 @@
 """What the data of an image really is, found out while it passes by.
 
 The detection and its safety checks are oslo.utils' format inspector, which
-Glance, Nova and Cinder rely on as well; two formats that it refuses or does
-not know have their inspectors in :mod:`rbd_imgdriver.importer.inspectors`.
+Glance, Nova and Cinder rely on as well.
 """
 
 from oslo_utils.imageutils import format_inspector
@@ -23,12 +22,16 @@ from rbd_imgdriver.importer import formats
 from rbd_imgdriver.importer import inspectors
 
 # The inspectors take one step for each piece, so a piece must not hold two
-# structures of which one points to the other.
+# structures of which one points to the other.  All that they follow lies in
+# the first MiBs; later they only wait for the end.
 _PIECE = 4096
+_STRUCTURES = 4 * 1024 * 1024
 
 
 class Inspection:
     """Watches the bytes of an image and judges them.
+
+    Belongs into the caller's thread: oslo.utils logs.
 
     :param image_id: for errors
     :param declared: Glance's disk format
@@ -37,42 +40,60 @@ class Inspection:
     def __init__(self, image_id: str, declared: str) -> None:
         self._image_id = image_id
         self._declared = declared
-        self._running: dict[str, format_inspector.FileInspector] = {
-            name: kind() for name, kind in inspectors.ALL.items()}
+        self._seen = 0
+        self._running = inspectors.for_declared(declared)
         self._matching: dict[str, format_inspector.FileInspector] = {}
-        self._ended = False
+
+    @property
+    def settled(self) -> bool:
+        """Whether more data would change nothing."""
+        return not self._running
 
     def feed(self, chunk: bytes) -> None:
         """Look at the next bytes.
 
         :raises errors.ImageUnsafe: as soon as they cannot be right
         """
-        for at in range(0, len(chunk), _PIECE):
-            if not self._running:
-                return
-            self._feed(chunk[at:at + _PIECE])
+        at = 0
+        while self._running and at < len(chunk):
+            piece = len(chunk)
+            if self._seen < _STRUCTURES:
+                piece = _PIECE
+            self._feed(chunk[at:at + piece])
+            at += piece
 
-    def finish(self) -> None:
-        """Judge at the end of the data.
+    def finish(self) -> str:
+        """Judge, at the end of the data.
 
+        :returns: the disk format to treat the data as
         :raises errors.ImageUnsafe: when it is not what Glance declares, or
             not safe to convert
         """
         for name, inspector in list(self._running.items()):
             inspector.finish()
             self._settle(name, inspector)
-        self._ended = True
-        self._judge()
-
-    @property
-    def disk_format(self) -> str:
-        """The format to treat the data as; valid when finished."""
-        found = formats.settle(self._declared, self._looks())
+        found = formats.settle(self._declared, self._looks)
         if found is None:
             raise self._mismatch()
         return found
 
+    @property
+    def virtual_size(self) -> int:
+        """Bytes of the disk inside, as far as the data has told; else 0.
+
+        A hint to refuse early: what counts is what the converter finds.
+        """
+        inspector = self._matching.get(self._declared)
+        if inspector is None or self._declared in formats.PLAIN:
+            return 0
+        return int(inspector.virtual_size)
+
+    @property
+    def _looks(self) -> frozenset[str]:
+        return frozenset(self._matching)
+
     def _feed(self, piece: bytes) -> None:
+        self._seen += len(piece)
         for name, inspector in list(self._running.items()):
             try:
                 inspector.eat_chunk(piece)
@@ -87,32 +108,39 @@ class Inspection:
     def _settle(self, name: str,
                 inspector: format_inspector.FileInspector) -> None:
         del self._running[name]
-        if inspector.format_match:
-            self._matching[name] = inspector
-
-    def _looks(self) -> frozenset[str]:
-        return frozenset(self._matching) or frozenset({'raw'})
-
-    def _judge(self) -> None:
-        name = self.disk_format
-        inspector = self._matching.get(name)
-        if name == 'raw' or inspector is None:
+        if not _matches(inspector):
             return
+        self._matching[name] = inspector
+        if formats.hopeless(self._declared, self._looks):
+            raise self._mismatch()
+        if name not in formats.LOOKS_PLAIN:
+            self._check_safety(name, inspector)
+
+    def _check_safety(self, name: str,
+                      inspector: format_inspector.FileInspector) -> None:
         try:
             inspector.safety_check()
         except format_inspector.SafetyCheckFailed as error:
+            found = '; '.join(f'{check}: {why}' for check, why
+                              in error.failures.items())
             raise errors.ImageUnsafe(
                 self._image_id, f'this {name} image is not safe to convert: '
-                + ', '.join(f'{check} ({why})' for check, why
-                            in error.failures.items())) from error
+                f'{found}') from error
         except format_inspector.ImageFormatError as error:
             raise errors.ImageUnsafe(
                 self._image_id,
                 f'this {name} image is damaged: {error}') from error
 
     def _mismatch(self) -> errors.ImageUnsafe:
+        looks = ' and '.join(sorted(self._looks)) or 'raw'
         return errors.ImageUnsafe(
             self._image_id,
-            f'it is declared as {self._declared or "nothing"} but its data '
-            f'looks like {" and ".join(sorted(self._looks()))}; upload it '
-            'again with the right disk format')
+            f'it is declared as {self._declared} but its data looks like '
+            f'{looks}; upload it again with the right disk format')
+
+
+def _matches(inspector: format_inspector.FileInspector) -> bool:
+    try:
+        return bool(inspector.format_match)
+    except Exception:
+        return False  # as in _feed: made for other data

@@ -19,21 +19,23 @@ CPU time, without core dumps, in an empty environment, and die with us.
 from collections.abc import Callable
 from collections.abc import Sequence
 import dataclasses
+import grp
 import os
+import pwd
 import subprocess
 import time
 
-from rbd_imgdriver.importer import secrets
+from rbd_imgdriver.importer import memory
 
-_TICK = 0.5  # seconds between two looks at a program
-_OUTPUT_LIMIT = 16 * 1024 * 1024  # bytes that it may write to any file
+TICK = 0.5  # seconds between two looks at a program
+
+# Bytes that it may write to any file; its output and its complaints go to
+# files in memory.
+_OUTPUT_LIMIT = 16 * 1024 * 1024
 
 
 class Failed(Exception):
-    """A program ended with an error.
-
-    :param reason: a sentence without secrets
-    """
+    """A program ended with an error; the text is fit for users."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,14 +44,21 @@ class Limits:
 
     :param user: whom it runs as when we are root
     :param memory: bytes of address space
-    :param cpu_seconds: CPU time
+    :param cpu: seconds of CPU time
     :param stall: seconds without progress
+    :param file_size: bytes that any file it writes may have
     """
 
     user: str
     memory: int
-    cpu_seconds: int
+    cpu: int
     stall: float
+    file_size: int = _OUTPUT_LIMIT
+
+
+# Looks at a running program and at the file of its standard error; answers
+# whether it has moved on.
+Look = Callable[['subprocess.Popen[bytes]', int], bool]
 
 
 def command(argv: Sequence[str], limits: Limits, root: bool) -> list[str]:
@@ -57,73 +66,71 @@ def command(argv: Sequence[str], limits: Limits, root: bool) -> list[str]:
 
     setpriv, prlimit and env are of util-linux and coreutils.  SIGUSR1, with
     which qemu-img is asked for its progress, is ignored until qemu-img has
-    installed its handler.
+    installed its handler.  Few malloc arenas keep Ceph's many threads from
+    reserving address space that nothing uses.
 
     :param root: whether we may, and so must, become somebody else
     """
-    drop = []
-    if root:
-        drop = ['--reuid', limits.user, '--regid', 'nogroup',
-                '--clear-groups', '--inh-caps=-all', '--bounding-set=-all']
     return [
-        'setpriv', *drop, '--no-new-privs', '--pdeathsig', 'KILL', '--',
-        'prlimit', f'--as={limits.memory}', f'--cpu={limits.cpu_seconds}',
-        f'--fsize={_OUTPUT_LIMIT}', '--core=0', '--',
-        'env', '-i', 'LC_ALL=C', 'PATH=/usr/bin:/bin',
+        'setpriv', *(_drop(limits.user) if root else []), '--no-new-privs',
+        '--pdeathsig', 'KILL', '--',
+        'prlimit', f'--as={limits.memory}', f'--cpu={limits.cpu}',
+        f'--fsize={limits.file_size}', '--core=0', '--',
+        'env', '-i', 'LC_ALL=C', 'PATH=/usr/bin:/bin', 'MALLOC_ARENA_MAX=4',
         '--ignore-signal=USR1', *argv]
 
 
-def run(argv: Sequence[str], limits: Limits, descriptors: Sequence[int] = (),
-        tick: Callable[[subprocess.Popen[bytes], str], bool] | None = None,
-        ) -> str:
+def run(argv: Sequence[str], limits: Limits, inherited: Sequence[int] = (),
+        look: Look | None = None) -> str:
     """Run a program to its end.
 
-    :param descriptors: the files that it inherits
-    :param tick: called twice a second with the process and what it has
-        written to standard error; answers whether it made progress
+    :param inherited: descriptors that it keeps
+    :param look: called twice a second; without it, the program has to end
+        within the time that counts as a stall
     :returns: its standard output
     :raises Failed: when it fails, stalls or is killed
     """
-    with secrets.memory_file('stdout') as out, \
-            secrets.memory_file('stderr') as err:
-        process = subprocess.Popen(
-            command(argv, limits, os.geteuid() == 0),
-            stdin=subprocess.DEVNULL, stdout=out, stderr=err,
-            pass_fds=descriptors, cwd='/')
-        try:
-            _watch(process, err, limits, tick)
-        finally:
-            if process.poll() is None:
+    with memory.file('stdout') as out, memory.file('stderr') as err:
+        # Forked by the thread that waits for it: should the thread die, so
+        # does the program.
+        with subprocess.Popen(
+                command(argv, limits, os.geteuid() == 0),
+                stdin=subprocess.DEVNULL, stdout=out, stderr=err,
+                pass_fds=inherited, cwd='/') as process:
+            try:
+                _watch(process, err, limits, look)
+            except BaseException:
                 process.kill()
-                process.wait()
+                raise
         if process.returncode:
-            raise Failed(_reason(argv[0], process.returncode, _text(err)))
-        return _text(out)
+            raise Failed(_reason(argv[0], process.returncode,
+                                 memory.text(err)))
+        return memory.text(out)
 
 
-def _watch(process: subprocess.Popen[bytes], err: int, limits: Limits,
-           tick: Callable[[subprocess.Popen[bytes], str], bool] | None,
-           ) -> None:
+def _drop(user: str) -> list[str]:
+    entry = pwd.getpwnam(user)
+    group = grp.getgrgid(entry.pw_gid).gr_name
+    return ['--reuid', user, '--regid', group, '--clear-groups',
+            '--inh-caps=-all', '--bounding-set=-all']
+
+
+def _watch(process: 'subprocess.Popen[bytes]', err: int, limits: Limits,
+           look: Look | None) -> None:
     moved = time.monotonic()
     while True:
         try:
-            process.wait(_TICK)
+            process.wait(TICK)
             return
         except subprocess.TimeoutExpired:
             now = time.monotonic()
-        if tick is not None and tick(process, _text(err)):
+        if look is not None and look(process, err):
             moved = now
         if now - moved > limits.stall:
             raise Failed(f'no progress for {limits.stall:.0f} seconds')
 
 
-def _text(descriptor: int) -> str:
-    size = os.fstat(descriptor).st_size
-    return os.pread(descriptor, min(size, _OUTPUT_LIMIT), 0).decode(
-        errors='replace')
-
-
-def _reason(name: str, code: int, errors: str) -> str:
-    said = ' '.join(errors.split())[-500:]
+def _reason(name: str, code: int, said: str) -> str:
+    last = ' '.join(said.split())[-500:] or 'it said nothing'
     how = f'was killed by signal {-code}' if code < 0 else f'failed ({code})'
-    return f'{name} {how}: {said or "it said nothing"}'
+    return f'{name} {how}: {last}'

@@ -11,32 +11,30 @@
 # under the License.
 """The importer: an image's data into a new RBD image, checked."""
 
-from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
 import contextlib
 import dataclasses
 
 from rbd_imgdriver import blocking
-from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver.ceph import pool as ceph_pool
 from rbd_imgdriver import errors
+from rbd_imgdriver.importer import cluster_source
 from rbd_imgdriver.importer import convert
-from rbd_imgdriver.importer import fetch
 from rbd_imgdriver.importer import formats
-from rbd_imgdriver.importer import inspection
+from rbd_imgdriver.importer import job as jobs
 from rbd_imgdriver.importer import options
+from rbd_imgdriver.importer import partial as partials
 from rbd_imgdriver.importer import program
+from rbd_imgdriver.importer import progress
+from rbd_imgdriver.importer import qemu
 from rbd_imgdriver.importer import spool
-from rbd_imgdriver.importer import stream
-from rbd_imgdriver.importer import verify
+from rbd_imgdriver.importer import turns
+from rbd_imgdriver import locations
 from rbd_imgdriver import model
 
-# What an image is called until it is whole.  A sweep removes what a crash
-# left under such a name.
-PARTIAL = '.partial-'
-
-Progress = Callable[[int, int], None]
+# CPU seconds to look at an image; a conversion gets more, by its size.
+_CPU = 60
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,35 +49,25 @@ class Imported:
     bytes_moved: int
 
 
-@dataclasses.dataclass(frozen=True)
-class _Job:
-    image: model.Image
-    data: model.ImageData
-    pool: ceph_pool.Pool
-    name: str
-    order: int
-    limit: int
-    size: int | None
-    metadata: Mapping[str, str]
-    progress: Progress
-    verifier: verify.Verifier | None
-
-
 class Importer:
-    """Makes RBD images of image data.  One serves all threads of a backend.
+    """Makes RBD images of image data.  One serves all of a backend.
 
     :param settings: what the operator decided
     """
 
     def __init__(self, settings: options.Options) -> None:
         self._settings = settings
+        self._turns = turns.Turns(settings.concurrent)
+        self._spooler = spool.Spooler(settings.conversion_dir,
+                                      settings.lock_path)
+        self._limits = program.Limits(settings.user, settings.memory_limit,
+                                      _CPU, settings.stall_timeout)
 
     def import_image(self, image: model.Image, data: model.ImageData,
                      pool: ceph_pool.Pool, name: str, *, order: int,
                      limit: int, size: int | None = None,
                      metadata: Mapping[str, str] | None = None,
-                     progress: Progress | None = None,
-                     verifier: verify.Verifier | None = None) -> Imported:
+                     progress: progress.Listener | None = None) -> Imported:
         """Make RBD image ``name`` hold the image's data, checked.
 
         Nobody sees an image of that name before all of it is there and every
@@ -90,139 +78,112 @@ class Importer:
         :param size: bytes of the RBD image; None: those of the disk inside,
             rounded up to whole GiB
         :param metadata: image metadata to set on it
-        :param progress: called with (bytes done, bytes to do)
-        :param verifier: checks the image's signature
+        :param progress: called with (bytes done, bytes to do) every second
+            or two as long as the import lives; what it raises ends it
         :raises rbd_imgdriver.errors.ImageError: when the image cannot be had
             or must not be used
         :raises rbd_imgdriver.ceph.errors.CephError: when Ceph refuses
         """
-        job = _Job(image, data, pool, _partial(name), order, limit, size,
-                   metadata or {}, progress or _unheard, verifier)
-        self._admit(job)
-        with _removed_on_error(pool, job.name):
-            if image.raw or image.disk_format == 'iso':
-                done = self._stream(job)
-            else:
-                done = self._convert(job)
-            if job.name != name:
-                pool.rename(job.name, name)
-        return done
+        self._admit(image, limit)
+        partial = partials.Partial(image.id, pool, name, order, limit, size)
+        job = jobs.Job(image, data, partial, limit, self._settings.retries,
+                       _reporter(image, partial, progress))
+        partial.create(image.minimal_size, metadata or {})
+        with partials.removed_on_error(partial), \
+                self._turns.turn(job.reporter.alive):
+            moved = self._fill(job)
+            partial.publish()
+        return Imported(partial.size, moved)
 
-    def _admit(self, job: _Job) -> None:
+    def _admit(self, image: model.Image, limit: int) -> None:
         """Refuse at once what needs no look at the data."""
-        image = job.image
+        settings = self._settings
         if image.disk_format not in formats.KNOWN:
             raise errors.ImageUnsafe(
                 image.id, f'its disk format {image.disk_format!r} cannot be '
-                'made a volume; known are ' + ', '.join(sorted(formats.KNOWN)))
-        if self._settings.conversion_disabled and not image.raw:
+                f'made a volume; known are {", ".join(sorted(formats.KNOWN))}')
+        if settings.conversion_disabled and image.disk_format != 'raw':
             raise errors.ConversionDisabled(
                 image.id, f'it is {image.disk_format} and the operator has '
                 'disabled image conversion; use a raw image')
-        if image.minimal_size is not None:
-            _check_fits(job, image.minimal_size)
+        if (image.container_format == 'compressed'
+                and not settings.compressed_allowed):
+            raise errors.ImageUnsafe(
+                image.id, 'it is compressed, which the operator has not '
+                'allowed (allow_compression_on_image_upload)')
+        partials.check_fits(image.id, image.minimal_size or 0, limit)
 
-    def _stream(self, job: _Job) -> Imported:
-        """Raw data: one pass, straight into the RBD image."""
-        data_size = job.image.size or job.limit
-        _check_fits(job, data_size)
-        size = _target_size(job, data_size)
-        job.pool.create(job.name, size, job.order, job.metadata)
-        writer = job.pool.writer(job.name)
+    def _fill(self, job: jobs.Job) -> int:
+        location = cluster_source.find(job.image, job.partial.pool)
+        if location is not None:
+            return self._within_cluster(job, location)
+        if job.image.disk_format in formats.PLAIN:
+            return self._stream(job)
+        return self._through_file(job)
+
+    def _within_cluster(self, job: jobs.Job,
+                        location: locations.RbdLocation) -> int:
+        """Straight from Glance's snapshot."""
+        pool = job.partial.pool
+        job.reporter.begin('inspecting', None)
+        disk_format = cluster_source.inspect(job.image, pool, location)
+        with convert.cluster(pool) as cluster:
+            return self._convert(job, disk_format, cluster.node(
+                location.pool, location.image, location.snapshot), cluster)
+
+    def _stream(self, job: jobs.Job) -> int:
+        """One pass, straight into the RBD image."""
+        expected = None if job.compressed else job.image.size
+        job.partial.fit(job.limit if expected is None else expected)
+        writer = job.partial.pool.writer(job.partial.name)
         try:
-            moved = self._pour(job, writer.write)
-        finally:
-            blocking.run(writer.close)
-        return Imported(size, moved)
+            done = job.download(writer.write)
+        except BaseException:
+            blocking.run(writer.abandon)
+            raise
+        blocking.run(writer.close)
+        job.partial.fit(done.length)
+        return done.received
 
-    def _convert(self, job: _Job) -> Imported:
-        """Other formats: download to a file, then convert from it."""
-        settings = self._settings
-        with spool.opened(settings.conversion_dir) as file:
-            moved = self._pour(job, file.write)
-            file.give_to(settings.user)
-            source = convert.source(job.image.disk_format,
-                                    convert.file_node(file.descriptor))
-            size = self._convert_from(job, source, (file.descriptor,))
-        return Imported(size, moved)
+    def _through_file(self, job: jobs.Job) -> int:
+        """Download to a file, then convert from it."""
+        with self._spooler.file(job.image.id, job.image.size or 0,
+                                job.reporter.alive) as file:
+            done = job.download(file.write)
+            file.hand_over(self._settings.user)
+            with convert.cluster(job.partial.pool) as cluster:
+                self._convert(job, done.disk_format,
+                              qemu.local(file.descriptor), cluster)
+        return done.received
 
-    def _convert_from(self, job: _Job, source: str,
-                      descriptors: tuple[int, ...]) -> int:
-        limits = program.Limits(
-            self._settings.user, self._settings.memory_limit, 3600,
-            self._settings.stall_timeout)
-        with convert.access(job.pool.credentials()) as access, \
-                _conversion_errors(job.image):
-            inherited = (*descriptors, *access.descriptors)
-            facts = convert.info(source, limits, inherited, access.secret)
-            _check_fits(job, facts.virtual_size)
-            size = _target_size(job, facts.virtual_size)
-            job.pool.create(job.name, size, job.order, job.metadata)
-            into = convert.target(
-                'raw', access.node(job.pool.name, job.name))
+    def _convert(self, job: jobs.Job, disk_format: str, source: qemu.Node,
+                 cluster: convert.Cluster) -> int:
+        """:returns: bytes of the disk inside."""
+        with _failures(job.image):
+            facts = convert.info(disk_format, source, self._limits)
+            objection = qemu.objection(disk_format, facts,
+                                       self._settings.vmdk_types)
+            if objection:
+                raise errors.ImageUnsafe(job.image.id, objection)
+            size = facts.virtual_size
+            job.partial.fit(size)
+            job.reporter.begin('converting', size)
             convert.convert(
-                source, into, limits, inherited, access.secret,
-                lambda percent: job.progress(
-                    int(facts.virtual_size * percent / 100),
-                    facts.virtual_size))
+                disk_format, source,
+                cluster.node(job.partial.pool.name, job.partial.name), size,
+                self._limits, job.reporter.advance)
         return size
 
-    def _pour(self, job: _Job, write: Callable[[bytes], None]) -> int:
-        """Download, inspect, hash and write in one pass."""
-        image = job.image
-        digest = verify.Digest(image)
-        look = inspection.Inspection(image.id, image.disk_format)
-        hands = [write]
-        if digest.update is not None:
-            hands.append(digest.update)
-        if job.verifier is not None:
-            hands.append(job.verifier.update)
-        batches = fetch.batches(
-            fetch.download(image, job.data, self._settings.retries))
-        moved = stream.pour(batches, hands, look.feed)
-        look.finish()
-        digest.check()
-        return moved
 
-
-def _unheard(done: int, total: int) -> None:
-    """Nobody wants to know."""
-
-
-def _partial(name: str) -> str:
-    return name if name.startswith(PARTIAL) else PARTIAL + name
-
-
-def _target_size(job: _Job, data_size: int) -> int:
-    if job.size is not None:
-        return job.size
-    return -(-data_size // model.GIB) * model.GIB
-
-
-def _check_fits(job: _Job, needed: int) -> None:
-    if needed > job.limit:
-        raise errors.ImageTooLarge(
-            job.image.id, f'its disk has {needed} bytes and the volume only '
-            f'{job.limit}; ask for a volume of at least '
-            f'{-(-needed // model.GIB)} GiB')
+def _reporter(image: model.Image, partial: partials.Partial,
+              listener: progress.Listener | None) -> progress.Reporter:
+    return progress.Reporter(
+        f'Import of image {image.id} into {partial.pool}/{partial.name}',
+        listener or (lambda done, total: None), partial.note)
 
 
 @contextlib.contextmanager
-def _removed_on_error(pool: ceph_pool.Pool, name: str) -> Iterator[None]:
-    try:
-        yield
-    except ceph_errors.ImageExists:
-        raise  # it is not ours to remove
-    except BaseException as error:
-        try:
-            pool.remove(name)
-        except ceph_errors.CephError as second:
-            error.add_note(f'left behind: image {name} ({second})')
-        raise
-
-
-@contextlib.contextmanager
-def _conversion_errors(image: model.Image) -> Iterator[None]:
+def _failures(image: model.Image) -> Iterator[None]:
     try:
         yield
     except program.Failed as error:

@@ -9,40 +9,210 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-"""Temporary files for images that a converter has to seek in."""
+"""Temporary files, for images that a converter has to seek in.
 
+Room for a file is taken on the disk before its first byte arrives, so that
+imports never fill the directory between them; who finds no room waits until
+others are done, in order, also across the services of one host.
+"""
+
+from collections.abc import Callable
 from collections.abc import Iterator
 import contextlib
+import errno
+import fcntl
 import os
 import pwd
 import tempfile
+import time
+
+from oslo_concurrency import lockutils
+from oslo_log import log as logging
+
+from rbd_imgdriver import blocking
+from rbd_imgdriver import errors
+from rbd_imgdriver.importer import turns
+
+LOG = logging.getLogger(__name__)
+
+# Left free for others who write to the same file system, in bytes and as a
+# part of a small one.
+_MARGIN = 256 * 1024 * 1024
+_MARGIN_PART = 20
+
+_STEP = 64 * 1024 * 1024  # bytes that a file of unknown length grows by
+_POLL = 0.5  # seconds between two looks for room
 
 
 class Spool:
     """A temporary file that has no name: it cannot be left behind.
 
+    :param image_id: for errors
+    :param directory: where it is
     :param descriptor: of the file
+    :param allocated: bytes that are taken on the disk
     """
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, image_id: str, directory: str, descriptor: int,
+                 allocated: int) -> None:
         self.descriptor = descriptor
+        self._image_id = image_id
+        self._directory = directory
+        self._allocated = allocated
+        self._length = 0
 
     def write(self, chunk: bytes) -> None:
-        """Append; belongs into a native thread."""
-        view = memoryview(chunk)
-        while view:
-            view = view[os.write(self.descriptor, view):]
+        """Append; belongs into a native thread.
 
-    def give_to(self, user: str) -> None:
-        """Let a converter that runs as somebody else read it."""
+        :raises errors.NoTemporarySpace: when a file whose length nobody knew
+            finds no more room
+        """
+        view = memoryview(chunk)
+        while self._length + len(view) > self._allocated:
+            self._grow()
+        while view:
+            written = os.write(self.descriptor, view)
+            self._length += written
+            view = view[written:]
+
+    def hand_over(self, user: str) -> None:
+        """End it and let a converter read it.
+
+        :param user: whom the converter runs as if we are root
+        """
+        os.ftruncate(self.descriptor, self._length)
         os.fchmod(self.descriptor, 0o400)
         if os.geteuid() == 0:
             entry = pwd.getpwnam(user)
             os.fchown(self.descriptor, entry.pw_uid, entry.pw_gid)
 
+    def _grow(self) -> None:
+        if not allocate(self.descriptor, self._directory, self._allocated,
+                        _STEP):
+            raise errors.NoTemporarySpace(
+                self._image_id, f'after {self._length} bytes '
+                f'{self._directory} has no room left for it')
+        self._allocated += _STEP
 
-@contextlib.contextmanager
-def opened(directory: str) -> Iterator[Spool]:
-    """A new file in a directory, gone at the end of the context."""
-    with tempfile.TemporaryFile(dir=directory, buffering=0) as file:
-        yield Spool(file.fileno())
+
+class Spooler:
+    """Makes the temporary files of a backend.
+
+    :param directory: where
+    :param lock_path: directory for a lock between the services of the host
+    :param pause: waits some seconds
+    """
+
+    def __init__(self, directory: str, lock_path: str,
+                 pause: Callable[[float], None] = time.sleep) -> None:
+        self._directory = directory
+        self._lock_path = lock_path or directory
+        self._pause = pause
+        self._queue = turns.Turns(1)
+
+    @contextlib.contextmanager
+    def file(self, image_id: str, size: int,
+             waiting: Callable[[], None]) -> Iterator[Spool]:
+        """A new file with room for ``size`` bytes, gone after the context.
+
+        :param size: bytes, as far as they are known
+        :param waiting: called now and then while there is no room
+        :raises errors.NoTemporarySpace: when there can never be room
+        """
+        self._refuse_impossible(image_id, size)
+        # The claim is dropped after the file: who sees nobody claim room
+        # sees what all others have freed.
+        with self._claim() as claim, \
+                tempfile.TemporaryFile(dir=self._directory,
+                                       buffering=0) as file:
+            with self._queue.turn(waiting), self._host_lock(waiting):
+                self._wait_for_room(image_id, file.fileno(), size, waiting)
+                fcntl.flock(claim, fcntl.LOCK_SH)
+            yield Spool(image_id, self._directory, file.fileno(), size)
+
+    def _wait_for_room(self, image_id: str, descriptor: int, size: int,
+                       waiting: Callable[[], None]) -> None:
+        told = False
+        while not self._allocated(descriptor, size):
+            if self._alone() and not self._allocated(descriptor, size):
+                raise self._no_room(image_id, size)
+            if not told:
+                LOG.info('Image %(image)s waits for %(size)d bytes of room '
+                         'in %(directory)s',
+                         {'image': image_id, 'size': size,
+                          'directory': self._directory})
+                told = True
+            waiting()
+            self._pause(_POLL)
+
+    def _allocated(self, descriptor: int, size: int) -> bool:
+        return blocking.run(allocate, descriptor, self._directory, 0, size)
+
+    def _alone(self) -> bool:
+        """Whether nobody on this host holds room that could come free."""
+        with self._claim() as probe:
+            try:
+                fcntl.flock(probe, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+            return True
+
+    @contextlib.contextmanager
+    def _claim(self) -> Iterator[int]:
+        descriptor = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    @contextlib.contextmanager
+    def _host_lock(self, waiting: Callable[[], None]) -> Iterator[None]:
+        """The head of the queue, among all services of the host."""
+        lock = lockutils.external_lock('rbd-imgdriver-room',
+                                       lock_path=self._lock_path)
+        while not lock.acquire(blocking=False):
+            waiting()
+            self._pause(_POLL)
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _refuse_impossible(self, image_id: str, size: int) -> None:
+        stat = os.statvfs(self._directory)
+        if size + margin(stat) > stat.f_blocks * stat.f_frsize:
+            raise self._no_room(image_id, size)
+
+    def _no_room(self, image_id: str,
+                 size: int) -> errors.NoTemporarySpace:
+        stat = os.statvfs(self._directory)
+        return errors.NoTemporarySpace(
+            image_id, f'it needs {size} bytes of temporary space; '
+            f'{self._directory} has {stat.f_bavail * stat.f_frsize} of '
+            f'{stat.f_blocks * stat.f_frsize} free and {margin(stat)} are '
+            'left to others (see image_conversion_dir)')
+
+
+def margin(stat: os.statvfs_result) -> int:
+    """Bytes that imports leave free on a file system."""
+    return min(_MARGIN, stat.f_blocks * stat.f_frsize // _MARGIN_PART)
+
+
+def allocate(descriptor: int, directory: str, start: int, size: int) -> bool:
+    """Take room on the disk for a part of a file; blocks.
+
+    :returns: False when there is too little
+    """
+    stat = os.statvfs(directory)
+    if stat.f_bavail * stat.f_frsize < size + margin(stat):
+        return False
+    if size == 0:
+        return True
+    try:
+        os.posix_fallocate(descriptor, start, size)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        os.ftruncate(descriptor, start)
+        return False
+    return True

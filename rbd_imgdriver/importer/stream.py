@@ -9,41 +9,41 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-"""One pass over an image's bytes, through several hands at once."""
+"""Bytes that pass by, through several hands at once."""
 
 from collections.abc import Callable
+from collections.abc import Generator
 from collections.abc import Iterable
 from collections.abc import Sequence
 
 from rbd_imgdriver import blocking
 
-# Batches that may wait for one of the hands.  With what the writer has in
-# flight this bounds the memory of an import.
-DEPTH = 8
+# Batches that may wait for one of the hands.  With what the writer has on
+# its way this bounds the memory of an import.
+_DEPTH = 6
 
 
-def pour(batches: Iterable[bytes],
-         hands: Sequence[Callable[[bytes], object]],
-         watch: Callable[[bytes], None]) -> int:
-    """Give every batch to every hand, each in a native thread of its own.
+def pouring(batches: Iterable[bytes],
+            hands: Sequence[Callable[[bytes], object]]) -> Generator[bytes]:
+    """Pass batches on, and give each to every hand on the way.
+
+    Each hand works in a native thread of its own, behind a short queue: the
+    slowest sets the pace.  Who does not read to the end has to close the
+    generator.
 
     :param hands: called with each batch in order; they must not log
-    :param watch: called with each batch in the caller's thread, before
-    :returns: bytes that passed
-    :raises BaseException: what the source, a hand or the watch raised
+    :returns: the batches; when the last is taken, the hands are done
+    :raises BaseException: what the source or a hand raised
     """
-    passed = 0
-    workers = [blocking.Worker(hand, DEPTH) for hand in hands]
+    workers = [blocking.Worker(hand, _DEPTH) for hand in hands]
     try:
         for batch in batches:
-            watch(batch)
             for worker in workers:
                 worker.put(batch)
-            passed += len(batch)
+            yield batch
         for worker in workers:
             worker.finish()
     except BaseException:
         for worker in workers:
             worker.abandon()
         raise
-    return passed

@@ -13,36 +13,26 @@
 
 from collections.abc import Callable
 import hashlib
-from typing import Protocol
 
 from rbd_imgdriver import errors
 from rbd_imgdriver import model
 
 
-class Verifier(Protocol):
-    """Checks a signature; cursive's are of this shape."""
-
-    def update(self, data: bytes) -> None:
-        """Take the next bytes."""
-        ...
-
-    def verify(self) -> None:
-        """Raise when the signature does not fit."""
-        ...
-
-
-class Digest:
-    """The image's own hash over the bytes that pass by.
+class Proof:
+    """The image's own hash and signature over the bytes that pass by.
 
     ``os_hash_value`` counts, else ``checksum`` (MD5); an image may have
     neither, then only its length is known.
 
+    :param verifier: of the image's signature, or None
     :raises errors.ImageDamaged: when Glance's algorithm is unknown here and
         there is no checksum either
     """
 
-    def __init__(self, image: model.Image) -> None:
+    def __init__(self, image: model.Image,
+                 verifier: model.Verifier | None) -> None:
         self._image_id = image.id
+        self._verifier = verifier
         self._expected = ''
         self._hash = None
         known = image.hash_algo in hashlib.algorithms_available
@@ -58,20 +48,26 @@ class Digest:
                 'cannot compute, and it has no checksum')
 
     @property
-    def update(self) -> Callable[[bytes], None] | None:
-        """What takes the bytes, or None when there is nothing to compute."""
-        return self._hash.update if self._hash is not None else None
+    def hands(self) -> list[Callable[[bytes], object]]:
+        """What has to be given all of the bytes, in order."""
+        hands: list[Callable[[bytes], object]] = []
+        if self._hash is not None:
+            hands.append(self._hash.update)
+        if self._verifier is not None:
+            hands.append(self._verifier.update)
+        return hands
 
     def check(self) -> None:
-        """Compare.
+        """Compare, after the last byte.
 
         :raises errors.ImageDamaged: when the hashes differ
+        :raises errors.SignatureInvalid: when the signature does not fit
         """
-        if self._hash is None:
-            return
-        found = self._hash.hexdigest()
-        if found != self._expected:
+        if self._hash is not None and self._hash.hexdigest() != (
+                self._expected):
             raise errors.ImageDamaged(
                 self._image_id, f'the {self._hash.name} of its data is '
-                f'{found} instead of {self._expected}; the data was changed '
-                'or damaged on its way')
+                f'{self._hash.hexdigest()} instead of {self._expected}; the '
+                'data was changed or damaged on its way')
+        if self._verifier is not None:
+            self._verifier.verify()

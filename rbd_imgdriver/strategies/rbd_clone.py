@@ -23,11 +23,6 @@ from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver.ceph import pool as ceph_pool
 from rbd_imgdriver.strategies import base
 
-# Images that Cinder or its cache own.  A location that names one was not
-# made by Glance's RBD store, which names images by their Glance id; it would
-# let who may set locations read another tenant's volume.
-_NOT_GLANCE_IMAGES = ('volume-', 'image-cache-', '.partial-', '.retired-')
-
 
 class RbdClone:
     """Clones the snapshot behind an image's ``rbd://`` location.
@@ -73,7 +68,7 @@ class RbdClone:
                 return model.Declined(
                     'wrong-cluster', f'{location} is in the cluster '
                     f'{location.fsid}, the volume goes to {fsid}')
-            if location.image.startswith(_NOT_GLANCE_IMAGES):
+            if not location.of_glance:
                 return model.Declined(
                     'not-a-glance-image',
                     f'{location} is an image of Cinder, not of Glance')

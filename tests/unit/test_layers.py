@@ -28,7 +28,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2] / PACKAGE
 LAYERS = (
     ('driver', 'cmd'),
     ('service_glance',),
-    ('host', 'opts'),
+    ('host', 'opts', 'glance_data'),
     ('backend',),
     ('provision',),
     ('strategies',),
@@ -41,7 +41,7 @@ LAYERS = (
 
 # Who may know the world outside.  What is not named here everybody may import.
 OUTSIDE = {
-    'cinder': ('driver', 'service_glance', 'host', 'opts'),
+    'cinder': ('driver', 'service_glance', 'host', 'opts', 'glance_data'),
     'rados': ('ceph',),
     'rbd': ('ceph',),
     'eventlet': ('blocking',),

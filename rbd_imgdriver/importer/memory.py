@@ -9,18 +9,20 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-"""Files in memory, for what no other process may see."""
+"""Files in memory: what no other process may see, and what is soon gone."""
 
 from collections.abc import Iterator
 import contextlib
 import os
 
+_TAIL = 64 * 1024  # bytes of a text that are looked at
+
 
 @contextlib.contextmanager
-def memory_file(name: str, contents: bytes = b'') -> Iterator[int]:
+def file(name: str, contents: bytes = b'') -> Iterator[int]:
     """A file without a place in any file system.
 
-    A program that inherits the descriptor opens it as ``/dev/fd/<number>``,
+    A program that inherits the descriptor opens it by its :func:`path`,
     whatever user it runs as; nobody else can.
 
     :param name: shown in /proc only
@@ -37,3 +39,10 @@ def memory_file(name: str, contents: bytes = b'') -> Iterator[int]:
 def path(descriptor: int) -> str:
     """Where a program finds a descriptor that it inherited."""
     return f'/dev/fd/{descriptor}'
+
+
+def text(descriptor: int) -> str:
+    """The end of what a program has written."""
+    size = os.fstat(descriptor).st_size
+    return os.pread(descriptor, _TAIL, max(size - _TAIL, 0)).decode(
+        errors='replace')

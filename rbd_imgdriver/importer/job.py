@@ -1,0 +1,116 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""One import: what is wanted, and what every way of it shares."""
+
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
+import contextlib
+import dataclasses
+
+from rbd_imgdriver.importer import fetch
+from rbd_imgdriver.importer import gunzip
+from rbd_imgdriver.importer import inspection
+from rbd_imgdriver.importer import partial as partials
+from rbd_imgdriver.importer import progress
+from rbd_imgdriver.importer import stream
+from rbd_imgdriver.importer import verify
+from rbd_imgdriver import model
+
+
+@dataclasses.dataclass(frozen=True)
+class Downloaded:
+    """A download that passed every check.
+
+    :param disk_format: the format to treat the data as
+    :param received: bytes that Glance sent
+    :param length: bytes of the data; more, if it came compressed
+    """
+
+    disk_format: str
+    received: int
+    length: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """One import.
+
+    :param partial: the RBD image to fill
+    :param limit: bytes of the volume
+    :param retries: times that a broken download is taken up again
+    """
+
+    image: model.Image
+    data: model.ImageData
+    partial: partials.Partial
+    limit: int
+    retries: int
+    reporter: progress.Reporter
+
+    @property
+    def compressed(self) -> bool:
+        """Whether the image is in a gzip container."""
+        return self.image.container_format == 'compressed'
+
+    def download(self, write: Callable[[bytes], object]) -> Downloaded:
+        """Download, check and write the image in one pass.
+
+        Hash and signature are of what Glance has; format and size are of
+        what is inside, if that is compressed.
+
+        :param write: called with each batch in a native thread
+        :raises rbd_imgdriver.errors.ImageError: when it fails a check
+        """
+        proof = verify.Proof(self.image, self.data.verifier())
+        look = inspection.Inspection(self.image.id, self.image.disk_format)
+        count = _Count(self.reporter.advance)
+        self.reporter.begin('downloading', self.image.size)
+        arriving = fetch.batches(
+            fetch.download(self.image, self.data, self.retries))
+        length = 0
+        with contextlib.closing(stream.pouring(
+                count.through(arriving), proof.hands)) as proven:
+            with contextlib.closing(stream.pouring(
+                    self._unpacked(proven), [write])) as written:
+                for batch in written:
+                    look.feed(batch)
+                    length += len(batch)
+                    self._check_fits(look, length)
+        proof.check()
+        return Downloaded(look.finish(), count.total, length)
+
+    def _unpacked(self, batches: Iterable[bytes]) -> Iterable[bytes]:
+        if not self.compressed:
+            return batches
+        return fetch.batches(gunzip.unpacked(self.image.id, batches))
+
+    def _check_fits(self, look: inspection.Inspection, length: int) -> None:
+        """Do not load for hours what cannot fit."""
+        needed = look.virtual_size
+        if self.image.disk_format in ('raw', 'iso'):
+            needed = length
+        partials.check_fits(self.image.id, needed, self.limit)
+
+
+class _Count:
+    """Counts bytes that pass by."""
+
+    def __init__(self, tell: Callable[[int], None]) -> None:
+        self.total = 0
+        self._tell = tell
+
+    def through(self, batches: Iterable[bytes]) -> Iterator[bytes]:
+        for batch in batches:
+            self.total += len(batch)
+            self._tell(self.total)
+            yield batch

@@ -1,0 +1,112 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""The RBD image that an import fills: unseen until it is whole."""
+
+from collections.abc import Iterator
+from collections.abc import Mapping
+import contextlib
+
+from rbd_imgdriver.ceph import errors as ceph_errors
+from rbd_imgdriver.ceph import pool as ceph_pool
+from rbd_imgdriver import errors
+from rbd_imgdriver import model
+
+# What an image is called until it is whole.  A sweep removes what a crash
+# left under such a name.
+PREFIX = '.partial-'
+
+
+class Partial:
+    """An image under a name that nobody reads.
+
+    :param image_id: Glance's, for errors
+    :param name: of the image that it is to become; who asks for a partial
+        name gets it as it is, and publishes the image himself
+    :param order: log2 of the object size in bytes
+    :param limit: bytes of the volume
+    :param size: bytes of the RBD image, or None for what the disk inside
+        needs in whole GiB
+    """
+
+    def __init__(self, image_id: str, pool: ceph_pool.Pool, name: str,
+                 order: int, limit: int, size: int | None) -> None:
+        self.pool = pool
+        self.name = name if name.startswith(PREFIX) else PREFIX + name
+        self.size = size or 0
+        self._final_name = name
+        self._image_id = image_id
+        self._order = order
+        self._limit = limit
+        self._wanted = size
+
+    def create(self, needed: int | None,
+               metadata: Mapping[str, str]) -> None:
+        """Make the image.
+
+        :param needed: bytes of the disk inside, as far as known
+        :raises ceph_errors.ImageExists: when the name is taken
+        """
+        self.size = self._size_for(needed or 0)
+        self.pool.create(self.name, self.size, self._order, metadata)
+
+    def fit(self, needed: int) -> None:
+        """Give the image the size for a disk of so many bytes.
+
+        :raises errors.ImageTooLarge: when the volume cannot hold it
+        """
+        check_fits(self._image_id, needed, self._limit)
+        size = self._size_for(needed)
+        if size != self.size:
+            self.pool.resize(self.name, size)
+            self.size = size
+
+    def note(self, progress: str) -> None:
+        """Say on the image how far its import is."""
+        self.pool.update_metadata(self.name, {model.PROGRESS_KEY: progress})
+
+    def publish(self) -> None:
+        """The image is whole: check its layout and give it its name."""
+        self.pool.check_layout(self.name, self.size, self._order)
+        self.pool.update_metadata(self.name, {},
+                                  remove=[model.PROGRESS_KEY])
+        if self.name != self._final_name:
+            self.pool.rename(self.name, self._final_name)
+
+    def _size_for(self, needed: int) -> int:
+        if self._wanted is not None:
+            return self._wanted
+        return -(-needed // model.GIB) * model.GIB
+
+
+@contextlib.contextmanager
+def removed_on_error(partial: Partial) -> Iterator[None]:
+    """Leave nothing of an import that fails, and keep its first error."""
+    try:
+        yield
+    except BaseException as error:
+        try:
+            partial.pool.remove(partial.name)
+        except ceph_errors.CephError as second:
+            error.add_note(f'left to the sweep: {partial.name} ({second})')
+        raise
+
+
+def check_fits(image_id: str, needed: int, limit: int) -> None:
+    """Whether a volume is large enough for a disk.
+
+    :raises errors.ImageTooLarge: when it is not
+    """
+    if needed > limit:
+        raise errors.ImageTooLarge(
+            image_id, f'its disk has {needed} bytes and the volume only '
+            f'{limit}; it needs one of at least {-(-needed // model.GIB)} '
+            'GiB')
