@@ -24,6 +24,7 @@ from rbd_imgdriver.cache import store as cache_store
 from rbd_imgdriver.cache import sweep
 from rbd_imgdriver.ceph import connection
 from rbd_imgdriver.ceph import pool as ceph_pool
+from rbd_imgdriver.chain import chains
 from rbd_imgdriver.importer import options
 from rbd_imgdriver.importer import service
 from rbd_imgdriver.strategies import base
@@ -42,6 +43,7 @@ class Settings:
     :param max_depth: ``rbd_max_clone_depth``
     :param cascade: names of the strategies, in order
     :param cinder_allowed: whether ``cinder://`` locations may be cloned
+    :param chains: about clones
     :param cache: limits of the cache, or None when it is switched off
     """
 
@@ -51,6 +53,7 @@ class Settings:
     max_depth: int
     cascade: tuple[str, ...]
     cinder_allowed: bool
+    chains: chains.Options
     cache: eviction.Limits | None
     imports: options.Options
 
@@ -62,6 +65,7 @@ class Backend:
         self.settings = settings
         self.pool = ceph_pool.Pool(connection.cluster(settings.cluster),
                                    settings.pool)
+        self.chains = chains.Chains(self.pool, settings.chains)
         self.store = cache_store.Store(self.pool)
         self.importer = service.Importer(settings.imports)
         self.filler = fill.Filler(

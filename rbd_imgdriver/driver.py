@@ -23,20 +23,20 @@ from cinder import exception
 from cinder import interface
 from cinder import utils
 from cinder.volume import configuration
-from cinder.volume.drivers import rbd as cinder_rbd
 from oslo_config import cfg
 from oslo_log import log as logging
 
 from rbd_imgdriver import backend
+from rbd_imgdriver.ceph import connection
+from rbd_imgdriver.ceph import errors as ceph_errors
+from rbd_imgdriver.ceph import pool as ceph_pool
+from rbd_imgdriver import driver_chains
 from rbd_imgdriver import errors
 from rbd_imgdriver import glance_data
 from rbd_imgdriver import host
 from rbd_imgdriver import model
 from rbd_imgdriver import opts
 from rbd_imgdriver import provision
-from rbd_imgdriver.ceph import connection
-from rbd_imgdriver.ceph import errors as ceph_errors
-from rbd_imgdriver.ceph import pool as ceph_pool
 from rbd_imgdriver.strategies import base
 
 LOG = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ cfg.CONF.register_opts(opts.OPTS, group=configuration.SHARED_CONF_GROUP)
 
 
 @interface.volumedriver
-class RBDImageDriver(cinder_rbd.RBDDriver):
+class RBDImageDriver(driver_chains.ChainsMixin):
     """RBD volumes, with images turned into volumes at the cost of a clone.
 
     Everything that Cinder's driver does, with the same options and the same
@@ -191,21 +191,3 @@ class RBDImageDriver(cinder_rbd.RBDDriver):
             host.tell_user(context, volume.id, error, raised)
             raise raised from error
         return {**self._set_up(volume), 'provider_location': None}, True
-
-    def _set_up(self, volume: Any) -> dict[str, Any]:
-        """QoS, replication and multiattach of a volume just made."""
-        try:
-            return dict(self._setup_volume(volume))
-        except Exception as error:
-            self._remove_failed(volume.name, error)
-            raise exception.ReplicationError(
-                reason=f'Failed to set up the volume: {error}',
-                volume_id=volume.id) from error
-
-    def _remove_failed(self, name: str, first: Exception) -> None:
-        try:
-            self._pool.remove(name)
-        except ceph_errors.CephError as error:
-            first.add_note(f'left behind: image {name} ({error})')
-            LOG.error('Image %(name)s was left behind: %(error)s',
-                      {'name': name, 'error': error})

@@ -32,12 +32,15 @@ from oslo_config import cfg
 from oslo_log import log as logging
 
 from rbd_imgdriver import backend
+from rbd_imgdriver.cache import eviction
+from rbd_imgdriver.cache import names as cache_names
+from rbd_imgdriver.ceph import connection
+from rbd_imgdriver.chain import chains
+from rbd_imgdriver.chain import names
 from rbd_imgdriver import errors
+from rbd_imgdriver.importer import options
 from rbd_imgdriver import locations
 from rbd_imgdriver import model
-from rbd_imgdriver.cache import eviction
-from rbd_imgdriver.ceph import connection
-from rbd_imgdriver.importer import options
 
 LOG = logging.getLogger(__name__)
 CONF = cfg.CONF
@@ -62,8 +65,21 @@ def settings_of(configuration: Any,
         max_depth=configuration.rbd_max_clone_depth,
         cascade=tuple(configuration.rbd_imgdriver_strategies),
         cinder_allowed='cinder' in CONF.allowed_direct_url_schemes,
+        chains=chain_options(configuration),
         cache=limits,
         imports=import_options(configuration))
+
+
+def chain_options(configuration: Any) -> chains.Options:
+    """What the operator decided about clones."""
+    deferred = configuration.enable_deferred_deletion
+    return chains.Options(
+        limit=configuration.rbd_max_clone_depth,
+        concurrency=configuration.rbd_concurrent_flatten_operations,
+        deferment=configuration.deferred_deletion_delay if deferred else None,
+        patience=(configuration.rados_connection_interval
+                  * configuration.rados_connection_retries),
+        rules=names.Names(CONF.volume_name_template, cache_names.GOLDEN))
 
 
 def import_options(configuration: Any) -> options.Options:

@@ -25,6 +25,7 @@ from rbd_imgdriver.ceph import flatten
 from rbd_imgdriver.ceph import header
 from rbd_imgdriver.ceph import lineage
 from rbd_imgdriver.ceph import removal
+from rbd_imgdriver.ceph import snapshots
 from rbd_imgdriver.ceph import trash
 
 
@@ -112,6 +113,15 @@ class ChainCalls(calls.Base):
     def is_watched(self, id_: str) -> bool:
         """Whether a client has an image open for writing."""
         return removal.watched(self._ioctx, id_)
+
+    @calls.in_native_thread
+    def create_snapshot(self, image: str, snapshot: str) -> None:
+        """Make a snapshot that can be cloned.
+
+        :raises errors.ImageNotFound: when there is no such image
+        :raises errors.ImageExists: when there is such a snapshot
+        """
+        snapshots.create_protected(self._ioctx, image, snapshot)
 
     @calls.in_native_thread
     def drop_snapshot(self, id_: str, name: str, hidden_name: str) -> None:

@@ -43,12 +43,14 @@ class Wanted:
 
     :param name: of the new image
     :param size: in bytes; None: as large as the source
+    :param growth: bytes to add to the size of the source
     :param temporary: whether it is soon removed again, so that its depth
         does not matter
     """
 
     name: str
     size: int | None = None
+    growth: int = 0
     temporary: bool = False
 
 
@@ -94,6 +96,8 @@ class Cloner:
         :raises errors.CephError: nothing of the new image is left then
         """
         self._pool.clone(self._spec(source, snapshot, wanted))
+        if wanted.growth > 0:
+            self._grow(wanted)
         if flatten and not wanted.temporary:
             self._flattener.request(self._pool, wanted.name)
         else:
@@ -134,7 +138,7 @@ class Cloner:
     def _clone_now(self, source: str, wanted: Wanted, flat: bool) -> None:
         """Clone what the source holds at this moment."""
         snapshot = names.clone_snapshot(wanted.name)
-        snapshots.create(self._pool, source, snapshot, self._flattener)
+        self._snapshot(source, snapshot)
         try:
             self._make(self._spec(source, snapshot, wanted), flat)
         except errors.CephError as error:
@@ -142,6 +146,15 @@ class Cloner:
             raise
         if flat:
             self._pool.remove_snapshot(source, snapshot)
+
+    def _snapshot(self, source: str, snapshot: str) -> None:
+        try:
+            snapshots.create(self._pool, source, snapshot, self._flattener)
+        except errors.ImageExists:
+            # An earlier attempt at this very volume left it; what it holds
+            # is not what the source holds now.
+            self._pool.remove_snapshot(source, snapshot)
+            snapshots.create(self._pool, source, snapshot, self._flattener)
 
     def _make(self, spec: clones.CloneSpec, flat: bool) -> None:
         if flat:
@@ -169,6 +182,14 @@ class Cloner:
                            ceph_flatten.Progress())
         if wanted.size is not None:
             self._pool.resize(wanted.name, wanted.size)
+
+    def _grow(self, wanted: Wanted) -> None:
+        try:
+            size = self._pool.size(wanted.name)
+            self._pool.resize(wanted.name, size + wanted.growth)
+        except errors.CephError as error:
+            self._remove(wanted.name, error)
+            raise
 
     def _limit_depth(self, wanted: Wanted) -> None:
         """Flatten a new volume that is deeper than allowed.

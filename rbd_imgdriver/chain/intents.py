@@ -18,8 +18,8 @@ host can finish what another has begun.
 import dataclasses
 import json
 
-from rbd_imgdriver import model
 from rbd_imgdriver.ceph import header
+from rbd_imgdriver import model
 
 KEY = model.METADATA_PREFIX + 'flatten'
 PROGRESS_KEY = model.METADATA_PREFIX + 'flatten-progress'

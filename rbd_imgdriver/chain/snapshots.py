@@ -30,9 +30,10 @@ def create(pool: ceph_pool.Pool, image: str, snapshot: str,
     then on it may be read and cloned.
 
     :raises errors.ImageNotFound: when there is no such image
+    :raises errors.ImageExists: when there is such a snapshot
     """
     flattener.settle(pool, image, _PATIENCE)
-    pool.snapshot(image, snapshot)
+    pool.create_snapshot(image, snapshot)
     flattener.wait(pool, pool.id(image))
 
 

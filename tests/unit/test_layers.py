@@ -27,6 +27,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2] / PACKAGE
 # siblings within one component; never what stands above or beside it.
 LAYERS = (
     ('driver', 'cmd'),
+    ('driver_chains',),
     ('service_glance',),
     ('host', 'opts', 'glance_data'),
     ('backend',),

@@ -1,0 +1,195 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Cinder's face for volumes as parents and children of each other."""
+
+from collections.abc import Callable
+from collections.abc import Iterator
+import contextlib
+import dataclasses
+from typing import Any
+
+from cinder import exception
+from cinder.objects import fields
+from cinder.volume.drivers import rbd as cinder_rbd
+from oslo_log import log as logging
+from oslo_service import loopingcall
+
+from rbd_imgdriver import backend
+from rbd_imgdriver.ceph import errors as ceph_errors
+from rbd_imgdriver.chain import chains
+from rbd_imgdriver.chain import clone
+from rbd_imgdriver import model
+
+LOG = logging.getLogger(__name__)
+
+# Seconds between looks for flattens that a host has begun and not finished.
+_RESUME_INTERVAL = 300
+
+_DETACHED = fields.VolumeAttachStatus.DETACHED
+
+
+class ChainsMixin(cinder_rbd.RBDDriver):
+    """Clones, snapshots, deletion and migration."""
+
+    @property
+    def _backend(self) -> backend.Backend:
+        """The parts of the backend; the driver makes them."""
+        raise NotImplementedError
+
+    @property
+    def _chains(self) -> chains.Chains:
+        return self._backend.chains
+
+    def create_cloned_volume(self, volume: Any,
+                             src_vref: Any) -> dict[str, Any]:
+        """Make a volume with the contents of another."""
+        wanted = clone.Wanted(
+            volume.name, temporary=not volume.use_quota,
+            size=(None if volume.size == src_vref.size
+                  else int(volume.size) * model.GIB))
+        with _cinder_errors():
+            self._chains.cloner.clone_volume(
+                src_vref.name, _is_attached(src_vref), wanted)
+        return self._set_up(volume)
+
+    def create_volume_from_snapshot(self, volume: Any,
+                                    snapshot: Any) -> dict[str, Any]:
+        """Make a volume from a snapshot."""
+        growth = int(volume.size) - int(snapshot.volume_size)
+        wanted = clone.Wanted(
+            volume.name, temporary=not volume.use_quota,
+            growth=growth * model.GIB)
+        if growth > 0 and not volume.encryption_key_id:
+            wanted = dataclasses.replace(
+                wanted, growth=0, size=int(volume.size) * model.GIB)
+        with _cinder_errors():
+            self._chains.cloner.from_snapshot(
+                snapshot.volume_name, snapshot.name, wanted,
+                self.configuration.rbd_flatten_volume_from_snapshot)
+        return self._set_up(volume)
+
+    def delete_volume(self, volume: Any) -> None:
+        """Delete a volume, with all that was kept only for it."""
+        try:
+            with _cinder_errors():
+                self._chains.deleter.delete(volume.name)
+        except ceph_errors.ImageBusy as error:
+            LOG.warning('Volume %(volume)s is in use: %(error)s',
+                        {'volume': volume.name, 'error': error})
+            raise exception.VolumeIsBusy(volume_name=volume.name) from error
+
+    def create_snapshot(self, snapshot: Any) -> None:
+        """Make a snapshot of a volume."""
+        with _cinder_errors():
+            self._chains.create_snapshot(snapshot.volume_name, snapshot.name)
+
+    def delete_snapshot(self, snapshot: Any) -> None:
+        """Delete a snapshot, whether or not volumes were made of it."""
+        try:
+            with _cinder_errors():
+                self._chains.delete_snapshot(snapshot.volume_name,
+                                             snapshot.name)
+        except ceph_errors.ImageBusy as error:
+            raise exception.SnapshotIsBusy(
+                snapshot_name=snapshot.name) from error
+
+    def migrate_volume(self, context: Any, volume: Any,
+                       host: dict[str, Any]) -> tuple[bool, None]:
+        """Move a volume to another backend of the same cluster.
+
+        Cinder calls it for a retype between backends, too.
+
+        :param host: capabilities of the other backend
+        :returns: (whether it was moved, None); what was not moved Cinder
+            copies itself
+        """
+        refused = (False, None)
+        pool = self._pool_on_our_cluster(host['capabilities'])
+        if pool is None:
+            return refused
+        if pool == self.configuration.rbd_pool:
+            return True, None
+        if volume.status not in ('available', 'retyping', 'maintenance'):
+            LOG.info('%s is attached: Cinder copies it.', volume.name)
+            return refused
+        try:
+            self._chains.move(volume.name, pool)
+        except chains.SourceRemains as error:
+            raise exception.VolumeMigrationFailed(
+                reason=str(error)) from error
+        except ceph_errors.CephError as error:
+            LOG.warning('Cinder copies volume %(volume)s: %(error)s',
+                        {'volume': volume.name, 'error': error})
+            return refused
+        return True, None
+
+    def _pool_on_our_cluster(self,
+                             capabilities: dict[str, Any]) -> str | None:
+        """The pool of another RBD backend, if it is on our cluster.
+
+        From what ``_update_volume_stats`` of Cinder's driver reports:
+        cluster name, configuration file, fsid, user and pool.
+        """
+        location = str(capabilities.get('location_info') or '').split(':')
+        if (capabilities.get('storage_protocol') != self.STORAGE_PROTOCOL
+                or len(location) != 5):
+            return None
+        _, _, fsid, _, pool = location
+        return pool if fsid == self._get_fsid() else None
+
+    def _set_up(self, volume: Any) -> dict[str, Any]:
+        """QoS, replication and multiattach of a volume just made."""
+        try:
+            return dict(self._setup_volume(volume))
+        except Exception as error:
+            self._remove_failed(volume.name, error)
+            raise exception.ReplicationError(
+                reason=f'Failed to set up the volume: {error}',
+                volume_id=volume.id) from error
+
+    def _remove_failed(self, name: str, first: Exception) -> None:
+        try:
+            self._chains.deleter.delete(name)
+        except ceph_errors.CephError as error:
+            first.add_note(f'left behind: image {name} ({error})')
+            LOG.error('Image %(name)s was left behind: %(error)s',
+                      {'name': name, 'error': error})
+
+    def _start_periodic_tasks(self) -> None:
+        """Finish what was left undone, now and from time to time."""
+        self._every(_RESUME_INTERVAL, lambda: self._chains.resume())
+        if self.configuration.enable_deferred_deletion:
+            self._every(self.configuration.deferred_deletion_purge_interval,
+                        self._trash_purge)
+
+    def _trash_purge(self) -> None:
+        self._chains.purge()
+
+    @staticmethod
+    def _every(seconds: float, task: Callable[[], None]) -> None:
+        loopingcall.FixedIntervalLoopingCall(task).start(interval=seconds)
+
+
+def _is_attached(volume: Any) -> bool:
+    return volume.attach_status not in (None, _DETACHED)
+
+
+@contextlib.contextmanager
+def _cinder_errors() -> Iterator[None]:
+    """Raise Cinder's exceptions for Ceph's errors."""
+    try:
+        yield
+    except ceph_errors.ImageBusy:
+        raise  # the caller knows what is busy
+    except ceph_errors.CephError as error:
+        LOG.error('%s', error)
+        raise exception.VolumeBackendAPIException(data=str(error)) from error
