@@ -42,7 +42,8 @@ LAYERS = (
 
 # Who may know the world outside.  What is not named here everybody may import.
 OUTSIDE = {
-    'cinder': ('driver', 'service_glance', 'host', 'opts', 'glance_data'),
+    'cinder': ('driver', 'driver_chains', 'service_glance', 'host', 'opts',
+               'glance_data'),
     'rados': ('ceph',),
     'rbd': ('ceph',),
     'eventlet': ('blocking',),
