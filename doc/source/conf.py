@@ -19,7 +19,6 @@ extensions = [
     'openstackdocstheme',
     'oslo_config.sphinxconfiggen',
     'oslo_config.sphinxext',
-    'reno.sphinxext',
 ]
 
 config_generator_config_file = [
