@@ -44,6 +44,8 @@ def daemon(sandbox: context.Context, name: str, port: str, module: str, *,
         '--thunder-lock', '--buffer-size', '65535', '--disable-logging',
         # Glance reads uploads as they come, whatever their length.
         '--http-chunked-input', '--http-auto-chunked', '--http-raw-body',
+        # A busy client may pause for longer than the default, 4 s.
+        '--socket-timeout', '60', '--chunked-input-timeout', '60',
         '--add-header', 'Connection: close']
     if arguments:
         command += ['--pyargv', ' '.join(arguments)]
