@@ -169,7 +169,7 @@ def _trashed(ioctx: Any, id_: str) -> tuple[str, int]:
                                  encoding.text(id_), _REPLY)
     reader = encoding.Reader(bytes(reply))
     reader.enter()
-    reader.uint32()  # who moved it there
+    reader.uint8()  # who moved it there
     name = reader.text()
     reader.uint64()  # when
     return name, reader.uint32()
