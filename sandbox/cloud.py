@@ -58,6 +58,7 @@ class Cloud:
         :param more: what else to do; may come after any step of the parts
         """
         with self._locked():
+            self._stop([self._unwanted()])
             steps.run([
                 *self._installation(),
                 *(step for part in self._base + self._openstack
@@ -102,6 +103,13 @@ class Cloud:
                     known[name].stop()
                     known[name].start()
                     known[name].await_ready()
+
+    def _unwanted(self) -> list[background.Daemon]:
+        """What runs that other settings have asked for."""
+        wanted = {daemon.name for daemon in self.daemons()}
+        return [self._sandbox.daemon(record.stem, (), lambda daemon: True)
+                for record in sorted(self._sandbox.layout.run.glob('*.json'))
+                if record.stem not in wanted]
 
     def _installation(self) -> list[steps.Step]:
         here = self._sandbox.layout

@@ -70,7 +70,8 @@ class Context:
         """A clean environment: nothing of the person's own leaks in."""
         here = self.layout
         return {'PATH': f'{here.bin}:{here.venv}/bin:{PATH}',
-                'HOME': str(here.home), 'LANG': 'C.UTF-8',
+                'HOME': str(here.home), 'TMPDIR': str(here.tmp),
+                'LANG': 'C.UTF-8',
                 **{name: str(value) for name, value in extra.items()}}
 
     def daemon(self, name: str, command: Sequence[str | os.PathLike[str]],

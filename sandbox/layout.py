@@ -25,6 +25,10 @@ from sandbox import errors
 
 CHECKOUT = pathlib.Path(__file__).resolve().parent.parent
 TEMPLATES = pathlib.Path(__file__).resolve().parent / 'templates'
+
+# A socket's address has at most 107 bytes; its name takes some of them.
+SOCKET_ROOT = 70
+DEFAULT_TMP = pathlib.Path('/tmp')
 MARKER = '.sandbox-state'
 
 
@@ -47,7 +51,7 @@ class Layout:
             raise errors.SandboxError(
                 'sandbox', f'{self.root} is neither empty nor a sandbox')
         for path in (self.root, self.etc, self.logs, self.run, self.data,
-                     self.bin, self.home):
+                     self.bin, self.home, self.tmp):
             path.mkdir(parents=True, exist_ok=True)
         (self.root / MARKER).touch()
 
@@ -84,6 +88,12 @@ class Layout:
     def home(self) -> pathlib.Path:
         """HOME of every daemon."""
         return self.root / 'home'
+
+    @property
+    def tmp(self) -> pathlib.Path:
+        """For temporary files; oslo.privsep puts Unix sockets there."""
+        inside = self.root / 'tmp'
+        return inside if len(str(inside)) < SOCKET_ROOT else DEFAULT_TMP
 
     @property
     def ceph(self) -> pathlib.Path:
