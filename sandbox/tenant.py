@@ -35,6 +35,8 @@ class Tenant:
     def __init__(self, sandbox: context.Context, prefix: str) -> None:
         self._client = rest.Client(sandbox)
         self._prefix = prefix
+        # Where the reason is, should a volume fail.
+        self._log = sandbox.layout.log('cinder-volume')
 
     def upload(self, name: str, file: pathlib.Path, disk_format: str,
                store: str = 'rbd') -> str:
@@ -92,6 +94,7 @@ class Tenant:
                good: tuple[str, ...]) -> None:
         """Wait until something has a good status; a bad one is an error."""
         status = ''
+        offset = self._log.stat().st_size
 
         def settled() -> bool:
             nonlocal status
@@ -100,5 +103,5 @@ class Tenant:
                 status in ('killed', 'gone'))
 
         if not polling.wait_until(settled, 300, 0.05) or status not in good:
-            raise errors.SandboxError('cloud', f'{what}: its status is '
-                                               f'"{status}"')
+            raise errors.SandboxError(what, f'its status is "{status}"',
+                                      self._log, offset)
