@@ -128,12 +128,12 @@ def glance_image(admin: rados.Rados, disk: pathlib.Path):
     return store
 
 
-def empty(cluster: ceph.Cluster) -> None:
+def empty(cluster: ceph.Cluster, pools: tuple[str, ...] = POOLS) -> None:
     """Remove all that a test left, children before parents."""
     with cluster.connection() as client:
         for _ in range(100):
             left = 0
-            for name in POOLS:
+            for name in pools:
                 with client.open_ioctx(name) as ioctx:
                     left += _remove_some(ioctx)
             if not left:
