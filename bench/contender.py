@@ -14,8 +14,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -58,28 +60,32 @@ class Contender:
 
     :param kind: ``ours``, ``intree`` or ``limit``
     :param directory: for its files; it must not exist yet
+    :param settings: what the agent in the process needs
     """
 
-    def __init__(self, kind: str, directory: pathlib.Path, conf: str,
-                 user: str) -> None:
+    def __init__(self, kind: str, directory: pathlib.Path,
+                 **settings: str) -> None:
         self.kind = kind
         directory.mkdir(parents=True)
         self._log = directory / 'output.log'
-        settings = {'conf': conf, 'user': user,
-                    'state': str(directory / 'state')}
+        settings = {'state': str(directory / 'state'), **settings}
         with self._log.open('w') as log:
             self._process = subprocess.Popen(
                 [sys.executable, '-W', 'ignore', '-m', 'bench.worker', kind,
                  json.dumps(settings)],
                 cwd=TOP, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                stderr=log, text=True)
+                stderr=log, text=True, env=_environ())
+        self.answer()  # that it is ready
 
     def begin(self, call: str, **arguments: Any) -> None:
         """Ask for something; :meth:`answer` waits for it."""
         assert self._process.stdin is not None
         request = {'call': call, 'arguments': arguments}
-        self._process.stdin.write(json.dumps(request) + '\n')
-        self._process.stdin.flush()
+        try:
+            self._process.stdin.write(json.dumps(request) + '\n')
+            self._process.stdin.flush()
+        except BrokenPipeError as error:
+            raise self._ended() from error
 
     def answer(self) -> Any:
         """What it answers.
@@ -89,8 +95,7 @@ class Contender:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            raise ContenderFailed(
-                f'{self.kind} ended ({self._process.wait()}); see {self._log}')
+            raise self._ended()
         answer = json.loads(line)
         if 'error' in answer:
             raise ContenderFailed(f'{self.kind}: {answer["error"]}')
@@ -108,9 +113,21 @@ class Contender:
     def stop(self) -> None:
         """End the process."""
         assert self._process.stdin is not None
-        self._process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
         try:
             self._process.wait(10)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+    def _ended(self) -> ContenderFailed:
+        return ContenderFailed(
+            f'{self.kind} ended ({self._process.wait()}): '
+            + self._log.read_text(errors='replace')[-2000:])
+
+
+def _environ() -> dict[str, str]:
+    """Ours, with the programs of this Python's environment first."""
+    programs = pathlib.Path(sys.executable).parent
+    return os.environ | {'PATH': f'{programs}:{os.environ["PATH"]}'}

@@ -28,6 +28,7 @@ GIB = 2**30
 MIB = 2**20
 # Data comes in runs, as file systems lay it out.
 RUN = 16 * MIB
+OWNER = 'b' * 32  # the project of all images and volumes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,20 +82,18 @@ class Images:
         partial.rename(path)
         return path
 
-    def image(self, disk: Disk, **facts: Any) -> dict[str, Any]:
-        """An image as the contenders take it (see Host.add_image).
-
-        :param facts: ``locations`` and ``volume``
-        """
+    def image(self, disk: Disk) -> tuple[dict[str, Any], pathlib.Path]:
+        """A new image, as Glance's API shows it, and the file of its data."""
         path = self.path(disk)
-        meta = {
+        return {
             'id': str(uuid.uuid4()), 'name': path.name, 'status': 'active',
-            'owner': 'b' * 32, 'disk_format': disk.disk_format,
+            'owner': OWNER, 'disk_format': disk.disk_format,
             'container_format': 'bare', 'size': path.stat().st_size,
-            'virtual_size': disk.size, 'checksum': None,
+            'virtual_size': disk.size, 'min_disk': 0, 'min_ram': 0,
+            'visibility': 'public', 'protected': False, 'checksum': None,
             'os_hash_algo': 'sha512', 'os_hash_value': _digest(path),
-            'updated_at': '2026-01-01T00:00:00Z', 'properties': {}}
-        return {'meta': meta, 'path': str(path), 'locations': [], **facts}
+            'created_at': '2026-01-01T00:00:00Z',
+            'updated_at': '2026-01-01T00:00:00Z'}, path
 
 
 def _write(disk: Disk, path: pathlib.Path) -> None:
@@ -120,3 +119,10 @@ def chunks(path: pathlib.Path, disk: Disk) -> Iterator[tuple[int, bytes]]:
             yield start, file.read(end - start)
 
 
+
+
+def whole(path: pathlib.Path) -> Iterator[tuple[int, bytes]]:
+    """All of a file with its offsets."""
+    with path.open('rb') as file:
+        while chunk := file.read(RUN):
+            yield file.tell() - len(chunk), chunk

@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from concurrent import futures
@@ -31,6 +32,7 @@ import rbd
 
 from bench import contender
 from bench import data
+from bench import glance
 from bench import sessions
 from sandbox import ceph
 
@@ -91,6 +93,7 @@ class Lab:
         # makes many snapshots.
         self.cluster = ceph.Cluster(self._run / 'ceph', pools=[IMAGES],
                                     paxos_propose_interval=None)
+        self.glance = glance.Glance()
         self._client: Any = None
         self._contenders: dict[str, contender.Contender] = {}
 
@@ -105,6 +108,7 @@ class Lab:
                 'mon': 'profile rbd', 'osd': 'profile rbd',
                 'mgr': 'profile rbd'})
             self._client = stack.enter_context(self.cluster.connection())
+            stack.enter_context(self.glance.running())
             for kind in ('ours', 'intree', 'limit'):
                 self._contenders[kind] = stack.enter_context(
                     self.contender(kind))
@@ -115,7 +119,7 @@ class Lab:
         """One more process."""
         made = contender.Contender(
             kind, self._run / f'{kind}-{uuid.uuid4().hex[:6]}',
-            self.cluster.conf(USER), USER)
+            conf=self.cluster.conf(USER), user=USER, glance=self.glance.url)
         try:
             yield made
         finally:
@@ -140,6 +144,7 @@ class Lab:
         try:
             for name in names.values():
                 self.cluster.create_pool(name)
+            self._client.wait_for_latest_osdmap()
             self['ours'].call('open', pool=names['ours'], options=ours or {})
             self['intree'].call('open', pool=names['intree'],
                                 options=intree or {})
@@ -160,6 +165,11 @@ class Lab:
             for name in names:
                 rbd.RBD().remove(ioctx, name)
 
+    def empty(self, pool: str) -> None:
+        """Remove all images of a pool, which have no snapshots."""
+        with self._client.open_ioctx(pool) as ioctx:
+            self.remove(pool, tuple(rbd.RBD().list(ioctx)))
+
     def snapshots(self, pool: str, image: str) -> int:
         """How many snapshots an image has, trashed ones included."""
         with self._client.open_ioctx(pool) as ioctx, \
@@ -168,13 +178,23 @@ class Lab:
 
     def store(self, pool: str, name: str, disk: data.Disk,
               order: int = ORDER) -> None:
-        """Write a disk's file into a new RBD image."""
+        """Write a raw disk into a new RBD image."""
         path = self.images.path(disk)
+        self._write(pool, name, disk.size, order, data.chunks(path, disk))
+
+    def store_file(self, pool: str, name: str,
+                   path: pathlib.Path) -> None:
+        """Write all of a file into a new RBD image, as Glance does."""
+        size = path.stat().st_size
+        self._write(pool, name, size, GLANCE_ORDER, data.whole(path))
+
+    def _write(self, pool: str, name: str, size: int, order: int,
+               chunks: Iterable[tuple[int, bytes]]) -> None:
         with self._client.open_ioctx(pool) as ioctx:
-            rbd.RBD().create(ioctx, name, path.stat().st_size, order,
-                             old_format=False, features=FEATURES)
+            rbd.RBD().create(ioctx, name, size, order, old_format=False,
+                             features=FEATURES)
             with rbd.Image(ioctx, name) as image:
-                for offset, chunk in data.chunks(path, disk):
+                for offset, chunk in chunks:
                     image.write(chunk, offset)
 
     def snapshot(self, pool: str, name: str, snapshot: str) -> list[str]:
@@ -221,25 +241,33 @@ class Lab:
                 ceph.command(self._client, 'config rm', who='mon',
                              name=option)
 
-    def glance_image(self, disk: data.Disk) -> dict[str, Any]:
-        """An image in Glance's RBD store: raw, with its location.
+    def image(self, disk: data.Disk) -> str:
+        """A new image in Glance, kept in a file; its id."""
+        image, path = self.images.image(disk)
+        self.glance.add(image, path)
+        return str(image['id'])
 
-        The drivers know it already.
+    def stored_image(self, disk: data.Disk) -> tuple[str, list[str]]:
+        """A new image in Glance's RBD store on the same cluster.
+
+        :returns: its id, and its snapshot: pool, image, snapshot.  Whoever
+            downloads it gets it from a file, which is quicker
         """
-        image = self.images.image(disk)
-        name = image['meta']['id']
-        self.store(IMAGES, name, disk, GLANCE_ORDER)
-        self.snapshot(IMAGES, name, 'snap')
-        image['locations'] = [
-            f'rbd://{self.cluster.fsid}/{IMAGES}/{name}/snap']
-        self.know(image)
-        return image
+        image = self.image(disk)
+        if disk.disk_format == 'raw':
+            self.store(IMAGES, image, disk, GLANCE_ORDER)
+        else:
+            self.store_file(IMAGES, image, self.images.path(disk))
+        snapshot = self.snapshot(IMAGES, image, 'snap')
+        self.know(image, locations=[
+            f'rbd://{self.cluster.fsid}/' + '/'.join(snapshot)])
+        return image, snapshot
 
-    def know(self, image: dict[str, Any], *kinds: str) -> str:
-        """Tell the drivers of an image; its id."""
+    def know(self, image: str, *kinds: str, **facts: Any) -> None:
+        """Tell the drivers of an image (see Host.add_image)."""
         for kind in kinds or ('ours', 'intree'):
-            self[kind].call('add_image', image=image)
-        return str(image['meta']['id'])
+            self[kind].call('add_image', image_id=image,
+                            **{'locations': [], **facts})
 
     def volume(self, kind: str, pool: str, disk: data.Disk) -> str:
         """A volume with a disk's data, known to a driver; its id."""
@@ -263,19 +291,24 @@ class Lab:
 
         :param rounds: those that count; by default the scale's
         """
-        socket = pathlib.Path(self.cluster.directory) / 'mon.a.asok'
         samples: Samples = {who: [] for who in actions}
         order = list(actions)
         for number in range((rounds or self.scale.rounds) + 1):
             for who in order:
-                before = sessions.opened(socket)
-                sample = actions[who]()
-                opened = sessions.opened(socket) - before
+                sample = self._watched(actions[who])
                 if number:
-                    samples[who].append(
-                        dataclasses.replace(sample, connections=opened))
+                    samples[who].append(sample)
             order.append(order.pop(0))
         return samples
+
+    def _watched(self, action: Action) -> contender.Sample:
+        """Do something, and add what others saw of it."""
+        socket = self.cluster.directory / 'mon.a.asok'
+        before, downloads = sessions.opened(socket), self.glance.downloads
+        sample = action()
+        return dataclasses.replace(
+            sample, connections=sessions.opened(socket) - before,
+            downloads=self.glance.downloads - downloads)
 
 
 def say(text: str) -> None:

@@ -17,7 +17,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Iterator
 
+from bench.cases import chains
 from bench.cases import clones
+from bench.cases import concurrency
+from bench.cases import imports
+from bench.cases import lifecycle
+from bench.cases import scaling
 from bench import lab
 from bench import results
 
@@ -27,5 +32,16 @@ CASES: dict[str, Case] = {
     'direct-clone': clones.direct,
     'cached-clone': clones.cached,
     'cinder-clone': clones.cinder,
+    'children': scaling.children,
     'volume-clone': clones.volume,
+    'depth-limit': chains.depth_limit,
+    'full-copy': chains.full_copy,
+    'import-raw': imports.raw,
+    'import-qcow2': imports.qcow2,
+    'import-qcow2-in-cluster': imports.qcow2_in_cluster,
+    'import-luks': imports.luks,
+    'import-memory': imports.memory,
+    'concurrent-cached': concurrency.cached,
+    'concurrent-uncached': concurrency.uncached,
+    'blank': lifecycle.blank,
 }

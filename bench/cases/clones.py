@@ -17,7 +17,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from collections.abc import Mapping
 import functools
-from typing import Any
 
 from bench import data
 from bench import lab as labs
@@ -30,8 +29,7 @@ Lab = labs.Lab
 def direct(lab: Lab) -> Iterator[results.Result]:
     """A raw image in Glance's RBD store: a clone of Glance's snapshot."""
     disk = lab.scale.disk
-    image = lab.glance_image(disk)
-    parent = [labs.IMAGES, image['meta']['id'], 'snap']
+    image, parent = lab.stored_image(disk)
     size = disk.size // data.GIB
     with lab.pools() as pools:
         for name, title, volume, wanted in (
@@ -40,7 +38,7 @@ def direct(lab: Lab) -> Iterator[results.Result]:
                 ('direct-clone-larger', 'larger volume', 2 * size,
                  results.Wanted(2.6, 2.2))):
             samples = lab.turns(
-                _from_image(lab, pools, parent, image, volume),
+                from_image(lab, pools, parent, image, volume),
                 rounds=3 * lab.scale.rounds)
             yield results.of_samples(
                 name, f'direct clone of a {size} GiB Glance image, {title}',
@@ -61,41 +59,35 @@ def cinder(lab: Lab) -> Iterator[results.Result]:
     """A raw image that a Cinder volume backs."""
     disk = lab.scale.imported
     with lab.pools() as pools:
+        image = lab.image(disk)
         sources = {'limit': _limit_source(lab, pools, disk)}
         for kind in ('ours', 'intree'):
             volume = lab.volume(kind, pools[kind], disk)
             sources[kind] = [pools[kind], lab.name_of(kind, volume)]
-            image = lab.images.image(
-                disk, locations=[f'cinder://{volume}'], volume=volume)
-            # One image to both, that each knows to be in its own pool.
-            image['meta']['id'] = IMAGE_ID
-            lab.know(image, kind)
+            lab.know(image, kind, locations=[f'cinder://{volume}'],
+                     volume=volume)
         yield from _single_and_row(
             lab, pools, image, sources, 'cinder-clone', 'cinder:// clone')
 
 
-# The image of which each driver has a volume of its own.
-IMAGE_ID = '5f0d2a0e-7a3c-4c56-9d65-35a4b4a1d7f3'
-
-
 def cached_image(lab: Lab, pools: Mapping[str, str],
-                 ) -> tuple[dict[str, Any], dict[str, list[str]]]:
+                 ) -> tuple[str, dict[str, list[str]]]:
     """Have both drivers cache an image.
 
-    :returns: the image, and what each contender clones: pool, image and,
+    :returns: the image's id, and what each contender clones: pool, image and,
         of ours and of the limit, the snapshot
     """
     disk = lab.scale.imported
-    image = lab.images.image(disk)
-    size = disk.size // data.GIB
-    lab['ours'].call('add_image', image=image)
-    lab['ours'].sample('from_image', image_id=image['meta']['id'], size=size)
+    image = lab.image(disk)
+    lab.know(image, 'ours')
+    lab['ours'].sample('from_image', image_id=image,
+                       size=disk.size // data.GIB)
     golden, = (name for name in lab.names(pools['ours'])
                if name.startswith('image-cache-'))
     # Cinder's entry is a clone of the first volume of the image.
     first = lab.volume('intree', pools['intree'], disk)
     made = lab['intree'].sample('clone', source=first)
-    lab.know({**image, 'volume': made.volumes[0]}, 'intree')
+    lab.know(image, 'intree', volume=made.volumes[0])
     return image, {
         'ours': [pools['ours'], golden, 'image'],
         'intree': [pools['intree'], made.names[0]],
@@ -109,15 +101,14 @@ def _limit_source(lab: Lab, pools: Mapping[str, str],
 
 
 def _single_and_row(lab: Lab, pools: Mapping[str, str],
-                    image: dict[str, Any],
-                    sources: Mapping[str, list[str]], name: str,
+                    image: str, sources: Mapping[str, list[str]], name: str,
                     title: str) -> Iterator[results.Result]:
     row = lab.scale.row
     size = lab.scale.imported.size // data.GIB
     for count, suffix, ending, wanted in (
             (1, '', 'single', results.Wanted(10, 1.2)),
             (row, f'-{row}', f'{row} in a row', results.Wanted(30, 1.2))):
-        samples = lab.turns(_from_image(
+        samples = lab.turns(from_image(
             lab, pools, sources['limit'], image, size, count))
         yield results.of_samples(
             name + suffix, f'{title}, {ending}', samples, count=count,
@@ -126,12 +117,12 @@ def _single_and_row(lab: Lab, pools: Mapping[str, str],
                        for kind in ('ours', 'intree')})
 
 
-def _from_image(lab: Lab, pools: Mapping[str, str], parent: list[str],
-                image: dict[str, Any], size: int,
+def from_image(lab: Lab, pools: Mapping[str, str], parent: list[str],
+                image: str, size: int,
                 count: int = 1) -> dict[str, labs.Action]:
     made: dict[str, labs.Action] = {
         kind: functools.partial(
-            lab[kind].sample, 'from_image', image_id=image['meta']['id'],
+            lab[kind].sample, 'from_image', image_id=image,
             size=size, count=count)
         for kind in ('ours', 'intree')}
     made['limit'] = functools.partial(

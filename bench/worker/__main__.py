@@ -15,7 +15,8 @@
     python -m bench.worker ours|intree|limit SETTINGS
 
 One line of JSON for each call, ``{"call": name, "arguments": {...}}``; one
-for each answer, ``{"result": ...}`` or ``{"error": text}``.
+for each answer, ``{"result": ...}`` or ``{"error": text}``.  The first answer
+comes unasked, when the process is ready.
 """
 
 import json
@@ -37,6 +38,8 @@ def main() -> int:
     # As cinder-volume does, before anything else is imported.
     from cinder import monkey_patch
     monkey_patch.patch()
+    from cinder import objects
+    objects.register_all()
     from eventlet import tpool
 
     from bench.worker import host
@@ -61,6 +64,7 @@ def _read_line() -> str:
 
 
 def _serve(agent: Any, read: Any, answers: TextIO) -> int:
+    answers.write(json.dumps({'result': 'ready'}) + '\n')
     while line := read():
         request = json.loads(line)
         try:

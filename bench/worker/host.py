@@ -13,14 +13,13 @@
 """A driver as cinder-volume has it: both drivers, treated alike.
 
 Cinder's own classes throughout: its event loop, configuration, database (in
-SQLite), volume objects, key manager and the steps of its create flow.  The
-image service is the one stand-in; it serves files.
+SQLite), volume objects, image service, key manager and the steps of its
+create flow.  Behind the image service is :mod:`bench.glance`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from collections.abc import Iterator
 import dataclasses
 import pathlib
 from typing import Any
@@ -28,10 +27,14 @@ import uuid
 
 from cinder.common import config  # noqa: F401 - registers global options
 from cinder import context
+from cinder import coordination
 from cinder.db import api as database
 from cinder.db import models
+from cinder.image import cache as image_cache
+from cinder.image import glance
 from cinder.keymgr import conf_key_mgr  # noqa: F401 - registers its option
 from cinder import objects
+from cinder import privsep
 from cinder import rpc
 from cinder.volume import configuration
 from cinder.volume import driver as volume_driver
@@ -42,72 +45,33 @@ from oslo_config import cfg
 from oslo_log import log as logging
 import oslo_messaging
 
+from bench import data
 from bench.worker import measure
 from rbd_imgdriver import driver as our_driver
 
 CONF = cfg.CONF
-PROJECT = 'b' * 32
+PROJECT = data.OWNER
 CLASSES = {'ours': our_driver.RBDImageDriver, 'intree': cinder_rbd.RBDDriver}
 # The one key that Cinder's ConfKeyManager knows.
 KEY_ID = '00000000-0000-0000-0000-000000000000'
-GIB = 2**30
-
-
-class Files:
-    """Glance, as far as cinder-volume sees it: files by image id."""
-
-    # Chunks are as large as glanceclient's.
-    CHUNK = 64 * 1024
-
-    def __init__(self) -> None:
-        self.images: dict[str, dict[str, Any]] = {}
-        self.temp_images = None
-        self.downloads = 0
-
-    def show(self, _context: Any, image_id: str) -> dict[str, Any]:
-        return dict(self.images[image_id]['meta'])
-
-    def get_location(self, _context: Any, image_id: str) -> Any:
-        return location_of(self.images[image_id])
-
-    def download(self, _context: Any, image_id: str,
-                 data: Any = None) -> Iterator[bytes] | None:
-        self.downloads += 1
-        chunks = self._chunks(self.images[image_id]['path'])
-        if data is None:
-            return chunks
-        for chunk in chunks:
-            data.write(chunk)
-        return None
-
-    def _chunks(self, path: str) -> Iterator[bytes]:
-        with pathlib.Path(path).open('rb') as file:
-            while chunk := file.read(self.CHUNK):
-                yield chunk
-
-
-def location_of(image: dict[str, Any]) -> tuple[str | None, Any]:
-    """As ``GlanceImageService.get_location`` answers."""
-    urls = image['locations']
-    return (urls[0] if urls else None), [{'url': url, 'metadata': {}}
-                                         for url in urls]
 
 
 class Host:
     """What the benchmark asks of a volume service.
 
     :param kind: ``ours`` or ``intree``
-    :param settings: ``conf`` and ``user`` of the cluster, and ``state``, a
-        directory of our own
+    :param settings: ``conf`` and ``user`` of the cluster, Glance's URL, and
+        ``state``, a directory of our own
     """
 
     def __init__(self, kind: str, settings: dict[str, Any]) -> None:
+        _prepare(pathlib.Path(settings['state']), settings['glance'])
         self._kind = kind
         self._settings = settings
-        self._service = Files()
+        self._images: dict[str, dict[str, Any]] = {}
         self._driver: Any = None
+        self._cache = image_cache.ImageVolumeCache(database, None)
         self._host = ''
-        _prepare(pathlib.Path(settings['state']))
         self._context = context.RequestContext(
             user_id='u' * 32, project_id=PROJECT, is_admin=True)
         self._types = {'plain': _volume_type(self._context, 'plain'),
@@ -143,12 +107,19 @@ class Host:
         self._driver.set_initialized()
         self._driver.init_capabilities()
 
-    def add_image(self, image: dict[str, Any]) -> None:
-        """Have Glance know an image: its ``meta``, ``path``, ``locations``.
+    def add_image(self, image_id: str, locations: list[str],
+                  volume: str | None = None, cached: bool = False) -> None:
+        """Remember what this service knows of an image in Glance.
 
-        ``volume`` is the id of the volume that backs it, if one does.
+        :param locations: what Glance shows of them
+        :param volume: id of the volume that backs it
+        :param cached: whether Cinder uses its image-volume cache for it
         """
-        self._service.images[image['meta']['id']] = image
+        urls = [{'url': url, 'metadata': {}} for url in locations]
+        self._images[image_id] = {
+            'meta': self._service().show(self._context, image_id),
+            'location': (locations[0] if locations else None, urls),
+            'volume': volume, 'cached': cached}
 
     def add_volume(self, size: int, volume_id: str | None = None) -> str:
         """Have Cinder know a volume that is in the pool already; its id."""
@@ -226,13 +197,11 @@ class Host:
 
     def _measure(self, act: Callable[[], Any], volumes: list[Any],
                  watch: bool = False) -> dict[str, Any]:
-        """Do something; its cost, downloads and volumes."""
-        before = self._service.downloads
+        """Do something; its cost and the volumes it made."""
         watched = str(CONF.image_conversion_dir) if watch else None
         with measure.measured(watched) as cost:
             act()
         return {**dataclasses.asdict(cost),
-                'downloads': self._service.downloads - before,
                 'volumes': [str(volume.id) for volume in volumes],
                 'names': [str(volume.name) for volume in volumes]}
 
@@ -242,24 +211,39 @@ class Host:
         What Cinder does in its database around them is left out: it is the
         same for every driver.
         """
-        image = self._service.images[image_id]
-        place = location_of(image)
+        image, service = self._images[image_id], self._service()
         cloned = False
         if volume.encryption_key_id is None:
             _, cloned = self._driver.clone_image(
-                self._context, volume, place, image['meta'], self._service)
-        if not cloned and image.get('volume'):
+                self._context, volume, image['location'], image['meta'],
+                service)
+        if not cloned and image['volume']:
             # Its image-volume cache, or a cinder:// location.
             self._driver.create_cloned_volume(
                 volume, self._load(image['volume']))
-        elif not cloned:
-            self._flow()._create_from_image_cache_or_download(
-                self._context, volume, place, image_id, image['meta'],
-                self._service)
+            return
+        flow = create_volume.CreateVolumeFromSpecTask(
+            manager=self, db=database, driver=self._driver,
+            image_volume_cache=self._cache if image['cached'] else None)
+        arguments = (self._context, volume, image['location'], image_id,
+                     image['meta'], service)
+        if not cloned and image['cached']:
+            _, cloned = flow._prepare_image_cache_entry(*arguments)
+        if not cloned:
+            flow._create_from_image_cache_or_download(*arguments)
 
-    def _flow(self) -> Any:
-        return create_volume.CreateVolumeFromSpecTask(
-            manager=None, db=database, driver=self._driver)
+    @staticmethod
+    def _service() -> Any:
+        """One for each create, as in the create flow."""
+        return glance.get_default_image_service()
+
+    def _create_image_cache_volume_entry(self, where: Any, volume: Any,
+                                         image_id: str,
+                                         image_meta: dict[str, Any]) -> None:
+        """What the flow asks of Cinder's manager, without its quotas."""
+        copy = self._volume(volume.size)
+        self._driver.create_cloned_volume(copy, volume)
+        self._cache.create_cache_entry(where, copy, image_id, image_meta)
 
     def _volume(self, size: int, encrypted: bool = False,
                 volume_id: str | None = None) -> Any:
@@ -286,24 +270,30 @@ def _volume_type(where: Any, name: str) -> str:
     return str(made['id'])
 
 
-def _prepare(state: pathlib.Path) -> None:
+def _prepare(state: pathlib.Path, glance_url: str) -> None:
     """What cinder-volume's start does to its process."""
     conversion = state / 'conversion'
     conversion.mkdir(parents=True)
-    objects.register_all()
     CONF([], project='cinder', default_config_files=[])
     oslo_messaging.get_notification_transport(CONF, 'fake:/')
     for name, value in {
             'transport_url': 'fake:/', 'state_path': str(state),
             'image_conversion_dir': str(conversion),
+            'auth_strategy': 'noauth', 'glance_api_servers': [glance_url],
             'allowed_direct_url_schemes': ['cinder'],
+            'cinder_internal_tenant_project_id': PROJECT,
+            'cinder_internal_tenant_user_id': 'u' * 32,
             'log_file': str(state / 'cinder-volume.log')}.items():
         CONF.set_override(name, value)
     CONF.set_override('connection', f'sqlite:///{state}/cinder.sqlite',
                       group='database')
     CONF.set_override('lock_path', str(state), group='oslo_concurrency')
+    # We are root already; privsep's daemon needs no sudo.
+    CONF.set_override('helper_command', 'privsep-helper',
+                      group=privsep.sys_admin_pctxt.cfg_section)
     logging.setup(CONF, 'cinder')
     rpc.init(CONF)
+    coordination.COORDINATOR.start()
     _use_fixed_key()
     models.BASE.metadata.create_all(database.get_engine())
 
