@@ -39,6 +39,15 @@ class StrategiesTest(base.ImageVolumeTest):
         self.assertEqual('true', self.tenant.show(volume)['bootable'])
         self.check_data(self.tenant, volume, disk)
 
+    @decorators.idempotent_id('5a8f9c3e-61f0-4c8e-9d35-0d4f7a4f3c04')
+    def test_image_of_a_clone(self) -> None:
+        """An image made of a cloned volume has the first image's data."""
+        disk = disks.raw(self.directory)
+        volume = self.tenant.volume(imageRef=self.tenant.image(disk))
+
+        data = disk.read_bytes()
+        self.assertTrue(self.tenant.read(volume, len(data)) == data)
+
     @decorators.idempotent_id('5a8f9c3e-61f0-4c8e-9d35-0d4f7a4f3c02')
     def test_cinder_clone(self) -> None:
         """An image that is a Cinder volume: a clone of that volume."""
