@@ -8,13 +8,15 @@ ARGS ?=
 # For the benchmarks: make bench QUICK=1; make bench CASES=cached-clone
 QUICK ?=
 CASES ?=
+# Whose tests "make tempest" runs: ours, intree
+DRIVER ?= ours
 # What to restart: make sandbox-restart SERVICE=cinder-volume
 SERVICE ?=
 
-SUITES := lint types unit contract docs functional e2e
+SUITES := lint types unit contract docs functional devstack e2e
 SANDBOX := $(addprefix sandbox-,up down purge status env restart)
 
-.PHONY: help setup test $(SUITES) $(SANDBOX) demo bench format sample-config constraints clean
+.PHONY: help setup test $(SUITES) $(SANDBOX) demo tempest bench format sample-config constraints clean
 
 help: ## this list
 	@sed 's/$$(SUITES)/$(SUITES)/; s/$$(SANDBOX)/$(SANDBOX)/' Makefile \
@@ -37,6 +39,9 @@ demo: | $(PYTHON3) ## volumes from one image, four ways, in the sandbox
 
 bench: setup ## compare the drivers; QUICK=1, CASES='...'
 	@.venv/bin/python -W ignore -m bench $(if $(QUICK),--quick) $(CASES)
+
+tempest: | $(PYTHON3) ## Tempest in a sandbox of its own; DRIVER=intree to compare
+	@$(PYTHON3) -m tests.tempest --driver $(DRIVER)
 
 format: setup ## sort the imports, mend what ruff can
 	@.venv/bin/isort --quiet .
