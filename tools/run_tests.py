@@ -147,6 +147,7 @@ def suites() -> dict[str, Checks | Pytest]:
                 str(TOP / 'doc/source'), str(TOP / 'doc/build/html'))),
         ]),
         'functional': Pytest(15, 'tests/functional'),
+        'devstack': Pytest(10, 'tests/devstack'),
         'e2e': Pytest(20, 'tests/e2e', ('--timeout=600',), sandbox=True),
     }
 

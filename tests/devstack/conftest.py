@@ -56,7 +56,7 @@ class Machine:
         self._make()
 
     def _make(self) -> None:
-        """The plugin's checkout and DevStack's environment."""
+        """The plugin's checkout, and what DevStack has made before."""
         names = subprocess.run(
             ['git', 'ls-files', '-z', '--cached', '--others',
              '--exclude-standard'], cwd=TOP, check=True,
@@ -65,6 +65,11 @@ class Machine:
             if (TOP / name).exists():
                 (self.plugin / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(TOP / name, self.plugin / name)
+        self.make_environment()
+        self.write_localrc()
+
+    def make_environment(self) -> None:
+        """DevStack's virtual environment, which clean.sh removes."""
         venv = self.dest / 'data/venv'
         subprocess.run(['/usr/bin/python3', '-m', 'venv', '--without-pip',
                         venv], check=True)
@@ -77,7 +82,6 @@ class Machine:
                 source = distribution.locate_file(name)
                 if not (place / name).exists():
                     (place / name).symlink_to(source)
-        self.write_localrc()
 
     def write_localrc(self, **settings: str) -> None:
         """Change variables of local.conf."""
@@ -152,7 +156,7 @@ class Machine:
                 for path in sorted(self.ceph_dir.glob('*'))}
 
 
-@pytest.fixture(scope='module')
+@pytest.fixture(scope='session')
 def machines():
     """Makes machines; what they have started is stopped in the end."""
     made = []
@@ -168,7 +172,19 @@ def machines():
         return machine
 
     yield make
-    for machine in reversed(made):
-        machine.run('clean.sh')
-        assert not machine.daemons()
+    for machine in made:
+        if machine.daemons():
+            machine.run('unstack.sh')
+    assert not [machine for machine in made if machine.daemons()]
+    for machine in made:
         shutil.rmtree(machine.dest)
+
+
+@pytest.fixture(scope='session')
+def one_node(machines) -> Machine:
+    """A machine on which stack.sh has run, with the plugin's default."""
+    machine = machines(
+        CINDER_ENABLED_BACKENDS='rbd_imgdriver:fast,rbd_imgdriver:slow',
+        RBD_IMGDRIVER_POOL_slow='volumes2')
+    (machine.dest / 'stack.log').write_text(machine.stack())
+    return machine
