@@ -29,7 +29,9 @@ from cinder.volume import volume_utils
 from glanceclient import exc as glance_exc
 from keystoneauth1 import exceptions as keystone_exc
 from oslo_config import cfg
+from oslo_db import exception as db_exception
 from oslo_log import log as logging
+from sqlalchemy import exc as sqlalchemy_exc
 
 from rbd_imgdriver import backend
 from rbd_imgdriver.cache import eviction
@@ -154,6 +156,28 @@ class CinderVolumes:
             id=str(volume.id), name=str(volume.name),
             image_owner=(volume.metadata or {}).get('image_owner'),
             encrypted=bool(volume.encryption_key_id))
+
+
+def volume_status(volume_id: str) -> str | None:
+    """The status of a volume that Cinder's database knows, else None.
+
+    A volume that was migrated while attached is in the cluster under its
+    ``name_id``; it is found by that, too.
+
+    :raises rbd_imgdriver.errors.ServiceError: when there is no database
+    """
+    admin = context.get_admin_context()
+    try:
+        for key in ('id', '_name_id'):
+            found = objects.VolumeList.get_all(admin,
+                                               filters={key: volume_id})
+            if found:
+                return str(found[0].status)
+    except (db_exception.DBError, sqlalchemy_exc.SQLAlchemyError) as error:
+        raise errors.ServiceError(
+            f"Cinder's database cannot be read: {error}; see [database] "
+            'connection in cinder.conf') from error
+    return None
 
 
 class CinderEvents:

@@ -21,12 +21,14 @@ from rbd_imgdriver.ceph import clones
 from rbd_imgdriver.ceph import copies
 from rbd_imgdriver.ceph import diff
 from rbd_imgdriver.ceph import directory
+from rbd_imgdriver.ceph import errors
 from rbd_imgdriver.ceph import flatten
 from rbd_imgdriver.ceph import header
 from rbd_imgdriver.ceph import lineage
 from rbd_imgdriver.ceph import removal
 from rbd_imgdriver.ceph import snapshots
 from rbd_imgdriver.ceph import trash
+from rbd_imgdriver.ceph import usages
 
 
 class ChainCalls(calls.Base):
@@ -172,3 +174,26 @@ class ChainCalls(calls.Base):
         """Remove the metadata that describe what an image was copied from."""
         ioctx = self._ioctx
         clones.drop_inherited(ioctx, header.image_id(ioctx, image))
+
+    @calls.in_native_thread
+    def image_ids(self) -> dict[str, str]:
+        """The ids of all images by name; for rare, long work only."""
+        return directory.names(self._ioctx, '')
+
+    @calls.in_native_thread
+    def snapshot_list(self, id_: str) -> list[header.Snapshot]:
+        """All snapshots of an image, from its header; empty when it is gone.
+
+        Costs 0.2 ms, and as much for each snapshot.
+        """
+        ioctx = self._ioctx
+        try:
+            return [header.snapshot(ioctx, id_, one)
+                    for one in header.snapshot_ids(ioctx, id_)]
+        except errors.ImageNotFound:
+            return []
+
+    @calls.in_native_thread
+    def snapshot_usage(self, id_: str, name: str) -> usages.SnapshotUsage:
+        """What a snapshot takes up, and who depends on it."""
+        return usages.snapshot_usage(self._ioctx, id_, name)

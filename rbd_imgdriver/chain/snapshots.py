@@ -46,10 +46,20 @@ def delete(pool: ceph_pool.Pool, image: str, snapshot: str,
     Absent is as good as removed.
     """
     try:
-        facts = pool.removal_facts(image)
+        image_id = pool.id(image)
     except errors.ImageNotFound:
         return
-    pool.drop_snapshot(facts.id, snapshot, names.clone_snapshot(snapshot))
-    if facts.parent is not None and pool.parent_spec(facts.id) is None:
+    drop(pool, image_id, snapshot, names.clone_snapshot(snapshot), rules)
+
+
+def drop(pool: ceph_pool.Pool, image_id: str, snapshot: str,
+         hidden_name: str, rules: names.Names) -> None:
+    """Remove a snapshot, and what only it depended on.
+
+    :param hidden_name: its name when clones forbid its removal
+    """
+    parent = pool.parent_spec(image_id)
+    pool.drop_snapshot(image_id, snapshot, hidden_name)
+    if parent is not None and pool.parent_spec(image_id) is None:
         # The image is flat, and only this snapshot depended on its parent.
-        release.release(pool, facts.parent, rules)
+        release.release(pool, parent, rules)

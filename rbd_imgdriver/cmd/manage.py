@@ -24,13 +24,14 @@ import sys
 from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver.cmd import cache
 from rbd_imgdriver.cmd import exits
+from rbd_imgdriver.cmd import leaks
 from rbd_imgdriver.cmd import output
 from rbd_imgdriver.cmd import session
 from rbd_imgdriver import errors
 
 PROGRAM = 'rbd-imgdriver-manage'
 
-NOUNS = (cache,)
+NOUNS = (cache, leaks)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -56,6 +56,12 @@ class Session:
         from rbd_imgdriver import service_glance
         return service_glance.ServiceGlance()
 
+    def volume_status(self, volume_id: str) -> str | None:
+        """Cinder's status of a volume; None when it does not know it."""
+        self.configuration  # noqa: B018 - Cinder's modules come first
+        from rbd_imgdriver import host
+        return host.volume_status(volume_id)
+
     @property
     def cluster(self) -> connection.ClusterSpec:
         """How the backend reaches its cluster."""

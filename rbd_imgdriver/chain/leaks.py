@@ -1,0 +1,224 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""What deleted volumes have left in a pool, and what of it may go.
+
+Cinder's driver leaves the snapshot ``<clone>.clone_snap`` on the source of
+every clone, and a source deleted before its clones as ``<volume>.deleted``.
+This driver leaves such things only when it is killed at the wrong moment.
+"""
+
+from collections.abc import Callable
+from collections.abc import Iterator
+import dataclasses
+import time
+
+from rbd_imgdriver.ceph import errors
+from rbd_imgdriver.ceph import pool as ceph_pool
+from rbd_imgdriver.ceph import trash
+from rbd_imgdriver.ceph import usages
+from rbd_imgdriver.chain import names
+from rbd_imgdriver.chain import release
+from rbd_imgdriver.chain import snapshots
+
+SNAPSHOT = 'clone-snapshot'
+DELETED = 'deleted-volume'
+TRASHED = 'trash'
+
+_CREATING = 'creating'
+
+
+@dataclasses.dataclass(frozen=True)
+class Leak:
+    """Something that a deleted volume has left.
+
+    :param kind: a clone snapshot without clones, a volume kept as
+        ``.deleted``, or an image in the trash
+    :param image_id: Ceph's internal id
+    :param snapshot: its name when it is one, else ''
+    :param size: bytes that its removal frees, about
+    :param safe: whether nothing needs it
+    :param reason: one sentence for people, why it is safe or not
+    :param needed_by: ``<pool>/<image>`` of its clones, when they are all
+        that keeps it
+    """
+
+    kind: str
+    image: str
+    image_id: str
+    snapshot: str
+    size: int
+    safe: bool
+    reason: str
+    needed_by: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The image or snapshot."""
+        return f'{self.image}@{self.snapshot}' if self.snapshot else self.image
+
+
+class Leaks:
+    """The remains in one pool.
+
+    :param status_of: Cinder's status of a volume by its id, None when
+        Cinder's database does not know it
+    """
+
+    def __init__(self, pool: ceph_pool.Pool, rules: names.Names,
+                 status_of: Callable[[str], str | None]) -> None:
+        self._pool = pool
+        self._rules = rules
+        self._status_of = status_of
+
+    def find(self) -> list[Leak]:
+        """Look for remains; reads every header of the pool.
+
+        :returns: in an order in which they can be removed
+        """
+        return in_order(self._pool.name, list(self._find()))
+
+    def _find(self) -> Iterator[Leak]:
+        for image, image_id in self._pool.image_ids().items():
+            if self._rules.is_deleted(image):
+                yield from self._existing(self._deleted, image, image_id)
+            for one in self._pool.snapshot_list(image_id):
+                if release.is_unused(one):
+                    yield from self._existing(self._snapshot, image,
+                                              image_id, one.name)
+        for entry in self._pool.trashed():
+            if not self._rules.is_golden(entry.name):
+                yield from self._existing(self._trashed, entry)
+
+    def repair(self, leak: Leak) -> bool:
+        """Remove a leak that is still there and still safe.
+
+        Ancestors that were kept only for it go with it.
+
+        :returns: whether it is gone
+        """
+        again = self._again(leak)
+        if again is None:
+            return True
+        if not again.safe:
+            return False
+        if leak.kind == SNAPSHOT:
+            snapshots.drop(self._pool, leak.image_id, leak.snapshot,
+                           leak.snapshot, self._rules)
+        else:
+            parent = self._pool.parent_spec(leak.image_id)
+            if release.free(self._pool, leak.image_id, leak.image,
+                            leak.kind == TRASHED, self._rules):
+                release.release(self._pool, parent, self._rules)
+        return self._again(leak) is None
+
+    def _again(self, leak: Leak) -> Leak | None:
+        """The same leak as it is now, or None when it is gone."""
+        if leak.kind == SNAPSHOT:
+            found = self._existing(self._snapshot, leak.image, leak.image_id,
+                                   leak.snapshot)
+        elif leak.kind == DELETED:
+            found = self._existing(self._deleted, leak.image, leak.image_id)
+        else:
+            found = [one for entry in self._pool.trashed()
+                     if entry.id == leak.image_id
+                     for one in self._existing(self._trashed, entry)]
+        return found[0] if found else None
+
+    @staticmethod
+    def _existing(look: Callable[..., Leak | None],
+                  *args: object) -> list[Leak]:
+        try:
+            found = look(*args)
+        except errors.ImageNotFound:
+            return []  # gone meanwhile
+        return [] if found is None else [found]
+
+    def _snapshot(self, image: str, image_id: str,
+                  snapshot: str) -> Leak | None:
+        usage = self._pool.snapshot_usage(image_id, snapshot)
+        if usage.children:
+            return None  # of clone format 1, which the header does not count
+        clone = snapshot.removesuffix(names.CLONE_SNAPSHOT)
+        volume_id = self._rules.volume_id(clone)
+        status = volume_id and self._status_of(volume_id)
+        if status == _CREATING:
+            safe, reason = False, f'{clone} is being made of it'
+        else:
+            safe, reason = True, 'it has no clones'
+        return Leak(SNAPSHOT, image, image_id, snapshot, usage.held, safe,
+                    reason)
+
+    def _deleted(self, image: str, image_id: str) -> Leak:
+        return self._judged(DELETED, image, image_id,
+                            self._pool.usage(image))
+
+    def _trashed(self, entry: trash.Trashed) -> Leak:
+        leak = self._judged(TRASHED, entry.name, entry.id,
+                            self._pool.trashed_usage(entry.id))
+        if entry.deferred_until > time.time():
+            reason = 'its deferment has not ended'
+        elif not self._rules.is_ours(entry.name):
+            reason = 'its name is no volume\'s; "rbd trash rm" removes it'
+        else:
+            return leak
+        return dataclasses.replace(leak, safe=False, reason=reason,
+                                   needed_by=())
+
+    def _judged(self, kind: str, image: str, image_id: str,
+                usage: usages.Usage) -> Leak:
+        """An image that is out of sight, and whether it may go."""
+        leak = Leak(kind, image, image_id, '', usage.used, False, '')
+        volume_id = self._rules.volume_id(image)
+        status = volume_id and self._status_of(volume_id)
+        if status:
+            return dataclasses.replace(
+                leak, reason=f'Cinder knows volume {volume_id}, it is '
+                f'{status}')
+        foreign = [one for one in usage.snapshots
+                   if not names.is_internal_snapshot(one)]
+        if foreign:
+            return dataclasses.replace(
+                leak, reason=f'somebody made snapshot {foreign[0]}')
+        if usage.children:
+            children = tuple(one.name for one in usage.children)
+            return dataclasses.replace(leak, needed_by=children,
+                                       reason=f'{_few(children)} need it')
+        return dataclasses.replace(
+            leak, safe=True,
+            reason='nothing needs it and Cinder does not know it')
+
+
+def in_order(pool: str, leaks: list[Leak]) -> list[Leak]:
+    """Children before parents; what only safe leaks need is safe, too.
+
+    :param pool: name of the pool that all of them are in
+    """
+    ordered = [leak for leak in leaks if leak.safe]
+    waiting = [leak for leak in leaks if not leak.safe]
+    going = {f'{pool}/{leak.image}' for leak in ordered if not leak.snapshot}
+    while True:
+        freed = [leak for leak in waiting
+                 if leak.needed_by and going.issuperset(leak.needed_by)]
+        if not freed:
+            return ordered + waiting
+        for leak in freed:
+            waiting.remove(leak)
+            going.add(f'{pool}/{leak.image}')
+            ordered.append(dataclasses.replace(
+                leak, safe=True,
+                reason=f'only {_few(leak.needed_by)} need it and go first'))
+
+
+def _few(children: tuple[str, ...]) -> str:
+    text = ', '.join(children[:2])
+    more = len(children) - 2
+    return f'{text} and {more} more' if more > 0 else text
