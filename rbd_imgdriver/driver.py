@@ -17,16 +17,20 @@ of the package and decides nothing itself.
 """
 
 import json
+import sys
 from typing import Any
 
 from cinder import exception
 from cinder import interface
 from cinder import utils
 from cinder.volume import configuration
+from cinder.volume import volume_utils
 from oslo_config import cfg
 from oslo_log import log as logging
+from oslo_service import loopingcall
 
 from rbd_imgdriver import backend
+from rbd_imgdriver.cache import names
 from rbd_imgdriver.ceph import connection
 from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver.ceph import pool as ceph_pool
@@ -40,6 +44,9 @@ from rbd_imgdriver import provision
 from rbd_imgdriver.strategies import base
 
 LOG = logging.getLogger(__name__)
+
+# Seconds between sweeps of the cache; the first comes at the start.
+_SWEEP_INTERVAL = 900
 
 cfg.CONF.register_opts(opts.OPTS, group=configuration.SHARED_CONF_GROUP)
 
@@ -136,6 +143,62 @@ class RBDImageDriver(driver_chains.ChainsMixin):
             hosts.append(name.strip('[]'))
             ports.append(port)
         return hosts, ports
+
+    def _get_image_status(self, image_name: str) -> dict[str, Any]:
+        """Who has an image open, without starting an ``rbd`` process."""
+        watched = self._pool.is_watched(self._pool.id(image_name))
+        return {'watchers': ['a client'] if watched else []}
+
+    # -- What the cache keeps in the pool
+
+    def _start_periodic_tasks(self) -> None:
+        super()._start_periodic_tasks()
+        if self._backend.settings.cache is not None:
+            loopingcall.FixedIntervalLoopingCall(self._sweep).start(
+                interval=_SWEEP_INTERVAL)
+
+    def _sweep(self) -> None:
+        """Remove what the cache no longer needs; never stops the loop."""
+        try:
+            self._backend.sweep(host.in_glance)
+        except ceph_errors.CephError as error:
+            LOG.warning('The cache of %(pool)s could not be swept: %(error)s',
+                        {'pool': self._pool, 'error': error})
+
+    def _update_volume_stats(self) -> None:
+        super()._update_volume_stats()
+        try:
+            entries = self._backend.store.entries()
+        except ceph_errors.CephError as error:
+            LOG.warning('The cache of %(pool)s could not be counted: '
+                        '%(error)s', {'pool': self._pool, 'error': error})
+            return
+        self._stats['image_cache_count'] = len(entries)
+        self._stats['image_cache_bytes'] = sum(one.size for one in entries)
+
+    def get_manageable_volumes(
+            self, cinder_volumes: list[dict[str, str]], marker: Any,
+            limit: int, offset: int, sort_keys: list[str],
+            sort_dirs: list[str]) -> list[dict[str, Any]]:
+        """The pool's images that Cinder may take over; not the cache's."""
+        found = super().get_manageable_volumes(
+            cinder_volumes, None, sys.maxsize, 0, [], [])
+        return list(volume_utils.paginate_entries_list(
+            [one for one in found
+             if not names.internal(one['reference']['source-name'])],
+            marker, limit, offset, sort_keys, sort_dirs))
+
+    def get_manageable_snapshots(
+            self, cinder_snapshots: list[dict[str, str]], marker: Any,
+            limit: int, offset: int, sort_keys: list[str],
+            sort_dirs: list[str]) -> list[dict[str, Any]]:
+        """The snapshots that Cinder may take over; not the cache's."""
+        found = super().get_manageable_snapshots(
+            cinder_snapshots, None, sys.maxsize, 0, [], [])
+        return list(volume_utils.paginate_entries_list(
+            [one for one in found
+             if not names.internal(one['source_reference']['source-name'])],
+            marker, limit, offset, sort_keys, sort_dirs))
 
     # -- Volumes from images
 

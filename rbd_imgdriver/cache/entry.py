@@ -14,8 +14,8 @@
 from collections.abc import Mapping
 import dataclasses
 
-from rbd_imgdriver import model
 from rbd_imgdriver.cache import names
+from rbd_imgdriver import model
 
 _PREFIX = model.METADATA_PREFIX + 'cache/'
 # A clone inherits metadata, so the key alone does not make an entry: it has

@@ -18,8 +18,8 @@ Limits mean what they mean in Cinder's own cache
 from collections.abc import Collection
 import dataclasses
 
-from rbd_imgdriver import model
 from rbd_imgdriver.cache import entry
+from rbd_imgdriver import model
 
 
 @dataclasses.dataclass(frozen=True)

@@ -25,15 +25,15 @@ import time
 
 from oslo_log import log as logging
 
-from rbd_imgdriver import errors
-from rbd_imgdriver import model
 from rbd_imgdriver.cache import entry
 from rbd_imgdriver.cache import eviction
 from rbd_imgdriver.cache import names
 from rbd_imgdriver.cache import store as cache_store
 from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver.ceph import leases
+from rbd_imgdriver import errors
 from rbd_imgdriver.importer import service
+from rbd_imgdriver import model
 
 LOG = logging.getLogger(__name__)
 

@@ -53,6 +53,11 @@ def partial(golden_name: str) -> str:
     return f'{PARTIAL}{golden_name}-{secrets.token_hex(4)}'
 
 
+def internal(name: str) -> bool:
+    """Whether an RBD image is the driver's own, and nobody's volume."""
+    return name.startswith((GOLDEN, PARTIAL))
+
+
 def golden_of(partial_name: str) -> str:
     """The golden image that a partial one is to become."""
     return partial_name.removeprefix(PARTIAL).rpartition('-')[0]

@@ -18,11 +18,11 @@ from collections.abc import Iterator
 import contextlib
 import time
 
-from rbd_imgdriver import model
 from rbd_imgdriver.cache import entry
 from rbd_imgdriver.cache import names
 from rbd_imgdriver.ceph import clones
 from rbd_imgdriver.ceph import pool as ceph_pool
+from rbd_imgdriver import model
 
 # A use is recorded at most this often, in seconds: it is a write, and the
 # order of uses within a minute does not matter to eviction.

@@ -13,21 +13,26 @@
 
 from collections.abc import Callable
 import dataclasses
+import time
 
 from oslo_log import log as logging
 
 from rbd_imgdriver.cache import names
 from rbd_imgdriver.cache import store as cache_store
+from rbd_imgdriver.ceph import directory
 from rbd_imgdriver.ceph import errors as ceph_errors
 
 LOG = logging.getLogger(__name__)
+
+# Seconds for which an import into a volume may have its image closed.
+_UNSURE = 3600.0
 
 
 @dataclasses.dataclass(frozen=True)
 class Report:
     """What a sweep did; names of RBD images.
 
-    :param removed: partial images of importers that are dead
+    :param removed: partial images whose importer is dead
     :param finished: entries whose publication was completed
     :param freed: retired entries whose last volume has gone
     :param dropped: entries whose image Glance no longer has
@@ -48,15 +53,18 @@ class Sweep:
 
     :param in_glance: whether Glance still has the image of that id
     :param dry_run: whether to say only what would be done
+    :param clock: seconds since the epoch
     """
 
     def __init__(self, store: cache_store.Store,
                  in_glance: Callable[[str], bool],
-                 dry_run: bool = False) -> None:
+                 dry_run: bool = False,
+                 clock: Callable[[], float] = time.time) -> None:
         self._store = store
         self._pool = store.pool
         self._in_glance = in_glance
         self._dry_run = dry_run
+        self._clock = clock
         self._done: dict[str, list[str]] = {}
         self._kept: list[tuple[str, str]] = []
 
@@ -70,18 +78,28 @@ class Sweep:
                          for what, done in self._done.items()})
 
     def _partials(self) -> None:
-        for image in self._pool.listed(names.PARTIAL + names.GOLDEN):
+        for image in self._pool.listed(names.PARTIAL):
             golden = names.golden_of(image.name)
-            # The lease is taken before the image is made, so a live one
-            # names an image that was listed before.
-            holder = self._pool.lease_holder(golden)
-            if holder and holder.get('partial') == image.name:
+            if self._alive(image, golden):
                 continue
             if self._half_renamed(image.name, golden):
                 self._act('finished', golden, self._pool.finish_rename,
                           image.name, golden)
             else:
                 self._act('removed', image.name, self._remove, image.name)
+
+    def _alive(self, image: directory.Listed, golden: str) -> bool:
+        """Whether somebody is still writing a partial image.
+
+        An import into the cache holds a lease, taken before its image is
+        made, so a live one names an image that was listed before.  An import
+        into a volume holds none; it has its image open but for moments.
+        """
+        if golden.startswith(names.GOLDEN):
+            holder = self._pool.lease_holder(golden)
+            return holder is not None and holder.get('partial') == image.name
+        age = self._clock() - image.created
+        return age < _UNSURE or self._pool.is_watched(image.id)
 
     def _half_renamed(self, partial: str, golden: str) -> bool:
         try:

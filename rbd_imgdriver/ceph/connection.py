@@ -26,8 +26,6 @@ import rados
 from rbd_imgdriver import blocking
 from rbd_imgdriver.ceph import errors
 
-
-
 _TIMEOUT_OPTIONS = ('rados_osd_op_timeout', 'rados_mon_op_timeout',
                     'client_mount_timeout')
 

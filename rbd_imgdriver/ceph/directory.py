@@ -41,11 +41,13 @@ class Listed:
 
     :param id: Ceph's internal id
     :param size: bytes of the head
+    :param created: seconds since the epoch
     """
 
     name: str
     id: str
     size: int
+    created: float
     metadata: dict[str, str]
 
 
@@ -73,6 +75,7 @@ def listed(ioctx: Any, prefix: str) -> list[Listed]:
         try:
             size, _ = header.size(ioctx, id_)
             found.append(Listed(name, id_, size,
+                                header.created(ioctx, id_),
                                 header.metadata(ioctx, id_)))
         except errors.ImageNotFound:
             continue

@@ -87,6 +87,13 @@ def size(ioctx: Any, id_: str, snapshot_id: int = HEAD) -> tuple[int, int]:
     return size_bytes, order
 
 
+def created(ioctx: Any, id_: str) -> float:
+    """When the image was made, in seconds since the epoch."""
+    reply = _call(ioctx, id_, 'get_create_timestamp', b'')
+    seconds, nanoseconds = struct.unpack('<II', reply[:8])
+    return float(seconds + nanoseconds / 1e9)
+
+
 def parent(ioctx: Any, id_: str,
            snapshot_id: int = HEAD) -> ParentRef | None:
     """The parent of the image's head or of one of its snapshots.

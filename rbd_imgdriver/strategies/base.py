@@ -14,10 +14,10 @@
 from typing import NoReturn
 from typing import Protocol
 
-from rbd_imgdriver import errors
-from rbd_imgdriver import model
 from rbd_imgdriver.ceph import clones
 from rbd_imgdriver.ceph import errors as ceph_errors
+from rbd_imgdriver import errors
+from rbd_imgdriver import model
 
 
 class Strategy(Protocol):

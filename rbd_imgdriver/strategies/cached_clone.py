@@ -17,12 +17,12 @@ image there.  The clone is tried without looking first: on a hit it is the
 only librbd operation.
 """
 
-from rbd_imgdriver import model
 from rbd_imgdriver.cache import names
 from rbd_imgdriver.cache import store as cache_store
 from rbd_imgdriver.ceph import clones
 from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver.ceph import pool as ceph_pool
+from rbd_imgdriver import model
 from rbd_imgdriver.strategies import base
 
 

@@ -24,11 +24,11 @@ under the image's id.  It ends in ``.clone_snap``, as those of Cinder's
 driver do, so that after a switch back that driver knows what it is.
 """
 
-from rbd_imgdriver import locations
-from rbd_imgdriver import model
 from rbd_imgdriver.ceph import clones
 from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver.ceph import pool as ceph_pool
+from rbd_imgdriver import locations
+from rbd_imgdriver import model
 from rbd_imgdriver.strategies import base
 
 SNAPSHOT_KEY = model.METADATA_PREFIX + 'image-snapshot/'

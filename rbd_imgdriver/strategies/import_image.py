@@ -18,12 +18,12 @@ take the image, the data goes straight into the volume.
 
 from oslo_log import log as logging
 
-from rbd_imgdriver import errors
-from rbd_imgdriver import model
 from rbd_imgdriver.cache import fill
 from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver.ceph import pool as ceph_pool
+from rbd_imgdriver import errors
 from rbd_imgdriver.importer import service
+from rbd_imgdriver import model
 from rbd_imgdriver.strategies import base
 from rbd_imgdriver.strategies import cached_clone
 

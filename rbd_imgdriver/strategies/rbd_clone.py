@@ -16,11 +16,11 @@ Prerequisites: the image is raw and not compressed, Glance shows a location
 (``profile rbd-read-only pool=images`` is enough).
 """
 
-from rbd_imgdriver import locations
-from rbd_imgdriver import model
 from rbd_imgdriver.ceph import clones
 from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver.ceph import pool as ceph_pool
+from rbd_imgdriver import locations
+from rbd_imgdriver import model
 from rbd_imgdriver.strategies import base
 
 

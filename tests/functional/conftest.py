@@ -13,7 +13,6 @@
 """A real Ceph for the functional tests: made for the run, gone after it."""
 
 from collections.abc import Iterator
-
 import pathlib
 import subprocess
 
