@@ -52,15 +52,16 @@ class SlowService(host.ImageService):
 
     pause = 0.0
 
-    def _chunks(self):
-        for chunk in super()._chunks():
+    def _chunks(self, start=0):
+        for chunk in super()._chunks(start):
             if self.pause:
                 time.sleep(self.pause)
             yield chunk
 
 
 def say(**facts) -> None:
-    print(json.dumps(facts), flush=True)
+    # One write, so that lines of several threads do not mix.
+    os.write(sys.stdout.fileno(), (json.dumps(facts) + '\n').encode())
 
 
 def main() -> None:
