@@ -105,3 +105,7 @@ class BackendFailed(ImageError):
 
 class ServiceError(Exception):
     """Another service cannot be asked, or refuses; the command line ends."""
+
+
+class NotFound(ServiceError):
+    """The other service has nothing of that name."""

@@ -41,7 +41,7 @@ class GlanceError(errors.ServiceError):
     """Glance cannot be asked, or refuses."""
 
 
-class ImageNotFound(GlanceError):
+class ImageNotFound(GlanceError, errors.NotFound):
     """Glance has no such image."""
 
 

@@ -61,8 +61,8 @@ class Finding:
     repaired: bool = False
 
 
-# Told what is being read, its bytes, and as they come; see output.Progress.
-Reading = Callable[[str, int], Callable[[int], None]]
+# Told of each step: what is being read, bytes done, bytes to do.
+Reading = Callable[[str, int, int], None]
 
 
 class Check:
@@ -120,8 +120,9 @@ class Check:
         algorithm, _, expected = one.identity.partition(':')
         if algorithm == 'updated_at':
             return None  # Glance knew no digest
-        found = self._pool.digest(one.name, names.SNAPSHOT, algorithm, size,
-                                  reading(one.name, size))
+        found = self._pool.digest(
+            one.name, names.SNAPSHOT, algorithm, size,
+            lambda done: reading(one.name, done, size))
         if found == expected:
             return None
         children = len(self._pool.usage(one.name).children)

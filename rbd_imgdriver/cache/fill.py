@@ -74,12 +74,14 @@ class Wish:
     """An image that is to be in the cache.
 
     :param limit: bytes of the volume it is for; a larger image is refused
+    :param progress: told of (bytes done, bytes to do) if this call imports
     """
 
     image: model.Image
     data: model.ImageData
     events: model.Events
     limit: int
+    progress: Callable[[int, int], None] | None = None
 
 
 class Filler:
@@ -147,7 +149,7 @@ class Filler:
         pool = self.store.pool
         imported = self._importer.import_image(
             wish.image, wish.data, pool, partial, order=self._order,
-            limit=wish.limit, progress=self._renewal(lease))
+            limit=wish.limit, progress=self._renewal(lease, wish.progress))
         try:
             pool.renew_lease(lease)
             self.store.publish(partial, golden, wish.image)
@@ -179,12 +181,17 @@ class Filler:
                   if free else 'freed with the last of its volumes'})
         events.cache('evict', old.image_id)
 
-    def _renewal(self, lease: leases.Lease) -> Callable[[int, int], None]:
+    def _renewal(
+            self, lease: leases.Lease,
+            listener: Callable[[int, int], None] | None,
+    ) -> Callable[[int, int], None]:
         """Renews the lease as long as the import makes progress."""
         renewed = self._clock()
 
         def progress(done: int, total: int) -> None:
             nonlocal renewed
+            if listener is not None:
+                listener(done, total)
             if self._clock() - renewed >= _RENEW:
                 self.store.pool.renew_lease(lease)
                 renewed = self._clock()

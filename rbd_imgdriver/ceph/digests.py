@@ -30,7 +30,7 @@ def digest(ioctx: Any, image: str, snapshot: str, algorithm: str, length: int,
     """The hexadecimal digest of the first ``length`` bytes of a snapshot.
 
     :param algorithm: a name that :mod:`hashlib` knows
-    :param advance: told of the bytes of each read; must not log
+    :param advance: told how many bytes are done; must not log
     :raises errors.ImageNotFound: when there is no such snapshot
     """
     found = hashlib.new(algorithm, usedforsecurity=False)
@@ -40,5 +40,5 @@ def digest(ioctx: Any, image: str, snapshot: str, algorithm: str, length: int,
         for offset in range(0, length, _CHUNK):
             data = opened.read(offset, min(_CHUNK, length - offset))
             found.update(data)
-            advance(len(data))
+            advance(offset + len(data))
     return found.hexdigest()

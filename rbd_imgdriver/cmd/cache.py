@@ -147,7 +147,7 @@ def check(args: argparse.Namespace, session: Session) -> Exit:
     """``cache check``."""
     checking = cache_check.Check(
         session.backend.store, session.glance.has,
-        prefetch.progress_bar if args.deep else None)
+        _bars() if args.deep else None)
     found = checking.run(args.repair)
     output.Output(args.format).records(FINDINGS, [
         {'name': one.name, 'code': one.code, 'detail': one.detail,
@@ -172,6 +172,19 @@ def sweep(args: argparse.Namespace, session: Session) -> Exit:
                 for name, reason in report.kept]
     output.Output(args.format).records(RESULTS, records)
     return Exit.PARTIAL if report.kept else Exit.OK
+
+
+def _bars() -> cache_check.Reading:
+    """A progress bar for each entry that is read."""
+    bars: dict[str, output.Progress] = {}
+
+    def show(name: str, done: int, total: int) -> None:
+        bar = bars.setdefault(name, output.Progress(name))
+        bar.show(done, total)
+        if done == total:
+            bar.close()
+
+    return show
 
 
 def _evict(args: argparse.Namespace, session: Session,

@@ -57,6 +57,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(args.verb(args, session.Session(args)))
     except exits.CommandError as error:
         return _fail(error, error.exit_code)
+    except errors.NotFound as error:
+        return _fail(error, exits.Exit.NOT_FOUND)
     except (ceph_errors.CephError, errors.ServiceError) as error:
         return _fail(error, exits.Exit.FAILED)
     except KeyboardInterrupt:

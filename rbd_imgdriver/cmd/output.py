@@ -111,48 +111,40 @@ class Progress:
     """A progress bar on stderr, if that is a terminal.
 
     :param label: what is under way
-    :param total: bytes to come; None when unknown
     """
 
     _WIDTH = 30
     _INTERVAL = 0.1
 
-    def __init__(self, label: str, total: int | None,
-                 stream: TextIO | None = None,
+    def __init__(self, label: str, stream: TextIO | None = None,
                  clock: Callable[[], float] = time.monotonic) -> None:
         self._label = label
-        self._total = total
         self._stream = stream or sys.stderr
         self._clock = clock
         self._shown = -self._INTERVAL
-        self._done = 0
+        self._begun = False
 
-    def advance(self, count: int) -> None:
-        """``count`` more bytes are there."""
-        self._done += count
+    def show(self, done: int, total: int) -> None:
+        """So many bytes are done, and so many there are."""
         now = self._clock()
-        if now - self._shown >= self._INTERVAL:
-            self._shown = now
-            self._draw()
+        often = now - self._shown < self._INTERVAL and done < total
+        if often or not self._stream.isatty():
+            return
+        self._shown = now
+        self._begun = True
+        print(f'\r{self._label} {self._bar(done, total)}', end='',
+              file=self._stream, flush=True)
 
     def close(self) -> None:
-        """Show the last state and end the line."""
-        if self._stream.isatty():
-            self._draw()
+        """End the line."""
+        if self._begun:
             print(file=self._stream)
 
-    def _draw(self) -> None:
-        if self._stream.isatty():
-            print(f'\r{self._label} {self._bar()}', end='',
-                  file=self._stream, flush=True)
-
-    def _bar(self) -> str:
-        if not self._total:
-            return size(self._done)
-        share = min(1.0, self._done / self._total)
+    def _bar(self, done: int, total: int) -> str:
+        share = min(1.0, done / total) if total else 0.0
         filled = int(share * self._WIDTH)
         return (f'[{"#" * filled}{" " * (self._WIDTH - filled)}] '
-                f'{share:4.0%} of {size(self._total)}')
+                f'{share:4.0%} of {size(total)}')
 
 
 def gib(value: int) -> str:

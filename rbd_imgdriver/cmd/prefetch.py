@@ -12,8 +12,6 @@
 """``rbd-imgdriver-manage cache prefetch``: warm the cache."""
 
 import argparse
-from collections.abc import Callable
-from collections.abc import Iterator
 from typing import Any
 
 from rbd_imgdriver.cache import fill
@@ -61,21 +59,6 @@ def prefetch(args: argparse.Namespace, session: sessions.Session) -> Exit:
     return Exit.FAILED if failed == len(results) else Exit.PARTIAL
 
 
-def progress_bar(label: str, total: int) -> Callable[[int], None]:
-    """A bar that is told of bytes as they come, and ends with the last."""
-    bar = output.Progress(label, total)
-    left = total
-
-    def advance(count: int) -> None:
-        nonlocal left
-        left -= count
-        bar.advance(count)
-        if left <= 0:
-            bar.close()
-
-    return advance
-
-
 def _prefetch(args: argparse.Namespace, session: sessions.Session,
               image: model.Image) -> dict[str, Any]:
     backend = session.backend
@@ -84,14 +67,17 @@ def _prefetch(args: argparse.Namespace, session: sessions.Session,
         'image_id': image.id, 'image_name': image.name, 'name': golden}
     if backend.pool.exists(golden):
         return {**record, 'result': 'present'}
+    bar = output.Progress(image.name or image.id)
     wish = fill.Wish(
-        image, _Shown(session.glance.data(image), image), _Nobody(),
-        _limit(args, session, image))
+        image, session.glance.data(image), _Nobody(),
+        _limit(args, session, image), bar.show)
     try:
         filled = backend.filler.fill(wish)
     except (errors.ImageError, fill.CacheUnusable) as error:
         return {**record, 'result': 'failed', 'code': error.code,
                 'reason': str(error)}
+    finally:
+        bar.close()
     return {**record, 'bytes_moved': filled.bytes_moved,
             'result': 'imported' if filled.imported else 'present'}
 
@@ -109,26 +95,6 @@ def _limit(args: argparse.Namespace, session: sessions.Session,
             Exit.USAGE, f'Glance does not know how large the disk in image '
             f'{image.id} is: say --max-size')
     return -(-known // model.GIB) * model.GIB
-
-
-class _Shown:
-    """An image's data with a progress bar."""
-
-    def __init__(self, data: model.ImageData, image: model.Image) -> None:
-        self._data = data
-        self._image = image
-
-    def read(self, offset: int = 0) -> Iterator[bytes]:
-        """See :meth:`rbd_imgdriver.model.ImageData.read`."""
-        bar = output.Progress(self._image.name or self._image.id,
-                              self._image.size)
-        bar.advance(offset)
-        try:
-            for chunk in self._data.read(offset):
-                bar.advance(len(chunk))
-                yield chunk
-        finally:
-            bar.close()
 
 
 class _Nobody:
