@@ -159,6 +159,9 @@ def test_tempest_conf(one_node):
     assert conf['volume']['storage_protocol'] == 'ceph'
     assert conf['volume']['vendor_name'] == 'Open Source'
     assert conf['volume']['manage_snapshot_ref'] == 'source-name,snapshot-%s'
+    assert conf['volume']['backup_driver'] == 'ceph'
+    assert conf['rbd_imgdriver']['volume_type'] == 'fast'
+    assert conf['rbd_imgdriver']['pool'] == 'volumes'
     for feature in ('volume_revert', 'manage_volume', 'manage_snapshot',
                     'extend_attached_volume'):
         assert conf['volume-feature-enabled'][feature] == 'True'
