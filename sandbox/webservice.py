@@ -46,6 +46,8 @@ def daemon(sandbox: context.Context, name: str, port: str, module: str, *,
         '--http-chunked-input', '--http-auto-chunked', '--http-raw-body',
         # A busy client may pause for longer than the default, 4 s.
         '--socket-timeout', '60', '--chunked-input-timeout', '60',
+        # glanceclient sends 4 MiB at a time.
+        '--chunked-input-limit', str(2**23),
         '--add-header', 'Connection: close']
     if arguments:
         command += ['--pyargv', ' '.join(arguments)]
