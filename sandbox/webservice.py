@@ -46,7 +46,7 @@ def daemon(sandbox: context.Context, name: str, port: str, module: str, *,
         '--http-chunked-input', '--http-auto-chunked', '--http-raw-body',
         # A busy client may pause for longer than the default, 4 s.
         '--socket-timeout', '60', '--chunked-input-timeout', '60',
-        # glanceclient sends 4 MiB at a time.
+        # glanceclient sends 1 MiB at a time; the default is just below that.
         '--chunked-input-limit', str(2**23),
         '--add-header', 'Connection: close']
     if arguments:
