@@ -10,6 +10,10 @@ QUICK ?=
 CASES ?=
 # Whose tests "make tempest" runs: ours, intree
 DRIVER ?= ours
+# NOVA=1: the sandbox has Nova as well, also for the other sandbox commands
+NOVA ?=
+SANDBOX_NOVA ?= $(NOVA)
+export SANDBOX_NOVA
 # What to restart: make sandbox-restart SERVICE=cinder-volume
 SERVICE ?=
 

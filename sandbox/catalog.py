@@ -28,12 +28,18 @@ SERVICES = {
     'cinder': (('cinderv3', 'volumev3', 'cinder', '/v3'),
                ('cinder', 'block-storage', 'cinder', '/v3')),
 }
+NOVA = {
+    'placement': (('placement', 'placement', 'placement', ''),),
+    'nova': (('nova', 'compute', 'nova', '/v2.1'),
+             ('network', 'network', 'network', '')),
+}
 ROLES = ('admin', 'service')
 
 
 def fill(sandbox: context.Context) -> None:
     """Make what is missing; note what Cinder's configuration needs."""
-    wanted = json.dumps([SERVICES, sandbox.ports])
+    services = {**SERVICES, **(NOVA if sandbox.settings.nova else {})}
+    wanted = json.dumps([services, sandbox.ports])
     if _load(sandbox).get('wanted') == wanted:
         return
     client = rest.Client(sandbox)
@@ -41,14 +47,14 @@ def fill(sandbox: context.Context) -> None:
     roles = [_find_or_make(client, 'role', name=role) for role in ROLES]
     # Cinder's own project and user own the cached images.
     notes = {'project': project, 'wanted': wanted}
-    for name, services in SERVICES.items():
+    for name, offered in services.items():
         user = _find_or_make(client, 'user', name=name,
                              password=sandbox.layout.password)
         notes[name] = user
         for role in roles:
             client.identity(
                 'PUT', f'/projects/{project}/users/{user}/roles/{role}')
-        for service in services:
+        for service in offered:
             _offer(client, sandbox, *service)
     sandbox.once('catalog').write_text(json.dumps(notes))
 

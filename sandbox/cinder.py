@@ -14,15 +14,13 @@
 
 from __future__ import annotations
 
-import calendar
 import dataclasses
-import hashlib
 import pathlib
-import time
 
 from sandbox import background
 from sandbox import catalog
 from sandbox import errors
+from sandbox import libvirt
 from sandbox import parts
 from sandbox import polling
 from sandbox import rest
@@ -159,7 +157,7 @@ class Cinder(parts.Part):
             return False
         up = {service['host'] for service in services
               if service['state'] == 'up' and
-              _seconds(service['updated_at']) > daemon.started_at()}
+              rest.seconds(service['updated_at']) > daemon.started_at()}
         return hosts <= up
 
     def _environ(self) -> dict[str, str]:
@@ -192,9 +190,7 @@ class Cinder(parts.Part):
             glance=sandbox.url('glance'),
             backup_ceph_conf=self._ceph_conf('cinder-backup'),
             notifications=sandbox.settings.notifications,
-            # Any key will do, if it stays the same.
-            fixed_key=hashlib.sha256(
-                sandbox.layout.password.encode()).hexdigest(),
+            fixed_key=sandbox.fixed_key,
             auth=webservice.auth(sandbox, 'cinder'),
             authtoken=webservice.authtoken(sandbox, 'cinder'),
             backends='\n'.join(map(self._section, self._backends)))
@@ -226,14 +222,9 @@ class Cinder(parts.Part):
             user=backend.user, driver=ours if backend.ours else IN_TREE,
             cache=str(backend.ours).lower(),
             cluster=self.sandbox.layout.ceph_name,
+            secret=libvirt.secret(self.sandbox, backend.user),
             ceph_conf=self._ceph_conf(backend.user))
 
     def _ceph_conf(self, user: str) -> str:
         return storage.cluster(self.sandbox).conf(user)
 
-
-def _seconds(stamp: str | None) -> float:
-    """A time as Cinder's API tells it, in seconds since 1970."""
-    if not stamp:
-        return 0
-    return calendar.timegm(time.strptime(stamp[:19], '%Y-%m-%dT%H:%M:%S'))

@@ -26,10 +26,13 @@ from sandbox import context
 from sandbox import errors
 from sandbox import glance
 from sandbox import keystone
+from sandbox import libvirt
 from sandbox import mariadb
 from sandbox import memcached
+from sandbox import nova
 from sandbox import packages
 from sandbox import parts
+from sandbox import placement
 from sandbox import process
 from sandbox import progress
 from sandbox import rabbitmq
@@ -51,6 +54,10 @@ class Cloud:
         self._openstack: tuple[parts.Part, ...] = (
             keystone.Keystone(sandbox), glance.Glance(sandbox),
             cinder.Cinder(sandbox))
+        if sandbox.settings.nova:
+            self._base += (libvirt.Libvirt(sandbox),)
+            self._openstack += (placement.Placement(sandbox),
+                                nova.Nova(sandbox))
 
     def up(self, *more: steps.Step) -> None:
         """Install what is missing, start what does not run.

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from collections.abc import Sequence
 import dataclasses
 import functools
+import hashlib
 import os
 import pathlib
 from typing import Any
@@ -65,6 +66,11 @@ class Context:
         """oslo.messaging's address of RabbitMQ."""
         return (f'rabbit://openstack:{self.layout.password}'
                 f'@127.0.0.1:{self.ports["rabbitmq"]}/')
+
+    @property
+    def fixed_key(self) -> str:
+        """The one key of encrypted volumes; Cinder and Nova share it."""
+        return hashlib.sha256(self.layout.password.encode()).hexdigest()
 
     def environ(self, **extra: object) -> dict[str, str]:
         """A clean environment: nothing of the person's own leaks in."""

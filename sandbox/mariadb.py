@@ -36,13 +36,12 @@ class MariaDB(parts.Part):
             NAME, ['mariadbd', f'--defaults-file={self._conf}'],
             # It accepts connections early, but greets when it is ready.
             lambda daemon: polling.tcp_greets(self.sandbox.ports['mariadb']),
-            configuration=[self._conf])]
+            configuration=[self._conf, self._init])]
 
     def configure(self) -> None:
-        init_file = self.sandbox.render('mariadb-init.sql',
-                                        'mariadb/init.sql')
+        self.sandbox.render('mariadb-init.sql', 'mariadb/init.sql')
         self.sandbox.render('mariadb.cnf', 'mariadb/mariadb.cnf',
-                            init_file=init_file)
+                            init_file=self._init)
 
     def start(self) -> None:
         self._make()
@@ -51,6 +50,10 @@ class MariaDB(parts.Part):
     @property
     def _conf(self) -> pathlib.Path:
         return self.sandbox.layout.etc / 'mariadb' / 'mariadb.cnf'
+
+    @property
+    def _init(self) -> pathlib.Path:
+        return self._conf.with_name('init.sql')
 
     def _make(self) -> None:
         data = self.sandbox.layout.data / 'mariadb'

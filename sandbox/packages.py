@@ -31,6 +31,8 @@ CEPH = ('ceph-common', 'ceph-mgr', 'ceph-mon', 'ceph-osd', 'python3-rados',
 CLOUD = CEPH + (
     'cryptsetup-bin', 'mariadb-client-core', 'mariadb-server-core',
     'memcached', 'qemu-block-extra', 'qemu-utils', 'rabbitmq-server')
+NOVA = ('ipxe-qemu', 'libvirt-daemon', 'libvirt-daemon-driver-qemu',
+        'python3-libvirt', 'qemu-system-x86', 'seabios')
 QEMU = ('ipxe-qemu', 'qemu-system-x86', 'seabios')
 
 APT = ('apt-get', '-q', '-y', '-o', 'DPkg::Lock::Timeout=600',

@@ -33,7 +33,7 @@ BLOCKS = 600
 # The position of a name is its offset in the block: append only.
 NAMES = ('mon', 'mon_v1', 'mariadb', 'rabbitmq', 'rabbitmq_dist', 'epmd',
          'memcached', 'keystone', 'glance', 'cinder', 'placement', 'nova',
-         'nova_metadata', 'web')
+         'nova_metadata', 'web', 'network')
 
 
 def is_free(port: int) -> bool:

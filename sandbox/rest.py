@@ -14,9 +14,11 @@
 
 from __future__ import annotations
 
+import calendar
 from collections.abc import Mapping
 import json
 import os
+import time
 from typing import Any
 from typing import BinaryIO
 import urllib.error
@@ -26,6 +28,7 @@ from sandbox import context
 from sandbox import polling
 
 VOLUME_VERSION = 'volume 3.70'
+COMPUTE_VERSION = 'compute 2.79'
 
 
 class RestError(Exception):
@@ -37,6 +40,13 @@ class RestError(Exception):
     def __init__(self, code: int, text: str) -> None:
         super().__init__(text)
         self.code = code
+
+
+def seconds(stamp: str | None) -> float:
+    """A time as the APIs tell it, in seconds since 1970; 0 for none."""
+    if not stamp:
+        return 0
+    return calendar.timegm(time.strptime(stamp[:19], '%Y-%m-%dT%H:%M:%S'))
 
 
 class Client:
@@ -67,6 +77,11 @@ class Client:
         """Ask Cinder."""
         return self._json('cinder', method, f'/v3/{self.project_id}' + path,
                           body, {'OpenStack-API-Version': VOLUME_VERSION})
+
+    def compute(self, method: str, path: str, body: object = None) -> Any:
+        """Ask Nova."""
+        return self._json('nova', method, '/v2.1' + path, body,
+                          {'OpenStack-API-Version': COMPUTE_VERSION})
 
     def _login(self) -> None:
         body = {'auth': {

@@ -44,6 +44,10 @@ class Settings:
     """SANDBOX_GLANCE_STORES: Glance's enabled_backends, in alphabetical
     order.  Tempest's image tests want it without "cinder:cinder"."""
 
+    nova: bool = False
+    """SANDBOX_NOVA: "1" adds Nova and Placement, and a network service
+    without networks."""
+
     notifications: str = 'noop'
     """SANDBOX_NOTIFICATIONS: Cinder's notification driver, for example
     "messagingv2"."""
@@ -66,6 +70,7 @@ class Settings:
             threading=os.environ.get('SANDBOX_THREADING',
                                      defaults.threading),
             stores=os.environ.get('SANDBOX_GLANCE_STORES', defaults.stores),
+            nova=os.environ.get('SANDBOX_NOVA', '') not in ('', '0'),
             notifications=os.environ.get('SANDBOX_NOTIFICATIONS',
                                          defaults.notifications),
             volume_hosts=int(os.environ.get('SANDBOX_VOLUME_HOSTS',

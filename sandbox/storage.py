@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+import configparser
 import pathlib
 import shutil
 
@@ -54,6 +55,15 @@ def cluster(sandbox: context.Context) -> ceph.Cluster:
         sandbox.layout.ceph, name=sandbox.layout.ceph_name, pools=POOLS,
         ports=(sandbox.ports['mon'], sandbox.ports['mon_v1']),
         osds=sandbox.settings.osds, logs=sandbox.layout.logs)
+
+
+def key(sandbox: context.Context, user: str) -> str:
+    """The secret key of a user, as Ceph writes it."""
+    keyring = configparser.ConfigParser()
+    # Its lines are indented, which here would continue the one before.
+    lines = cluster(sandbox).keyring(user).read_text().splitlines()
+    keyring.read_string('\n'.join(line.strip() for line in lines))
+    return keyring[f'client.{user}']['key']
 
 
 class Storage(parts.Part):

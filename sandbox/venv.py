@@ -29,6 +29,7 @@ from sandbox import commands
 from sandbox import layout as layouts
 
 PYTHON = pathlib.Path('/usr/bin/python3')
+DISTRIBUTION = pathlib.Path('/usr/lib/python3/dist-packages')
 HERE = pathlib.Path(__file__).resolve().parent
 REQUIREMENTS = HERE / 'requirements.txt'
 CONSTRAINTS = HERE / 'constraints.txt'
@@ -53,6 +54,25 @@ def install(here: layouts.Layout) -> None:
     # Python compiles what is used when it is used; that is a third of it.
     _install(here, '--no-compile', '-c', CONSTRAINTS, '-r', REQUIREMENTS)
     stamp.write_text(recipe)
+
+
+def install_more(here: layouts.Layout, requirements: pathlib.Path) -> None:
+    """Add the libraries of another file, with the same pins."""
+    stamp = here.venv / f'{requirements.stem}.stamp'
+    recipe = _digest(requirements, CONSTRAINTS)
+    if not _reads(stamp, recipe):
+        _install(here, '--no-compile', '-c', CONSTRAINTS, '-r', requirements)
+        stamp.write_text(recipe)
+
+
+def link(here: layouts.Layout, *modules: str) -> None:
+    """Make more of the distribution's modules visible."""
+    packages = next((here.venv / 'lib').glob('python3*/site-packages'))
+    for module in modules:
+        for source in DISTRIBUTION.glob(f'{module}.*'):
+            target = packages / source.name
+            if not target.is_symlink():
+                target.symlink_to(source)
 
 
 def link_ceph(here: layouts.Layout) -> None:
