@@ -18,6 +18,7 @@ import argparse
 import pathlib
 import sys
 import time
+from typing import Any
 
 from bench import cases
 from bench import lab as labs
@@ -26,7 +27,8 @@ from bench import report
 from bench import results
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
-HERE = TOP / 'bench'
+RESULTS = TOP / 'bench' / 'results.json'
+DOC = TOP / 'doc' / 'source'
 
 
 def main() -> int:
@@ -34,19 +36,27 @@ def main() -> int:
     options = _parser().parse_args()
     chosen = options.case or list(cases.CASES)
     run = machine.facts('quick' if options.quick else 'full')
-    print(f'Measuring on {machine.describe(run)}')
+    print(f'Measuring on {machine.describe(run)}', flush=True)
     found, failed = _measure(options.quick, chosen)
     if found:
-        records = results.save(HERE / 'results.json', found, run,
-                               keep=bool(options.case))
-        (HERE / 'results.rst').write_text(report.rest(records))
+        records = results.save(RESULTS, found, run, keep=bool(options.case))
         names = {one.name for one in found}
         print(report.table([one for one in records
                             if one['name'] in names]))
-        print(f'in full: {HERE / "results.json"}')
+        print(f'all figures: {RESULTS}')
+        if not options.quick:
+            _document(records)
     for name in failed:
         print(f'{name} could not be measured', file=sys.stderr)
     return 1 if failed else 0
+
+
+def _document(records: list[dict[str, Any]]) -> None:
+    """Put the results into the documentation."""
+    (DOC / 'benchmarks.inc').write_text(report.rest(records))
+    chart = report.children_chart(records)
+    if chart:
+        (DOC / 'benchmarks-children.svg').write_text(chart)
 
 
 def _measure(quick: bool, chosen: list[str],
@@ -65,7 +75,8 @@ def _measure(quick: bool, chosen: list[str],
                 labs.say(f'{name}: {error}')
                 failed.append(name)
             labs.say(f'{name} took {time.monotonic() - started:.0f} s')
-    return found, failed
+    in_process = [one for one in found if one.name not in cases.PROGRAMS]
+    return [*found, *results.connections(in_process)], failed
 
 
 def _parser() -> argparse.ArgumentParser:

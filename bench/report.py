@@ -14,82 +14,59 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from collections.abc import Sequence
 from typing import Any
 
 from bench import machine
+from bench import plot
 
-HEADINGS = ('Case', 'Unit', 'Ours', 'In-tree', 'Limit', 'vs in-tree',
-            'wanted', 'vs limit', 'wanted', '')
-COSTS = ('Case', 'Temporary MiB', 'CPU seconds', 'Connections',
-         'Snapshots on the source')
+CHILDREN = 'cached-clone-children-'
 MIB = 2**20
 
 Row = tuple[str, ...]
 Record = dict[str, Any]
 
+_TERMINAL = ('Case', 'Unit', 'Ours', 'In-tree', 'Limit', 'vs in-tree',
+             'wanted', 'vs limit', 'wanted', '')
+_TIMES = ('Case', 'Unit', 'Ours', 'In-tree', 'Limit', 'Against in-tree',
+          'Against the limit')
+_COSTS = ('Case', 'Temporary MiB', 'CPU seconds', 'Connections',
+          'Snapshots on the source')
+
 
 def table(records: Sequence[Record]) -> str:
     """The results as columns of text."""
-    rows = [HEADINGS, *map(_row, records)]
+    rows = [_TERMINAL, *map(_terminal_row, records)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return '\n'.join(_line(row, widths) for row in rows)
-
-
-def _line(row: Row, widths: Sequence[int]) -> str:
-    # Words to the left, figures to the right.
-    cells = [cell.ljust(width) if number < 2 else cell.rjust(width)
-             for number, (cell, width) in enumerate(
-                 zip(row, widths, strict=True))]
-    return '  '.join(cells).rstrip()
+    return '\n'.join(_aligned(row, widths) for row in rows)
 
 
 def rest(records: Sequence[Record]) -> str:
     """The results as a part of the documentation."""
-    runs = list(dict.fromkeys(machine.describe(one['run'])
-                              for one in records))
-    parts = [f'Measured on {run}.' for run in runs]
-    parts.append(_list_table('Time', HEADINGS, map(_row, records)))
-    parts.append(_list_table('Cost of one volume (ours / in-tree)', COSTS,
-                             map(_cost_row, records)))
-    parts += [f'{one["title"]}: {one["note"]}'
+    parts = ['.. Written by "make bench"; do not edit.']
+    for run in dict.fromkeys(machine.describe(one['run'])
+                             for one in records):
+        parts.append(f'Measured on {run}.')
+    parts += [_list_table('Medians', _TIMES, map(_times_row, records)),
+              _list_table('What one volume costs, ours / in-tree', _COSTS,
+                          map(_costs_row, records))]
+    parts += [f'{one["title"].capitalize()}: {one["note"]}.'
               for one in records if one['note']]
-    return '.. Written by "make bench"; do not edit.\n\n' + (
-        '\n\n'.join(parts) + '\n')
+    return '\n\n'.join(parts) + '\n'
 
 
-def _list_table(title: str, headings: Row, rows: Any) -> str:
-    lines = [f'.. list-table:: {title}', '   :header-rows: 1', '']
-    for row in (headings, *rows):
-        for number, cell in enumerate(row):
-            lines.append(f'   {" " if number else "*"} - {cell}'.rstrip())
-    return '\n'.join(lines)
-
-
-def _row(one: Record) -> Row:
-    wanted, at_least = one['wanted'], one['more_is_better']
-    vs_limit = wanted['vs_limit']
-    note = 'missed: ' + ', '.join(one['missed']) if one['missed'] else 'ok'
-    if wanted['at_most'] is not None:
-        note += f' (at most {number(wanted["at_most"])})'
-    return (one['title'], one['unit'], number(one['ours']),
-            number(one['intree']), number(one['limit']),
-            _times(one['ours_vs_intree']), _bound('>=', wanted['vs_intree']),
-            _times(one['ours_vs_limit']),
-            _bound('>=' if at_least else '<=', vs_limit),
-            note if any(value is not None for value in wanted.values())
-            else '')
-
-
-def _cost_row(one: Record) -> Row:
-    def pair(key: str, unit: int = 1) -> str:
-        found = one[key]
-        return ' / '.join(
-            number(found[who] / unit) if who in found else '-'
-            for who in ('ours', 'intree'))
-
-    return (one['title'], pair('temp_bytes', MIB), pair('cpu_seconds'),
-            pair('connections'), pair('snapshots_on_source'))
+def children_chart(records: Sequence[Record]) -> str | None:
+    """The growth with earlier children as SVG; None if not measured."""
+    lines: dict[str, list[tuple[float, float]]] = {}
+    for one in records:
+        if one['name'].startswith(CHILDREN):
+            count = float(one['name'].removeprefix(CHILDREN))
+            for who in ('ours', 'intree', 'limit'):
+                lines.setdefault(who, []).append((count, one[who]))
+    return lines and plot.chart(
+        'Time to clone a cached image', 'volumes cloned from it before',
+        'ms (log)', lines) or None
 
 
 def number(value: float | None) -> str:
@@ -101,9 +78,72 @@ def number(value: float | None) -> str:
     return f'{value:.3g}'
 
 
-def _times(value: float | None) -> str:
+def _aligned(row: Row, widths: Sequence[int]) -> str:
+    # Words to the left, figures to the right.
+    cells = [cell.ljust(width) if column < 2 else cell.rjust(width)
+             for column, (cell, width) in enumerate(
+                 zip(row, widths, strict=True))]
+    return '  '.join(cells).rstrip()
+
+
+def _list_table(title: str, headings: Row, rows: Iterable[Row]) -> str:
+    lines = [f'.. list-table:: {title}', '   :header-rows: 1', '']
+    for row in (headings, *rows):
+        lines += [f'   {" " if column else "*"} - {cell}'.rstrip()
+                  for column, cell in enumerate(row)]
+    return '\n'.join(lines)
+
+
+def _terminal_row(one: Record) -> Row:
+    wanted = one['wanted']
+    asked = any(value is not None for value in wanted.values())
+    verdict = 'missed: ' + ', '.join(one['missed']) if one['missed'] else 'ok'
+    if wanted['at_most'] is not None:
+        verdict += f' (at most {number(wanted["at_most"])})'
+    return (one['title'], one['unit'], *_medians(one),
+            _multiple(one['ours_vs_intree']), _wish_intree(one),
+            _multiple(one['ours_vs_limit']), _wish_limit(one),
+            verdict if asked else '')
+
+
+def _times_row(one: Record) -> Row:
+    def with_wish(value: str, wish: str) -> str:
+        return value if wish == '-' else f'{value} ({wish})'
+
+    return (one['title'], one['unit'], *_medians(one),
+            with_wish(_multiple(one['ours_vs_intree']), _wish_intree(one)),
+            with_wish(_multiple(one['ours_vs_limit']), _wish_limit(one)))
+
+
+def _costs_row(one: Record) -> Row:
+    def pair(key: str, unit: int = 1) -> str:
+        found = one[key]
+        return ' / '.join(
+            number(found[who] / unit) if who in found else '-'
+            for who in ('ours', 'intree'))
+
+    return (one['title'], pair('temp_bytes', MIB), pair('cpu_seconds'),
+            pair('connections'), pair('snapshots_on_source'))
+
+
+def _medians(one: Record) -> Row:
+    return tuple(number(one[who]) for who in ('ours', 'intree', 'limit'))
+
+
+def _multiple(value: float | None) -> str:
     return '-' if value is None else f'{number(value)}x'
 
 
-def _bound(sign: str, value: float | None) -> str:
-    return '-' if value is None else f'{sign} {number(value)}x'
+def _wish_intree(one: Record) -> str:
+    value = one['wanted']['vs_intree']
+    return '-' if value is None else f'>= {number(value)}x'
+
+
+def _wish_limit(one: Record) -> str:
+    wanted = one['wanted']
+    if wanted['over_limit'] is not None:
+        return f'<= +{number(wanted["over_limit"])}'
+    if wanted['vs_limit'] is None:
+        return '-'
+    sign = '>=' if one['more_is_better'] else '<='
+    return f'{sign} {number(wanted["vs_limit"])}x'

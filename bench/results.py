@@ -35,11 +35,13 @@ class Wanted:
     :param vs_intree: times better than the in-tree driver, at least
     :param vs_limit: times the limit: at most that where less is better, at
         least that where more is better
+    :param over_limit: by how much ours may exceed the limit, in the unit
     :param at_most: of our own value, in its unit
     """
 
     vs_intree: float | None = None
     vs_limit: float | None = None
+    over_limit: float | None = None
     at_most: float | None = None
 
 
@@ -55,6 +57,7 @@ class Result:
     :param costs: of each contender and kind: see :func:`costs`
     :param snapshots: on the source afterwards, of each contender
     :param note: what a reader has to know
+    :param rounds: where a value is made of several
     """
 
     name: str
@@ -67,6 +70,7 @@ class Result:
         default_factory=dict)
     snapshots: Mapping[str, int] = dataclasses.field(default_factory=dict)
     note: str = ''
+    rounds: int = 0
 
     def median(self, who: str) -> float | None:
         """The median of a contender; None when it did not take part."""
@@ -96,6 +100,10 @@ class Result:
         worse = _below if self.more_is_better else _above
         if worse(self.vs_limit, wanted.vs_limit):
             missed.append('limit')
+        if wanted.over_limit is not None and _above(
+                self.median('ours'),
+                (self.median('limit') or 0) + wanted.over_limit):
+            missed.append('limit')
         if _above(self.median('ours'), wanted.at_most):
             missed.append('value')
         return missed
@@ -111,7 +119,7 @@ class Result:
             'wanted': dataclasses.asdict(self.wanted),
             'missed': self.missed,
             'more_is_better': self.more_is_better,
-            'rounds': max(map(len, self.values.values())),
+            'rounds': self.rounds or max(map(len, self.values.values())),
             'spread': {who: [_rounded(one)
                              for one in statistics.spread(values)]
                        for who, values in self.values.items() if values},
@@ -164,6 +172,18 @@ def costs(samples: Mapping[str, Sequence[contender.Sample]],
     return {kind: {who: measure(taken) for who, taken in samples.items()
                    if taken and who in ('ours', 'intree')}
             for kind, measure in take.items()}
+
+
+def connections(results: Sequence[Result]) -> list[Result]:
+    """The most connections that any operation of these cases opened."""
+    found = [one.costs['connections'] for one in results
+             if one.costs.get('connections')]
+    values = {who: [max(one[who] for one in found if who in one)]
+              for who in ('ours', 'intree')
+              if any(who in one for one in found)}
+    return [Result('connections', 'connections opened by one operation, at '
+                   'most', 'connections', values, Wanted(at_most=0))
+            ] if 'ours' in values else []
 
 
 def save(path: pathlib.Path, results: Sequence[Result],

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 
 from bench.cases import chains
 from bench.cases import clones
+from bench.cases import cloud
 from bench.cases import concurrency
 from bench.cases import imports
 from bench.cases import lifecycle
@@ -44,4 +45,8 @@ CASES: dict[str, Case] = {
     'concurrent-cached': concurrency.cached,
     'concurrent-uncached': concurrency.uncached,
     'blank': lifecycle.blank,
+    'end-to-end': cloud.end_to_end,
 }
+
+# Those for which programs of their own connect to the cluster.
+PROGRAMS = ('import-qcow2', 'import-qcow2-in-cluster', 'import-luks')

@@ -50,8 +50,9 @@ def _chain(lab: labs.Lab, pool: str) -> list[str]:
         # So the in-tree driver calls the snapshots that count as depth.
         snapshot = lab.snapshot(pool, f'volume-{number}',
                                 f'volume-{number + 1}.clone_snap')
-        if number + 1 < DEPTH:
-            lab.clone(snapshot, pool, f'volume-{number + 1}')
+        # The last clone is of no use but to keep the snapshot: a driver may
+        # remove one that has no child left.
+        lab.clone(snapshot, pool, f'volume-{number + 1}')
     return snapshot
 
 

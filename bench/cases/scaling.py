@@ -19,9 +19,9 @@ from collections.abc import Iterator
 from bench.cases import clones
 from bench import data
 from bench import lab as labs
+from bench import report
 from bench import results
 
-NAME = 'cached-clone-children-'
 FLAT = 1.2
 
 
@@ -45,7 +45,7 @@ def children(lab: labs.Lab) -> Iterator[results.Result]:
                 lab, pools, sources['limit'], image,
                 lab.scale.imported.size // data.GIB))
             result = results.of_samples(
-                f'{NAME}{count}',
+                f'{report.CHILDREN}{count}',
                 f'cached clone after {count} earlier ones', samples,
                 snapshots={kind: lab.snapshots(*sources[kind][:2])
                            for kind in ('ours', 'intree')})
@@ -56,7 +56,7 @@ def children(lab: labs.Lab) -> Iterator[results.Result]:
 
 def _growth(first: results.Result, last: results.Result) -> results.Result:
     """The last as a multiple of the first, for each contender."""
-    count = last.name.removeprefix(NAME)
+    count = last.name.removeprefix(report.CHILDREN)
     return results.Result(
         'cached-clone-growth',
         f'cached clone after {count} earlier ones, as multiple of the first',
