@@ -14,6 +14,8 @@
 Translates Cinder's volumes, images and errors into our values and back.
 """
 
+from collections.abc import Iterator
+import contextlib
 import math
 from typing import Any
 
@@ -146,16 +148,25 @@ class CinderVolumes:
         self._context = context
 
     def image_volume(self, volume_id: str) -> model.ImageVolume | None:
-        """The volume, or None when Cinder has none of that id."""
+        """The volume, or None when Cinder has none of that id.
+
+        :raises rbd_imgdriver.errors.ServiceError: when there is no database
+        """
         try:
-            volume = objects.Volume.get_by_id(self._context.elevated(),
-                                              volume_id)
+            with _database():
+                volume = objects.Volume.get_by_id(self._context.elevated(),
+                                                  volume_id)
         except exception.VolumeNotFound:
             return None
         return model.ImageVolume(
             id=str(volume.id), name=str(volume.name),
             image_owner=(volume.metadata or {}).get('image_owner'),
             encrypted=bool(volume.encryption_key_id))
+
+
+def all_volumes() -> CinderVolumes:
+    """Cinder's volumes, whoever asks."""
+    return CinderVolumes(context.get_admin_context())
 
 
 def volume_status(volume_id: str) -> str | None:
@@ -167,17 +178,23 @@ def volume_status(volume_id: str) -> str | None:
     :raises rbd_imgdriver.errors.ServiceError: when there is no database
     """
     admin = context.get_admin_context()
-    try:
+    with _database():
         for key in ('id', '_name_id'):
             found = objects.VolumeList.get_all(admin,
                                                filters={key: volume_id})
             if found:
                 return str(found[0].status)
+    return None
+
+
+@contextlib.contextmanager
+def _database() -> Iterator[None]:
+    try:
+        yield
     except (db_exception.DBError, sqlalchemy_exc.SQLAlchemyError) as error:
         raise errors.ServiceError(
             f"Cinder's database cannot be read: {error}; see [database] "
             'connection in cinder.conf') from error
-    return None
 
 
 class CinderEvents:

@@ -16,6 +16,7 @@ Images are named by their internal ids where names may change meanwhile.
 
 from collections.abc import Callable
 
+from rbd_imgdriver.ceph import ancestry
 from rbd_imgdriver.ceph import calls
 from rbd_imgdriver.ceph import clones
 from rbd_imgdriver.ceph import copies
@@ -44,6 +45,15 @@ class ChainCalls(calls.Base):
         """
         id_ = header.image_id(self._ioctx, image)
         return len(lineage.ancestors(self.cluster, self._ioctx, id_))
+
+    @calls.in_native_thread
+    def ancestry(self, image: str) -> list[ancestry.Ancestor]:
+        """The ancestors of an image with their names, the parent first.
+
+        :raises errors.ImageNotFound: when there is no such image
+        """
+        id_ = header.image_id(self._ioctx, image)
+        return ancestry.ancestry(self.cluster, self._ioctx, id_)
 
     @calls.in_native_thread
     def parent(self, id_: str) -> header.ParentRef | None:

@@ -24,14 +24,16 @@ import sys
 from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver.cmd import cache
 from rbd_imgdriver.cmd import exits
+from rbd_imgdriver.cmd import image
 from rbd_imgdriver.cmd import leaks
 from rbd_imgdriver.cmd import output
 from rbd_imgdriver.cmd import session
+from rbd_imgdriver.cmd import volume
 from rbd_imgdriver import errors
 
 PROGRAM = 'rbd-imgdriver-manage'
 
-NOUNS = (cache, leaks)
+NOUNS = (cache, leaks, image, volume)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 from rbd_imgdriver import backend as backends
 from rbd_imgdriver.ceph import connection
 from rbd_imgdriver.cmd import exits
+from rbd_imgdriver import model
 
 if TYPE_CHECKING:
     from rbd_imgdriver import service_glance
@@ -61,6 +62,13 @@ class Session:
         self.configuration  # noqa: B018 - Cinder's modules come first
         from rbd_imgdriver import host
         return host.volume_status(volume_id)
+
+    @property
+    def volumes(self) -> model.ImageVolumes:
+        """Cinder's volumes, from its database."""
+        self.configuration  # noqa: B018 - Cinder's modules come first
+        from rbd_imgdriver import host
+        return host.all_volumes()
 
     @property
     def cluster(self) -> connection.ClusterSpec:

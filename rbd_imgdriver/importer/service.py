@@ -84,7 +84,7 @@ class Importer:
             or must not be used
         :raises rbd_imgdriver.ceph.errors.CephError: when Ceph refuses
         """
-        self._admit(image, limit)
+        self.admit(image, limit)
         partial = partials.Partial(image.id, pool, name, order, limit, size)
         job = jobs.Job(image, data, partial, limit, self._settings.retries,
                        _reporter(image, partial, progress))
@@ -95,8 +95,11 @@ class Importer:
             partial.publish()
         return Imported(partial.size, moved)
 
-    def _admit(self, image: model.Image, limit: int) -> None:
-        """Refuse at once what needs no look at the data."""
+    def admit(self, image: model.Image, limit: int) -> None:
+        """Refuse at once what needs no look at the data.
+
+        :raises rbd_imgdriver.errors.ImageError: when it is refused
+        """
         settings = self._settings
         if image.disk_format not in formats.KNOWN:
             raise errors.ImageUnsafe(

@@ -1,0 +1,192 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""What the codes in logs and metadata mean, and what to do about each.
+
+The documentation prints these tables, so that both say the same.
+"""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Advice:
+    """About one code.
+
+    :param meaning: why a strategy declined, or a create failed
+    :param remedy: what makes it work, or faster
+    """
+
+    meaning: str
+    remedy: str
+
+
+# Why a strategy declined: the next one was tried.
+DECLINED = {
+    'not-raw': Advice(
+        'The image is in a format that cannot be cloned, such as qcow2.',
+        'Nothing is needed: with the cache on, the first create converts it '
+        'and the next ones are clones. To clone at once, upload the image '
+        'as raw, or let Glance convert it (its image_conversion import '
+        'plugin).'),
+    'no-location': Advice(
+        'Glance does not tell where it keeps the image, or it is in no '
+        'store that can be cloned.',
+        'Set enabled_backends of Glance to an RBD store of this cluster and '
+        'give Cinder a [glance] section with service credentials, whose '
+        'role "service" the locations API asks for; with older releases of '
+        'Glance, show_multiple_locations = true. '
+        '"rbd-imgdriver-manage doctor" says which of them is missing.'),
+    'malformed-location': Advice(
+        'A location of the image is not one that a store of Glance writes.',
+        'Find out who set it; remove it from the image.'),
+    'wrong-cluster': Advice(
+        'The image, or the volume that backs it, is in another Ceph cluster '
+        'or in a pool that Cinder may not read.',
+        'Copy the image to the store of this cluster (Glance: "import" with '
+        'method copy-image); for another pool of this cluster give the '
+        'cephx user "profile rbd-read-only" on it.'),
+    'not-a-glance-image': Advice(
+        "The location points to one of Cinder's own images; cloning it could "
+        "show one tenant another's data.",
+        'Find out who may set locations in Glance, and why this was set.'),
+    'not-allowed': Advice(
+        'cinder:// locations are not allowed.',
+        'Add cinder to allowed_direct_url_schemes in the section [DEFAULT] '
+        'of cinder.conf.'),
+    'no-volume': Advice(
+        'Cinder does not have the volume of the location.',
+        'It was deleted behind the back of Glance. Upload the image again.'),
+    'not-owner': Advice(
+        "The volume that backs the image is not marked as the image owner's.",
+        "Nothing is needed for one's own images. Image volumes of Cinder's "
+        'internal tenant are marked by Cinder when it makes them.'),
+    'encrypted': Advice(
+        'The volume that backs the image is encrypted.',
+        'None: the data has to be decrypted, which the import does.'),
+    'cache-off': Advice(
+        'The image-volume cache is not enabled.',
+        "Set image_volume_cache_enabled = true in the backend's section."),
+    'not-cached': Advice(
+        'The image is not in the cache yet.',
+        'Nothing is needed: this create puts it there. To have it there '
+        'before, "rbd-imgdriver-manage cache prefetch".'),
+    'cache-full': Advice(
+        'The image does not fit into the cache, or only pinned entries '
+        'could make room.',
+        'Raise image_volume_cache_max_size_gb or image_volume_cache_max_count'
+        ', or unpin entries.'),
+    'image-not-found': Advice(
+        'The RBD image of the location does not exist.',
+        'Glance has lost it, or it was moved. Upload the image again.'),
+    'snapshot-not-found': Advice(
+        'The RBD image has not the snapshot of the location.',
+        "Glance's RBD store makes it: somebody removed it. Make and protect "
+        'it again: rbd snap create, rbd snap protect.'),
+    'pool-not-found': Advice(
+        'The pool of the location does not exist.',
+        'The image was stored in a pool that is gone. Upload it again.'),
+    'no-permission': Advice(
+        'The cephx user of Cinder may not read or clone the image.',
+        'Give it "profile rbd-read-only pool=<images pool>" on the OSDs.'),
+    'invalid-argument': Advice(
+        'Ceph refuses the clone: with clone format 1 the snapshot is not '
+        'protected, or the image has unusual features.',
+        'Set require-min-compat-client of the cluster to mimic or later, or '
+        'protect the snapshot.'),
+    'unsupported': Advice(
+        'The image is in a format or has features that Ceph cannot clone.',
+        'Upload the image again through a current Glance.'),
+    'image-busy': Advice(
+        'Somebody else changes the image at this moment.',
+        'Nothing, unless it happens again and again: "rbd status" shows who '
+        'has it open.'),
+    'image-has-snapshots': Advice(
+        'An image has snapshots where none were expected.',
+        'Look at it with "rbd snap ls".'),
+    'timed-out': Advice(
+        'Ceph did not answer in time.',
+        'See "ceph health detail"; rados_connect_timeout is the time.'),
+    'disconnected': Advice(
+        'The cluster has blocklisted the client.',
+        'See "ceph osd blocklist ls" and why it did.'),
+    'unreachable': Advice(
+        'The cluster cannot be reached.',
+        'See rbd_ceph_conf, the keyring and the network to the monitors.'),
+    'lease-lost': Advice(
+        'This host was so slow that another one took over.',
+        'Nothing, unless it happens again and again: the host is '
+        'overloaded.'),
+    'wrong-layout': Advice(
+        'Ceph made an image otherwise than it was asked to.',
+        "Compare the pool's own settings: rbd config pool ls <pool>."),
+    'source-remains': Advice(
+        'A volume was moved and its source could not be removed.',
+        'Both are whole. Remove the one that Cinder does not list.'),
+    'ceph-error': Advice(
+        'Ceph failed in a way that has no code of its own.',
+        'The sentence has its words; see the logs of the OSDs.'),
+    'cancelled': Advice(
+        'The work was stopped on request.', 'Nothing.'),
+    'image-exists': Advice(
+        'There is an RBD image of that name.',
+        'See volume-exists.'),
+}
+
+# What ends a create: no other strategy could do better.
+FAILED = {
+    'image-too-large': Advice(
+        'The disk in the image is larger than the volume.',
+        'Ask for a larger volume.'),
+    'image-gone': Advice(
+        'Glance no longer has the image, or not for this user.',
+        'Ask Glance for it with the same credentials.'),
+    'image-unsafe': Advice(
+        "The image's contents are not what Glance declares, or refer to "
+        'something outside the image.',
+        'Do not use it. Convert it anew with qemu-img convert from its '
+        'source, and upload that.'),
+    'image-damaged': Advice(
+        'What Glance delivers is not what was uploaded: hash or length '
+        'differ, or the file is cut short.',
+        'Upload the image again; look at the store of Glance.'),
+    'signature-invalid': Advice(
+        "The image's signature does not verify, or is incomplete.",
+        'Sign it again; the certificate has to be in Barbican.'),
+    'conversion-disabled': Advice(
+        'image_conversion_disable is set and the image is not raw.',
+        'Upload it as raw, or allow conversion.'),
+    'no-temporary-space': Advice(
+        'The file system of image_conversion_dir is smaller than the image.',
+        'Enlarge it. Images in an RBD store of the same cluster need none.'),
+    'conversion-failed': Advice(
+        'qemu-img failed, stalled or used more than it may.',
+        'Its words are in the log of cinder-volume; see the options '
+        'rbd_imgdriver_converter_memory_gb and rbd_imgdriver_stall_timeout.'),
+    'download-failed': Advice(
+        'Glance did not deliver the image, after retries.',
+        'See the log of Glance at that time.'),
+    'volume-exists': Advice(
+        "There is an RBD image of the new volume's name; it was left alone.",
+        'Remove it if Cinder has no such volume.'),
+    'no-space': Advice(
+        "The pool, its quota or the cluster is full.",
+        'Make room: "ceph df", "rbd-imgdriver-manage cache prune", '
+        '"rbd-imgdriver-manage leaks list".'),
+    'backend-failed': Advice(
+        'Ceph failed in a way that every strategy would meet.',
+        'The sentence has its words; "rbd-imgdriver-manage doctor".'),
+    'no-strategy': Advice(
+        "Every configured strategy declined; Cinder's own way was tried.",
+        'Add import to rbd_imgdriver_strategies.'),
+    'image-error': Advice(
+        'The root of these errors; never seen itself.', 'Report a bug.'),
+}

@@ -1,0 +1,255 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""``rbd-imgdriver-manage image explain``: what a create would do, and why."""
+
+import argparse
+from collections.abc import Iterator
+import typing
+from typing import Any
+
+from rbd_imgdriver import backend as backends
+from rbd_imgdriver.cache import eviction
+from rbd_imgdriver.cache import names
+from rbd_imgdriver.cache import store as cache_store
+from rbd_imgdriver.ceph import clones
+from rbd_imgdriver.ceph import errors as ceph_errors
+from rbd_imgdriver.ceph import pool as ceph_pool
+from rbd_imgdriver.ceph import rehearsal
+from rbd_imgdriver.cmd import advice
+from rbd_imgdriver.cmd import exits
+from rbd_imgdriver.cmd import output
+from rbd_imgdriver.cmd import session as sessions
+from rbd_imgdriver import errors
+from rbd_imgdriver import locations
+from rbd_imgdriver import model
+from rbd_imgdriver.strategies import base
+from rbd_imgdriver.strategies import cached_clone
+from rbd_imgdriver.strategies import cinder_clone
+from rbd_imgdriver.strategies import import_image
+from rbd_imgdriver.strategies import rbd_clone
+
+Exit = exits.Exit
+
+IMAGE = (
+    output.Column('id', 'Image'),
+    output.Column('name', 'Name'),
+    output.Column('format', 'Format'),
+    output.Column('size', 'Size', output.size),
+    output.Column('virtual_size', 'Virtual size', output.size),
+    output.Column('owner', 'Owner'),
+    output.Column('identity', 'Identity'),
+    output.Column('locations', 'Locations', ', '.join),
+    output.Column('backend', 'Backend'),
+    output.Column('pool', 'Pool'),
+    output.Column('fsid', 'Cluster'),
+    output.Column('volume_size', 'Volume', output.gib),
+)
+STRATEGIES = (
+    output.Column('strategy', 'STRATEGY'),
+    output.Column('verdict', 'VERDICT'),
+    output.Column('code', 'CODE'),
+    output.Column('reason', 'REASON OR COST'),
+)
+
+USED = 'would be used'
+POSSIBLE = 'possible'
+DECLINES = 'declines'
+FAILS = 'fails'
+
+
+def add_to(nouns: Any, common: argparse.ArgumentParser) -> None:
+    """Make the parsers of this noun."""
+    noun = nouns.add_parser('image', help='images in Glance')
+    verbs = noun.add_subparsers(dest='verb_name', required=True,
+                                metavar='VERB')
+    explaining = verbs.add_parser(
+        'explain', parents=[common],
+        help='what a create from an image would do, and why',
+        description='Say for each strategy whether it would serve a create '
+        'from this image on this backend, why not, what it would cost, and '
+        'what makes it faster. Nothing is made.')
+    explaining.add_argument('image', metavar='IMAGE',
+                            help="the image's id or name in Glance")
+    explaining.add_argument(
+        '--size', type=int, metavar='GIB',
+        help='size of the volume (default: the least for this image)')
+    explaining.add_argument(
+        '--project', metavar='ID',
+        help="project of the volume (default: the image's owner)")
+    explaining.set_defaults(verb=explain)
+
+
+def explain(args: argparse.Namespace, session: sessions.Session) -> Exit:
+    """``image explain``."""
+    image = session.glance.image(args.image)
+    backend = session.backend
+    size = (args.size * model.GIB if args.size
+            else -(-(image.minimal_size or image.size or 1) // model.GIB)
+            * model.GIB)
+    target = model.Target('none', 'volume-none', size,
+                          args.project or image.owner)
+    verdicts = list(_verdicts(backend, model.Request(
+        image, target, _Unread(), session.volumes, _Nobody())))
+    facts = _facts(image, session, target) | {'strategies': verdicts}
+    show = output.Output(args.format)
+    show.record(IMAGE, facts)
+    if args.format == 'table':
+        show.say('')
+        show.records(STRATEGIES, verdicts)
+        _advise(show, verdicts)
+    served = any(one['verdict'] == USED for one in verdicts)
+    return Exit.OK if served else Exit.ERROR
+
+
+def _facts(image: model.Image, session: sessions.Session,
+           target: model.Target) -> dict[str, Any]:
+    return {
+        'id': image.id, 'name': image.name,
+        'format': f'{image.disk_format}, {image.container_format}',
+        'size': image.size, 'virtual_size': image.virtual_size,
+        'owner': image.owner, 'identity': names.identity(image),
+        'locations': list(image.locations), 'backend': session.name,
+        'pool': session.backend.pool.name,
+        'fsid': session.backend.pool.fsid(), 'volume_size': target.size,
+    }
+
+
+def _verdicts(backend: backends.Backend,
+              request: model.Request) -> Iterator[dict[str, Any]]:
+    """What each configured strategy would say, in order."""
+    served = False
+    for name in backend.settings.cascade:
+        verdict = {'strategy': name, **_verdict(backend, name, request)}
+        if verdict['verdict'] == USED:
+            verdict['verdict'] = POSSIBLE if served else USED
+            served = True
+        yield verdict
+        if verdict['verdict'] == FAILS and not served:
+            return  # the create ends here
+
+
+def _verdict(backend: backends.Backend, name: str,
+             request: model.Request) -> dict[str, Any]:
+    try:
+        if name == import_image.ImportImage.name:
+            return _import(backend, request)
+        answer = _rehearsed(backend)[name].attempt(request)
+    except errors.ImageError as error:
+        return {'verdict': FAILS, 'code': error.code, 'reason': error.reason}
+    if isinstance(answer, model.Declined):
+        return {'verdict': DECLINES, 'code': answer.code,
+                'reason': answer.reason}
+    if answer.parent:
+        return {'verdict': USED, 'parent': answer.parent,
+                'reason': f'one clone of {answer.parent}, no data moved'}
+    return {'verdict': USED, 'reason': 'a full copy within the cluster'}
+
+
+def _rehearsed(backend: backends.Backend) -> dict[str, base.Strategy]:
+    """The cloning strategies on a pool where nothing is done."""
+    wanted = backend.settings
+    pool = typing.cast(ceph_pool.Pool, rehearsal.Rehearsal(backend.pool))
+    store = cache_store.Store(pool) if wanted.cache else None
+    made: list[base.Strategy] = [
+        rbd_clone.RbdClone(pool, wanted.order),
+        cinder_clone.CinderClone(pool, wanted.order, wanted.max_depth,
+                                 wanted.cinder_allowed),
+        cached_clone.CachedClone(pool, store, wanted.order,
+                                 wanted.max_depth),
+    ]
+    return {one.name: one for one in made}
+
+
+def _import(backend: backends.Backend,
+            request: model.Request) -> dict[str, Any]:
+    """What an import would do.
+
+    :raises rbd_imgdriver.errors.ImageError: when it would be refused
+    """
+    image = request.image
+    backend.importer.admit(image, request.target.size)
+    source = _source_in_cluster(backend.pool, image)
+    if source:
+        cost = f'reads {source} within the cluster, no download'
+    else:
+        cost = f'downloads {output.size(image.size)} from Glance'
+    if not image.raw:
+        cost += f', converts {rbd_clone.describe_format(image)}'
+    return {'verdict': USED, 'source': source or 'glance',
+            'bytes_moved': image.size,
+            'reason': f'{cost}; {_into(backend, request)}'}
+
+
+def _source_in_cluster(pool: ceph_pool.Pool,
+                       image: model.Image) -> str | None:
+    """Glance's snapshot, if the importer would read that."""
+    if image.container_format == 'compressed':
+        return None
+    look = rehearsal.Rehearsal(pool)
+    for url in image.locations:
+        location = locations.parse(url)
+        if (not isinstance(location, locations.RbdLocation)
+                or location.fsid != pool.fsid() or not location.of_glance):
+            continue
+        parent = clones.SnapshotSpec(location.pool, location.image,
+                                     location.snapshot)
+        try:
+            look.clone(clones.CloneSpec(parent, 'none'))
+        except ceph_errors.CephError:
+            continue  # as the importer: Glance can still deliver it
+        return str(location)
+    return None
+
+
+def _into(backend: backends.Backend, request: model.Request) -> str:
+    """Where the data would go."""
+    limits = backend.settings.cache
+    if limits is None:
+        return 'straight into the volume, the cache is off'
+    incoming = request.image.minimal_size or request.target.size
+    plan = eviction.plan(backend.store.entries(),
+                         -(-incoming // model.GIB) * model.GIB, limits)
+    if not plan.fits:
+        return 'straight into the volume, it does not fit into the cache'
+    if plan.evict:
+        evicted = ', '.join(one.name for one in plan.evict)
+        return f'into the cache, which evicts {evicted}; then one clone'
+    return 'into the cache; then one clone'
+
+
+def _advise(show: output.Output, verdicts: list[dict[str, Any]]) -> None:
+    """How to get a faster path than the one that would be used."""
+    for one in verdicts:
+        if one['verdict'] == USED:
+            return
+        known = {**advice.FAILED, **advice.DECLINED}.get(one.get('code', ''))
+        if known is not None:
+            show.say(f'\n{one["strategy"]}: {known.meaning} {known.remedy}')
+
+
+class _Unread:
+    """The bytes of an image that nobody reads."""
+
+    def verifier(self) -> None:
+        """See :meth:`rbd_imgdriver.model.ImageData.verifier`."""
+        raise NotImplementedError
+
+    def read(self, offset: int = 0) -> Iterator[bytes]:
+        """See :meth:`rbd_imgdriver.model.ImageData.read`."""
+        raise NotImplementedError
+
+
+class _Nobody:
+    """Nobody is notified of what was only asked."""
+
+    def cache(self, action: str, image_id: str) -> None:
+        """See :meth:`rbd_imgdriver.model.Events.cache`."""

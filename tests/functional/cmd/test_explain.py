@@ -1,0 +1,127 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""``image explain`` and ``volume explain`` on a real cluster."""
+
+import pytest
+import rbd
+
+from rbd_imgdriver.ceph import clones
+from rbd_imgdriver import model
+
+
+def verdicts(explained: dict) -> dict[str, tuple[str, str | None]]:
+    return {one['strategy']: (one['verdict'], one.get('code'))
+            for one in explained['strategies']}
+
+
+def test_a_raw_image_in_our_cluster_would_be_cloned(
+        manage, glance, glance_image, disk, contents):
+    id_ = glance.add(disk.read_bytes(), locations=[
+        {'url': glance_image('an-image'), 'metadata': {}}])
+    before = contents()
+
+    explained = manage.json('image', 'explain', id_)
+
+    assert verdicts(explained) == {
+        'rbd-clone': ('would be used', None),
+        'cinder-clone': ('declines', 'not-allowed'),
+        'cached-clone': ('declines', 'not-cached'),
+        'import': ('possible', None)}
+    assert explained['strategies'][0]['parent'] == 'images/an-image@snap'
+    assert explained['volume_size'] == 2**30
+    assert contents() == before
+
+
+def test_a_location_that_is_not_there(manage, glance, glance_image, disk):
+    url = glance_image('an-image')
+    id_ = glance.add(disk.read_bytes(), locations=[
+        {'url': url.replace('/snap', '/lost'), 'metadata': {}}])
+
+    explained = manage.json('image', 'explain', id_)
+
+    assert verdicts(explained)['rbd-clone'] == ('declines',
+                                                'snapshot-not-found')
+    assert verdicts(explained)['import'][0] == 'would be used'
+    assert explained['strategies'][-1]['source'] == 'glance'
+
+
+def test_qcow2_in_our_cluster_is_read_there(manage, glance, glance_image,
+                                            disk):
+    id_ = glance.add(disk.read_bytes(), disk_format='qcow2', locations=[
+        {'url': glance_image('an-image'), 'metadata': {}}])
+
+    explained = manage.json('image', 'explain', id_)
+
+    assert verdicts(explained)['rbd-clone'] == ('declines', 'not-raw')
+    assert explained['strategies'][-1]['source'] == 'images/an-image@snap'
+
+
+def test_a_cached_image_would_be_a_hit(manage, golden, glance):
+    name = golden(b'data' * 1000)
+    id_ = name.removeprefix('image-cache-').rpartition('-')[0]
+
+    explained = manage.json('image', 'explain', id_)
+
+    assert verdicts(explained)['cached-clone'][0] == 'would be used'
+
+
+def test_an_image_that_does_not_fit(manage, glance):
+    id_ = glance.add(b'small', disk_format='qcow2', virtual_size=3 * 2**30)
+
+    explained = manage.json('image', 'explain', id_, '--size', '2', code=7)
+
+    assert verdicts(explained)['import'] == ('fails', 'image-too-large')
+    assert 'Ask for a larger volume' in manage.run(
+        'image', 'explain', id_, '--size', '2').stdout
+
+
+def test_a_volume_tells_how_it_was_made(manage, pool, admin, glance_image):
+    glance_image('an-image')
+    pool.clone(clones.CloneSpec(
+        clones.SnapshotSpec('images', 'an-image', 'snap'), 'volume-a',
+        size=2**30, metadata={model.STRATEGY_KEY: 'rbd-clone',
+                              model.BYTES_MOVED_KEY: '0'}))
+    pool.create_snapshot('volume-a', 'snapshot-1')
+    pool.clone(clones.CloneSpec(
+        clones.SnapshotSpec('volumes', 'volume-a', 'snapshot-1'),
+        'volume-b'))
+
+    first = manage.json('volume', 'explain', 'a')
+    second = manage.json('volume', 'explain', 'volume-b')
+
+    assert first['strategy'] == 'rbd-clone'
+    assert first['bytes_moved'] == 0
+    assert first['depth'] == 1
+    assert first['children'] == ['volumes/volume-b']
+    assert first['snapshots'] == ['snapshot-1']
+    assert [one['parent'] for one in second['parents']] == [
+        'volumes/volume-a@snapshot-1', 'images/an-image@snap']
+    assert second['flatten'] is None
+
+
+def test_a_parent_in_the_trash_is_named(manage, pool, admin):
+    pool.create('volume-a', 2**30, 22)
+    pool.create_snapshot('volume-a', 's')
+    pool.clone(clones.CloneSpec(
+        clones.SnapshotSpec('volumes', 'volume-a', 's'), 'volume-b'))
+    with admin.open_ioctx('volumes') as ioctx:
+        rbd.RBD().trash_move(ioctx, 'volume-a', 0)
+
+    explained = manage.json('volume', 'explain', 'b')
+
+    assert explained['parents'] == [{
+        'parent': 'volumes/volume-a@s', 'size': 2**30, 'trashed': True}]
+
+
+@pytest.mark.parametrize('noun', ['image', 'volume'])
+def test_what_does_not_exist(manage, noun):
+    assert manage.run(noun, 'explain', 'nonesuch').returncode == 4
