@@ -19,19 +19,26 @@ the sandbox's, and a process namespace which ends with it, guests included.
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Iterator
+import contextlib
 import pathlib
 import shlex
+from typing import Any
 import uuid
 
 from sandbox import background
 from sandbox import context
 from sandbox import packages
 from sandbox import parts
-from sandbox import polling
 from sandbox import steps
 from sandbox import storage
+from sandbox import templates
 
 NAME = 'libvirtd'
+# A user whom libvirt wants to know whether or not it needs him.
+USER = 'libvirt-qemu:x:64055:64055::/nonexistent:/usr/sbin/nologin\n'
+GROUP = 'libvirt-qemu:x:64055:\n'
 # The fixed directories, and what they are in the sandbox.
 DIRECTORIES = {'/etc/libvirt': 'etc', '/run/libvirt': 'run',
                '/var/lib/libvirt': 'lib', '/var/cache/libvirt': 'cache',
@@ -63,16 +70,17 @@ class Libvirt(parts.Part):
                        after=(NAME, 'ceph'))]
 
     def daemons(self) -> list[background.Daemon]:
-        mounts = [f'mount --bind {shlex.quote(str(self._place(name)))} {at}'
-                  for at, name in DIRECTORIES.items()]
+        places = {**DIRECTORIES, '/etc/passwd': 'passwd',
+                  '/etc/group': 'group'}
         script = ' && '.join([
-            *(f'mkdir -p {at}' for at in DIRECTORIES), *mounts,
+            *(f'mkdir -p {at}' for at in DIRECTORIES),
+            *(f'mount --bind {shlex.quote(str(self._place(name)))} {at}'
+              for at, name in places.items()),
             'exec libvirtd --pid-file /run/libvirt/libvirtd.pid'])
-        socket = _socket(self.sandbox)
         return [self.sandbox.daemon(
             NAME, ['unshare', '--mount', '--pid', '--fork', '--mount-proc',
                    '--kill-child', 'sh', '-c', script],
-            lambda daemon: polling.unix_answers(socket),
+            lambda daemon: self._serves(),
             configuration=[self._place('etc')],
             # unshare waits for its child whatever it is told; when it is
             # killed, so is all that runs in the namespace.
@@ -85,23 +93,41 @@ class Libvirt(parts.Part):
                             'libvirtd.conf')
         self.sandbox.render('libvirt-qemu.conf', self._place('etc') /
                             'qemu.conf')
-
-    def start(self) -> None:
-        _socket(self.sandbox).unlink(missing_ok=True)
-        super().start()
+        for name, entry in ('passwd', USER), ('group', GROUP):
+            known = pathlib.Path('/etc', name).read_text()
+            templates.write(self._place(name), known + entry, mode=0o644)
 
     def add_keys(self) -> None:
         """Tell libvirt the keys of the backends' Ceph users."""
-        import libvirt
-        connection = libvirt.open(uri(self.sandbox))
-        try:
+        with self._connection() as connection:
             for user in storage.OS_BRICK_USERS:
                 defined = connection.secretDefineXML(
                     '<secret ephemeral="no" private="no">'
                     f'<uuid>{secret(self.sandbox, user)}</uuid>'
                     f'<usage type="ceph"><name>client.{user}</name></usage>'
                     '</secret>')
-                defined.setValue(storage.key(self.sandbox, user))
+                defined.setValue(base64.b64decode(
+                    storage.key(self.sandbox, user)))
+
+    def _serves(self) -> bool:
+        """Whether guests can be started."""
+        import libvirt
+        try:
+            with self._connection():
+                return True
+        except libvirt.libvirtError:
+            return False
+
+    @contextlib.contextmanager
+    def _connection(self) -> Iterator[Any]:
+        # The distribution's, and not there before it is installed.
+        import libvirt
+
+        # It would print every error, also those that are expected.
+        libvirt.registerErrorHandler(lambda context, error: None, None)
+        connection = libvirt.open(uri(self.sandbox))
+        try:
+            yield connection
         finally:
             connection.close()
 

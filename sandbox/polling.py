@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 import http.client
-import pathlib
 import socket
 import threading
 import time
@@ -52,16 +51,6 @@ def tcp_answers(port: int) -> bool:
         socket.create_connection(('127.0.0.1', port), 1).close()
     except OSError:
         return False
-    return True
-
-
-def unix_answers(path: pathlib.Path) -> bool:
-    """Whether somebody accepts connections on this socket."""
-    with socket.socket(socket.AF_UNIX) as probe:
-        try:
-            probe.connect(str(path))
-        except OSError:
-            return False
     return True
 
 

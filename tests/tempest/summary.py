@@ -23,6 +23,8 @@ import pathlib
 
 from tests.tempest import run
 
+GLANCE_POOL = 'images/'
+
 
 @dataclasses.dataclass(frozen=True)
 class Report:
@@ -71,8 +73,19 @@ class Report:
 
     @property
     def good(self) -> bool:
-        """Whether tests passed, none failed, and nothing was left."""
-        return bool(self.ids('success')) and not (self.failures or self.left)
+        """Whether tests passed, none failed, and Cinder left nothing."""
+        return bool(self.ids('success')) and not (
+            self.failures or self.left_by_cinder)
+
+    @property
+    def left_by_cinder(self) -> list[str]:
+        """What is left in pools that Cinder may write to.
+
+        Glance moves images that have clones to the trash and forgets them
+        there; no driver of Cinder could remove them.
+        """
+        return [name for name in self.left
+                if not name.startswith(GLANCE_POOL)]
 
 
 def lines(report: Report) -> Iterator[str]:
