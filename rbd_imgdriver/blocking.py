@@ -22,6 +22,7 @@ from collections.abc import Callable
 import queue
 import threading
 from typing import Any
+from typing import Generic
 from typing import ParamSpec
 from typing import TypeVar
 
@@ -34,6 +35,7 @@ except ImportError:  # Cinder is leaving eventlet
 
 _P = ParamSpec('_P')
 _R = TypeVar('_R')
+_T = TypeVar('_T')
 
 # The real module, whether or not eventlet has replaced its contents: a green
 # lock must never be shared between native threads.
@@ -71,17 +73,17 @@ def _in_native_thread(function: Callable[..., _R], args: tuple[Any, ...],
         _here.native = False
 
 
-class Worker:
-    """A native thread that works off a bounded queue of chunks.
+class Worker(Generic[_T]):
+    """A native thread that works off a bounded queue of items.
 
     The caller goes on while the thread works: under eventlet its green
     thread keeps reading from the network.
 
-    :param function: called with each chunk, in order, in the thread
-    :param depth: chunks that may wait; :meth:`put` waits for room
+    :param function: called with each item, in order, in the thread
+    :param depth: items that may wait; :meth:`put` waits for room
     """
 
-    def __init__(self, function: Callable[[bytes], object],
+    def __init__(self, function: Callable[[_T], object],
                  depth: int) -> None:
         self._function = function
         self._queue = _native_queue.Queue(depth)
@@ -91,16 +93,16 @@ class Worker:
                                                daemon=True)
         self._thread.start()
 
-    def put(self, chunk: bytes) -> None:
-        """Queue a chunk; waits while the queue is full.
+    def put(self, item: _T) -> None:
+        """Queue an item; waits while the queue is full.
 
-        :raises BaseException: what the function raised for an earlier chunk
+        :raises BaseException: what the function raised for an earlier item
         """
         self._check()
-        self._put(chunk)
+        self._put(item)
 
     def finish(self) -> None:
-        """Wait until every chunk is worked off.
+        """Wait until every item is worked off.
 
         :raises BaseException: what the function raised
         """
@@ -112,7 +114,7 @@ class Worker:
         self._abandoned = True
         self._end()
 
-    def _put(self, item: bytes | None) -> None:
+    def _put(self, item: _T | None) -> None:
         try:
             self._queue.put_nowait(item)
         except _native_queue.Full:
@@ -129,10 +131,10 @@ class Worker:
 
     def _work(self) -> None:
         _here.native = True
-        while (chunk := self._queue.get()) is not None:
+        while (item := self._queue.get()) is not None:
             if self._error is not None or self._abandoned:
                 continue  # keep the queue moving for who puts into it
             try:
-                self._function(chunk)
+                self._function(item)
             except BaseException as error:
                 self._error = error

@@ -37,12 +37,12 @@ class ImportCalls(calls.Base):
         return writer.Writer(self._ioctx, image)
 
     @_blocking
-    def reader(self, image: str, snapshot: str) -> reader.Reader:
-        """Open a snapshot for reading; who gets it has to close it.
+    def reader(self, image: str) -> reader.Reader:
+        """Open an image for reading; who gets it has to close it.
 
-        :raises errors.ImageNotFound: when either does not exist
+        :raises errors.ImageNotFound: when there is none of that name
         """
-        return reader.Reader(self._ioctx, image, snapshot)
+        return reader.Reader(self._ioctx, image)
 
     @_blocking
     def check_layout(self, image: str, size: int, order: int) -> None:

@@ -71,12 +71,17 @@ class Writer:
 
         :raises errors.CephError: also for an earlier chunk
         """
+        self.write_at((self._offset, chunk))
+        self._offset += len(chunk)
+
+    def write_at(self, piece: tuple[int, bytes]) -> None:
+        """Write a chunk at an offset; the same otherwise."""
+        offset, chunk = piece
         with errors.translated(self._subject):
             for start, end in data_extents(chunk):
                 whole = (start, end) == (0, len(chunk))
                 self._submit(chunk if whole else chunk[start:end],
-                             self._offset + start)
-        self._offset += len(chunk)
+                             offset + start)
 
     def close(self) -> None:
         """Wait for everything and close the image.

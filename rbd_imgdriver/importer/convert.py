@@ -48,13 +48,11 @@ class Cluster:
         self._conf = conf
         self._key = key
 
-    def node(self, pool: str, image: str, snapshot: str = '') -> qemu.Node:
-        """An RBD image or a snapshot of one."""
+    def node(self, pool: str, image: str) -> qemu.Node:
+        """An RBD image."""
         options = {'driver': 'rbd', 'pool': pool, 'image': image,
                    'user': self._user, 'conf': memory.path(self._conf),
                    'key-secret': 'ceph'}
-        if snapshot:
-            options['snapshot'] = snapshot
         return qemu.Node(options, (self._conf, self._key),
                          qemu.secret('ceph', self._key, 'base64'))
 

@@ -12,6 +12,7 @@
 """One import: what is wanted, and what every way of it shares."""
 
 from collections.abc import Callable
+from collections.abc import Generator
 from collections.abc import Iterable
 from collections.abc import Iterator
 import contextlib
@@ -88,6 +89,31 @@ class Job:
                     self._check_fits(look, length)
         proof.check()
         return Downloaded(look.finish(), count.total, length)
+
+    def inspect(self, chunks: Generator[bytes]) -> str:
+        """Judge data that is at hand, reading no more than that takes.
+
+        Ceph keeps checksums of what it holds: where nothing was transmitted
+        there is no hash to compare.  A signature is checked all the same.
+
+        :returns: the format to treat the data as
+        :raises rbd_imgdriver.errors.ImageError: when it fails a check
+        """
+        verifier = self.data.verifier()
+        look = inspection.Inspection(self.image.id, self.image.disk_format)
+        proof = verify.Proof(self.image, verifier)
+        hands = proof.hands if verifier is not None else []
+        self.reporter.begin('inspecting', self.image.size)
+        count = _Count(self.reporter.advance)
+        with contextlib.closing(chunks), contextlib.closing(
+                stream.pouring(count.through(chunks), hands)) as passing:
+            for chunk in passing:
+                look.feed(chunk)
+                if look.settled and verifier is None:
+                    break
+        if verifier is not None:
+            proof.check()
+        return look.finish()
 
     def _unpacked(self, batches: Iterable[bytes]) -> Iterable[bytes]:
         if not self.compressed:

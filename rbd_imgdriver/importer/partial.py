@@ -15,8 +15,10 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 import contextlib
 
+from rbd_imgdriver import blocking
 from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver.ceph import pool as ceph_pool
+from rbd_imgdriver.ceph import writer
 from rbd_imgdriver import errors
 from rbd_imgdriver import model
 
@@ -68,6 +70,20 @@ class Partial:
         if size != self.size:
             self.pool.resize(self.name, size)
             self.size = size
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[writer.Writer]:
+        """Open the image for writing, and write all out at the end.
+
+        What the context does with the writer belongs into a native thread.
+        """
+        opened = self.pool.writer(self.name)
+        try:
+            yield opened
+        except BaseException:
+            blocking.run(opened.abandon)
+            raise
+        blocking.run(opened.close)
 
     def note(self, progress: str) -> None:
         """Say on the image how far its import is."""

@@ -9,22 +9,25 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-"""Bytes that pass by, through several hands at once."""
+"""Data that passes by, through several hands at once."""
 
 from collections.abc import Callable
 from collections.abc import Generator
 from collections.abc import Iterable
 from collections.abc import Sequence
+from typing import TypeVar
 
 from rbd_imgdriver import blocking
+
+_T = TypeVar('_T')
 
 # Batches that may wait for one of the hands.  With what the writer has on
 # its way this bounds the memory of an import.
 _DEPTH = 6
 
 
-def pouring(batches: Iterable[bytes],
-            hands: Sequence[Callable[[bytes], object]]) -> Generator[bytes]:
+def pouring(batches: Iterable[_T],
+            hands: Sequence[Callable[[_T], object]]) -> Generator[_T]:
     """Pass batches on, and give each to every hand on the way.
 
     Each hand works in a native thread of its own, behind a short queue: the

@@ -81,7 +81,8 @@ def volume(size: int = 1, **facts) -> objects.Volume:
     facts = {'id': str(uuid.uuid4()), '_name_id': None, 'size': size,
              'project_id': PROJECT, 'host': 'test@backend#backend',
              'volume_type_id': None, 'encryption_key_id': None,
-             'use_quota': True, 'status': 'creating', **facts}
+             'use_quota': True, 'status': 'creating',
+             'attach_status': 'detached', **facts}
     volume_type = facts.pop('volume_type', None)
     made = objects.Volume(context.get_admin_context(), **facts)
     made.volume_type = volume_type
