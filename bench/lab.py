@@ -21,6 +21,7 @@ from collections.abc import Mapping
 from concurrent import futures
 import contextlib
 import dataclasses
+import os
 import pathlib
 import shutil
 import sys
@@ -211,6 +212,12 @@ class Lab:
                 self._client.open_ioctx(pool) as target:
             rbd.RBD().clone(source, parent[1], parent[2], target, name,
                             features=FEATURES, order=ORDER)
+
+    def overwrite(self, pool: str, name: str, size: int) -> None:
+        """Write new data to the beginning of an image."""
+        with self._client.open_ioctx(pool) as ioctx, \
+                rbd.Image(ioctx, name) as image:
+            image.write(os.urandom(size), 0)
 
     def add_children(self, parent: list[str], count: int) -> None:
         """Give a snapshot some more children."""

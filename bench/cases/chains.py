@@ -24,12 +24,15 @@ from bench import results
 
 # Cinder's default of rbd_max_clone_depth.
 DEPTH = 5
+# Bytes that the cloned volume has been written since it was cloned itself.
+OWN_DATA = 16 * data.MIB
 
 
 def depth_limit(lab: labs.Lab) -> Iterator[results.Result]:
     """The clone of a volume that has as many ancestors as it may have.
 
-    Each is the clone of another volume, as deep and without children.
+    Each is the clone of another volume, as deep and without children, that
+    has been written to a little.
     """
     kinds = ('ours', 'intree')
     with lab.pools() as pools:
@@ -61,6 +64,7 @@ def _clone_leaf(lab: labs.Lab, kind: str,
     leaf = lab[kind].call('add_volume',
                           size=lab.scale.disk.size // data.GIB)
     lab.clone(parent, parent[0], lab.name_of(kind, leaf))
+    lab.overwrite(parent[0], lab.name_of(kind, leaf), OWN_DATA)
     return lab[kind].sample('clone', source=leaf)
 
 
