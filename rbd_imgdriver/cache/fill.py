@@ -133,9 +133,9 @@ class Filler:
         if not pool.acquire_lease(lease, _holder(partial)):
             return None
         try:
+            self._clear_remains(golden)
             if pool.exists(golden):
                 return Filled(golden)
-            self._clear_remains(golden)
             return self._import(wish, golden, partial, lease)
         except errors.ImageError as error:
             self._failures[golden] = (self._clock(), error)
@@ -227,19 +227,18 @@ class Filler:
             raise error
 
     def _clear_remains(self, golden: str) -> None:
-        """Remove what importers that died have left of this image."""
+        """Finish or remove what dead importers have left of this image."""
         for remains in self.store.pool.listed(names.PARTIAL + golden):
             try:
-                self.store.pool.remove(remains.name)
+                if not self.store.pool.finish_rename(remains.name, golden):
+                    self.store.drop(remains.name)
             except ceph_errors.CephError as error:
                 LOG.warning('%(name)s is left to the sweep: %(error)s',
                             {'name': remains.name, 'error': error})
 
     def _drop(self, partial: str, first: ceph_errors.CephError) -> None:
-        pool = self.store.pool
         try:
-            pool.remove_snapshot(partial, names.SNAPSHOT)
-            pool.remove(partial)
+            self.store.drop(partial)
         except ceph_errors.CephError as error:
             first.add_note(f'left to the sweep: {partial} ({error})')
 

@@ -86,6 +86,11 @@ class Store:
             partial, entry.facts(image, rbd_id, self._clock()))
         self.pool.rename(partial, golden)
 
+    def drop(self, partial: str) -> None:
+        """Remove a partial image, with the snapshot it may have already."""
+        self.pool.remove_snapshot(partial, names.SNAPSHOT)
+        self.pool.remove(partial)
+
     def record_use(self, golden: str) -> None:
         """Remember that an entry was used now."""
         now = self._clock()

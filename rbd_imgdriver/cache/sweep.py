@@ -86,7 +86,7 @@ class Sweep:
                 self._act('finished', golden, self._pool.finish_rename,
                           image.name, golden)
             else:
-                self._act('removed', image.name, self._remove, image.name)
+                self._act('removed', image.name, self._store.drop, image.name)
 
     def _alive(self, image: directory.Listed, golden: str) -> bool:
         """Whether somebody is still writing a partial image.
@@ -106,10 +106,6 @@ class Sweep:
             return self._pool.id(partial) == self._pool.id(golden)
         except ceph_errors.ImageNotFound:
             return False
-
-    def _remove(self, partial: str) -> None:
-        self._pool.remove_snapshot(partial, names.SNAPSHOT)
-        self._pool.remove(partial)
 
     def _orphans(self) -> None:
         for one in self._store.entries():

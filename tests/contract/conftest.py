@@ -24,15 +24,16 @@ cinder_config = functional.cinder_config
 def make_pool(request):
     """Makes an empty pool; in Ceph it is always the same one, emptied."""
     if request.param == 'fake':
-        return fake_pool.FakePool
+        yield fake_pool.FakePool
+        return
     cluster = request.getfixturevalue('cluster')
 
     def opened():
         functional.empty(cluster)
         return functional.open_pool(cluster, 'volumes')
 
-    request.addfinalizer(lambda: functional.empty(cluster))
-    return opened
+    yield opened
+    functional.empty(cluster)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@
 """A real Ceph for the functional tests: made for the run, gone after it."""
 
 from collections.abc import Iterator
+from concurrent import futures
 import pathlib
 import subprocess
 
@@ -143,14 +144,20 @@ def empty(cluster: ceph.Cluster, pools: tuple[str, ...] = POOLS) -> None:
 def _remove_some(ioctx: rados.Ioctx) -> int:
     names = list(rbd.RBD().list(ioctx))
     trashed = [one['id'] for one in rbd.RBD().trash_list(ioctx)]
-    for name in names:
-        _remove(ioctx, name=name)
+    with futures.ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda name: _remove(ioctx, name=name), names))
     for id_ in trashed:
         _remove(ioctx, image_id=id_)
     return len(names) + len(trashed)
 
 
 def _remove(ioctx: rados.Ioctx, **which: str) -> None:
+    try:
+        if 'name' in which:
+            rbd.RBD().remove(ioctx, which['name'])
+            return
+    except (rbd.ImageBusy, rbd.ImageHasSnapshots, rbd.ImageNotFound):
+        pass
     try:
         with rbd.Image(ioctx, **which) as image:
             for snap in image.list_snaps():
