@@ -165,6 +165,22 @@ class ChainCalls(calls.Base):
         return diff.unchanged_since(self._ioctx, image, wanted)
 
     @calls.in_native_thread
+    def cost_of_sibling(self, image: str) -> int | None:
+        """Bytes to copy for another child of an image's parent like it.
+
+        :returns: None when there cannot be one now: the image is no clone,
+            has snapshots, its parent's snapshot is in the trash, a client
+            has it open for writing, or its object map is not valid
+        """
+        ioctx = self._ioctx
+        id_ = header.image_id(ioctx, image)
+        ref = header.parent(ioctx, id_)
+        if (ref is None or header.snapshot_ids(ioctx, id_)
+                or not lineage.can_be_cloned(self.cluster, ref)):
+            return None
+        return copies.own_bytes(ioctx, id_)
+
+    @calls.in_native_thread
     def copy_head(self, image: str, target: str, name: str) -> None:
         """Copy an image's head to a pool of the cluster.
 

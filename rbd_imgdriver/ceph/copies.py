@@ -19,9 +19,24 @@ from typing import Any
 import rbd
 
 from rbd_imgdriver.ceph import clones
+from rbd_imgdriver.ceph import diff
 from rbd_imgdriver.ceph import errors
 from rbd_imgdriver.ceph import header
 from rbd_imgdriver.ceph import removal
+from rbd_imgdriver.ceph import usages
+
+
+def own_bytes(ioctx: Any, id_: str) -> int | None:
+    """How much of an image is its own, and not its parent's.
+
+    :returns: None when that cannot be told quickly, or somebody has the
+        image open for writing
+    """
+    with errors.translated(f'usage of image id {id_}'), \
+            rbd.Image(ioctx, image_id=id_, read_only=True) as image:
+        if any(True for _ in image.watchers_list()):
+            return None
+        return usages.used_by(image) if diff.is_quick(image, []) else None
 
 
 def copy_head(source: Any, image: str, target: Any, name: str,

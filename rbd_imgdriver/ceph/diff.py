@@ -55,13 +55,13 @@ def unchanged_since(ioctx: Any, image: str,
         later = [one['id'] for one in snapshots if one['id'] >= newest['id']]
         if (newest['size'] == opened.size()
                 and opened.is_protected_snap(newest['name'])
-                and _is_quick(opened, later)
+                and is_quick(opened, later)
                 and _is_same(opened, newest['name'])):
             return str(newest['name'])
         return None
 
 
-def _is_quick(image: Any, snapshot_ids: list[int]) -> bool:
+def is_quick(image: Any, snapshot_ids: list[int]) -> bool:
     """Whether the object maps of the head and the snapshots are valid."""
     invalid = rbd.RBD_FLAG_OBJECT_MAP_INVALID | rbd.RBD_FLAG_FAST_DIFF_INVALID
     if not image.features() & rbd.RBD_FEATURE_FAST_DIFF:

@@ -62,7 +62,7 @@ def usage(ioctx: Any, *, name: str | None = None,
     with errors.translated(f'usage of image {name or id_}'), \
             rbd.Image(ioctx, name=name, image_id=id_,
                       read_only=True) as image:
-        used = _used(image)
+        used = used_by(image)
         snapshots = list(image.list_snaps())
         children: list[Child] = []
         for snapshot in snapshots:
@@ -109,7 +109,7 @@ def _children(image: Any) -> list[Child]:
     return found
 
 
-def _used(image: Any) -> int:
+def used_by(image: Any) -> int:
     """Bytes of existing objects; quick with a valid fast-diff map."""
     return _extent(image, None, only_existing=True)
 

@@ -17,6 +17,8 @@ to a second; so a source that has not changed since its last one, and that
 nobody uses, is cloned from that again.
 """
 
+from collections.abc import Iterator
+import contextlib
 import dataclasses
 
 from oslo_log import log as logging
@@ -31,10 +33,6 @@ from rbd_imgdriver.chain import plan
 from rbd_imgdriver.chain import snapshots
 
 LOG = logging.getLogger(__name__)
-
-# Seconds that a create waits for its source to be flattened, before the new
-# volume is flattened instead, which does not hold it up.
-_PATIENCE = 10.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,9 +79,11 @@ class Cloner:
         if decision is plan.Plan.FULL_COPY:
             self._copy(source, in_use, wanted)
             return
-        if (decision is plan.Plan.FLATTEN_SOURCE_THEN_CLONE
-                and not wanted.temporary):
-            self._flatten_source(source)
+        if (decision is plan.Plan.SIBLING_THEN_FLATTEN_SOURCE
+                and self._copy_head(source, wanted)):
+            if not wanted.temporary:
+                self._flattener.request(self._pool, source)
+            return
         self._clone(source, in_use, wanted, flat=False)
         self._limit_depth(wanted)
 
@@ -105,23 +105,10 @@ class Cloner:
 
     def _plan(self, source: str, in_use: bool) -> plan.Plan:
         depth = self._pool.depth(source)
-        at_limit = 0 < self._limit <= depth
-        free = at_limit and not in_use and self._is_free(source)
-        return plan.plan(depth, self._limit, free)
-
-    def _is_free(self, source: str) -> bool:
-        """Whether nobody uses an image, its snapshots included."""
-        id_ = self._pool.id(source)
-        return self._pool.is_lone(id_) and not self._pool.is_watched(id_)
-
-    def _flatten_source(self, source: str) -> None:
-        self._flattener.request(self._pool, source)
-        if self._flattener.settle(self._pool, source, _PATIENCE):
-            return
-        LOG.info('Flattening %(source)s takes more than %(seconds)d s: the '
-                 'new volume is flattened instead.',
-                 {'source': source, 'seconds': _PATIENCE})
-        self._flattener.cancel(self._pool, self._pool.id(source))
+        cost = None
+        if not in_use and 0 < self._limit <= depth:
+            cost = self._pool.cost_of_sibling(source)
+        return plan.plan(depth, self._limit, cost)
 
     def _clone(self, source: str, in_use: bool, wanted: Wanted,
                flat: bool) -> None:
@@ -164,32 +151,40 @@ class Cloner:
 
     def _copy(self, source: str, in_use: bool, wanted: Wanted) -> None:
         """A full copy, by the fastest means that is consistent."""
-        if in_use or not self._is_free(source):
+        lone = self._pool.is_lone(self._pool.id(source))
+        if in_use or not lone or not self._copy_head(source, wanted):
             self._clone(source, in_use, wanted, flat=True)
             return
-        # Without writers no snapshot is needed: two round trips to the
-        # monitors less.
-        self._pool.copy_head(source, self._pool.name, wanted.name)
-        try:
-            self._finish_copy(wanted)
-        except errors.CephError as error:
-            self._remove(wanted.name, error)
-            raise
+        with self._undone_on_error(wanted.name):
+            self._pool.flatten(self._pool.id(wanted.name),
+                               ceph_flatten.Progress())
 
-    def _finish_copy(self, wanted: Wanted) -> None:
-        self._pool.drop_inherited(wanted.name)
-        self._pool.flatten(self._pool.id(wanted.name),
-                           ceph_flatten.Progress())
-        if wanted.size is not None:
-            self._pool.resize(wanted.name, wanted.size)
+    def _copy_head(self, source: str, wanted: Wanted) -> bool:
+        """Copy a source without a snapshot, as a child of its parent.
+
+        A snapshot costs two round trips to the monitors; without writers
+        none is needed.
+
+        :returns: False when a client has opened the source meanwhile: then
+            there is no copy
+        """
+        source_id = self._pool.id(source)
+        if self._pool.is_watched(source_id):
+            return False
+        self._pool.copy_head(source, self._pool.name, wanted.name)
+        with self._undone_on_error(wanted.name):
+            if self._pool.is_watched(source_id):
+                self._pool.remove(wanted.name)
+                return False
+            self._pool.drop_inherited(wanted.name)
+            if wanted.size is not None:
+                self._pool.resize(wanted.name, wanted.size)
+        return True
 
     def _grow(self, wanted: Wanted) -> None:
-        try:
+        with self._undone_on_error(wanted.name):
             size = self._pool.size(wanted.name)
             self._pool.resize(wanted.name, size + wanted.growth)
-        except errors.CephError as error:
-            self._remove(wanted.name, error)
-            raise
 
     def _limit_depth(self, wanted: Wanted) -> None:
         """Flatten a new volume that is deeper than allowed.
@@ -219,8 +214,14 @@ class Cloner:
         except errors.CephError as error:
             first.add_note(f'left behind: {source}@{snapshot} ({error})')
 
-    def _remove(self, name: str, first: errors.CephError) -> None:
+    @contextlib.contextmanager
+    def _undone_on_error(self, name: str) -> Iterator[None]:
+        """Remove a new image that could not be finished."""
         try:
-            self._pool.remove(name)
-        except errors.CephError as error:
-            first.add_note(f'left behind: image {name} ({error})')
+            yield
+        except errors.CephError as first:
+            try:
+                self._pool.remove(name)
+            except errors.CephError as error:
+                first.add_note(f'left behind: image {name} ({error})')
+            raise

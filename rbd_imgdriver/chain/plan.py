@@ -13,29 +13,40 @@
 
 import enum
 
+# Bytes that are copied inside a create: about a second's work.
+_QUICK = 256 * 2**20
+
 
 class Plan(enum.Enum):
-    """What to do so that no chain gets longer than allowed."""
+    """What to do so that no chain gets longer than allowed.
+
+    At the limit either the source or the clone has to be flattened.  A
+    source without children is: every later clone of it gains.  The new
+    volume does not wait for that: it becomes another child of the source's
+    parent, with a copy of the source's own data.
+    """
 
     FULL_COPY = 'full copy'
     CLONE = 'clone'
-    FLATTEN_SOURCE_THEN_CLONE = 'flatten the source, then clone'
+    SIBLING_THEN_FLATTEN_SOURCE = (
+        "copy the source's own data beside it, then flatten the source")
     CLONE_THEN_FLATTEN = 'clone, then flatten the clone'
 
 
-def plan(depth: int, limit: int, source_may_be_flattened: bool) -> Plan:
+def plan(depth: int, limit: int, cost_of_sibling: int | None) -> Plan:
     """Decide how to clone a source.
 
     :param depth: ancestors of the source, see ``Pool.depth``
     :param limit: ``rbd_max_clone_depth``: the most ancestors an image may
         have
-    :param source_may_be_flattened: whether the source has no snapshots, and
-        nobody uses it
+    :param cost_of_sibling: see ``Pool.cost_of_sibling``; None when the
+        source has children or is in use
     """
     if limit <= 0:
         return Plan.FULL_COPY
     if depth < limit:
         return Plan.CLONE
-    if source_may_be_flattened:
-        return Plan.FLATTEN_SOURCE_THEN_CLONE
+    if (depth == limit and cost_of_sibling is not None
+            and cost_of_sibling <= _QUICK):
+        return Plan.SIBLING_THEN_FLATTEN_SOURCE
     return Plan.CLONE_THEN_FLATTEN
