@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import pathlib
+import signal
 import sys
 import time
 from typing import Any
@@ -34,7 +35,9 @@ DOC = TOP / 'doc' / 'source'
 def main() -> int:
     """Run what the command line says; 0 when all of it could be measured."""
     options = _parser().parse_args()
-    chosen = options.case or list(cases.CASES)
+    for number in signal.SIGINT, signal.SIGTERM:
+        signal.signal(number, _interrupted)  # and everything is stopped
+    chosen = options.case or list(cases.ALL)
     run = machine.facts('quick' if options.quick else 'full')
     print(f'Measuring on {machine.describe(run)}', flush=True)
     found, failed = _measure(options.quick, chosen)
@@ -49,6 +52,10 @@ def main() -> int:
     for name in failed:
         print(f'{name} could not be measured', file=sys.stderr)
     return 1 if failed else 0
+
+
+def _interrupted(number: int, _frame: object) -> None:
+    raise KeyboardInterrupt(signal.Signals(number).name)
 
 
 def _document(records: list[dict[str, Any]]) -> None:

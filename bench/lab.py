@@ -290,20 +290,20 @@ class Lab:
     # -- measuring -----------------------------------------------------------
 
     def turns(self, actions: Mapping[str, Action],
-              rounds: int | None = None) -> Samples:
+              rounds: int | None = None, warm_up: bool = True) -> Samples:
         """Have the contenders take turns.
 
-        The first round warms up and does not count.  Who comes first
-        changes from round to round.
+        Who comes first changes from round to round.
 
         :param rounds: those that count; by default the scale's
+        :param warm_up: whether one more comes first, that does not count
         """
         samples: Samples = {who: [] for who in actions}
         order = list(actions)
-        for number in range((rounds or self.scale.rounds) + 1):
+        for number in range(-warm_up, rounds or self.scale.rounds):
             for who in order:
                 sample = self._watched(actions[who])
-                if number:
+                if number >= 0:
                     samples[who].append(sample)
             order.append(order.pop(0))
         return samples

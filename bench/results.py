@@ -123,6 +123,8 @@ class Result:
             'spread': {who: [_rounded(one)
                              for one in statistics.spread(values)]
                        for who, values in self.values.items() if values},
+            'best': {who: _rounded((max if self.more_is_better else min)(
+                values)) for who, values in self.values.items() if values},
             'temp_bytes': self.costs.get('temp_bytes', {}),
             'memory_bytes': self.costs.get('memory_bytes', {}),
             'cpu_seconds': self.costs.get('cpu_seconds', {}),

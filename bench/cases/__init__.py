@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Iterator
+import functools
 
 from bench.cases import chains
 from bench.cases import clones
@@ -29,12 +30,12 @@ from bench import results
 
 Case = Callable[[lab.Lab], Iterator[results.Result]]
 
-CASES: dict[str, Case] = {
+# What is measured unless cases are named.
+ALL: dict[str, Case] = {
     'direct-clone': clones.direct,
-    'cached-clone': clones.cached,
-    'cinder-clone': clones.cinder,
+    'clones': functools.partial(
+        clones.of_volumes, which=('cached', 'cinder', 'volume')),
     'children': scaling.children,
-    'volume-clone': clones.volume,
     'depth-limit': chains.depth_limit,
     'full-copy': chains.full_copy,
     'import-raw': imports.raw,
@@ -47,6 +48,10 @@ CASES: dict[str, Case] = {
     'blank': lifecycle.blank,
     'end-to-end': cloud.end_to_end,
 }
+
+CASES: dict[str, Case] = ALL | {
+    f'{kind}-clone': functools.partial(clones.of_volumes, which=(kind,))
+    for kind in clones.TITLES}
 
 # Those for which programs of their own connect to the cluster.
 PROGRAMS = ('import-qcow2', 'import-qcow2-in-cluster', 'import-luks')

@@ -16,7 +16,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Sequence
 import functools
+from typing import Any
 
 from bench import data
 from bench import lab as labs
@@ -47,27 +49,80 @@ def direct(lab: Lab) -> Iterator[results.Result]:
                            for who in ('ours', 'intree')})
 
 
-def cached(lab: Lab) -> Iterator[results.Result]:
-    """An image that is in the cache already."""
+def of_volumes(lab: Lab, which: Sequence[str]) -> Iterator[results.Result]:
+    """Clones that cost the in-tree driver a snapshot of a volume.
+
+    A cached image, an image with a ``cinder://`` location and an unchanged
+    volume are one and the same to that driver, so it takes one turn for all.
+
+    :param which: of ``cached``, ``cinder`` and ``volume``
+    """
     with lab.pools(ours=CACHE) as pools:
         image, sources = cached_image(lab, pools)
-        yield from _single_and_row(
-            lab, pools, image, sources, 'cached-clone', 'cached clone')
+        actions, kept = _ours(lab, pools, image, sources, which)
+        for count in (1, lab.scale.row):
+            samples = lab.turns({
+                **{kind: functools.partial(act, count=count)
+                   for kind, act in actions.items()},
+                **_others(lab, pools, image, sources, count)},
+                warm_up=count == 1)
+            for kind in which:
+                yield _result(lab, kind, count, {
+                    'ours': samples[kind], 'intree': samples['intree'],
+                    'limit': samples['limit']},
+                    {'ours': kept[kind], 'intree': sources['intree']})
 
 
-def cinder(lab: Lab) -> Iterator[results.Result]:
-    """A raw image that a Cinder volume backs."""
+def _ours(lab: Lab, pools: Mapping[str, str], image: str,
+          sources: Mapping[str, list[str]], which: Sequence[str],
+          ) -> tuple[dict[str, Any], dict[str, list[str]]]:
+    """What our driver does of each kind, and what it clones then."""
     disk = lab.scale.imported
-    with lab.pools() as pools:
-        image = lab.image(disk)
-        sources = {'limit': _limit_source(lab, pools, disk)}
-        for kind in ('ours', 'intree'):
-            volume = lab.volume(kind, pools[kind], disk)
-            sources[kind] = [pools[kind], lab.name_of(kind, volume)]
-            lab.know(image, kind, locations=[f'cinder://{volume}'],
-                     volume=volume)
-        yield from _single_and_row(
-            lab, pools, image, sources, 'cinder-clone', 'cinder:// clone')
+    from_image = functools.partial(lab['ours'].sample, 'from_image',
+                                   size=disk.size // data.GIB)
+    actions, kept = {}, {}
+    for kind in which:
+        if kind == 'cached':
+            actions[kind] = functools.partial(from_image, image_id=image)
+            kept[kind] = sources['ours']
+            continue
+        volume = lab.volume('ours', pools['ours'], disk)
+        kept[kind] = [pools['ours'], lab.name_of('ours', volume)]
+        if kind == 'volume':
+            actions[kind] = functools.partial(lab['ours'].sample, 'clone',
+                                              source=volume)
+        else:
+            backed = lab.image(disk)
+            lab.know(backed, 'ours', locations=[f'cinder://{volume}'])
+            actions[kind] = functools.partial(from_image, image_id=backed)
+    return actions, kept
+
+
+def _others(lab: Lab, pools: Mapping[str, str], image: str,
+            sources: Mapping[str, list[str]],
+            count: int) -> dict[str, labs.Action]:
+    actions = from_image(lab, pools, sources['limit'], image,
+                         lab.scale.imported.size // data.GIB, count)
+    return {kind: actions[kind] for kind in ('intree', 'limit')}
+
+
+TITLES = {'cached': 'cached clone', 'cinder': 'cinder:// clone',
+          'volume': 'clone of an unchanged volume'}
+SINGLE = {'cached': results.Wanted(10, 1.2)}
+ROW = {'cached': results.Wanted(30, 1.2), 'cinder': results.Wanted(30, 1.2),
+       'volume': results.Wanted(10)}
+
+
+def _result(lab: Lab, kind: str, count: int, samples: labs.Samples,
+            sources: Mapping[str, list[str]]) -> results.Result:
+    row = count > 1
+    return results.of_samples(
+        f'{kind}-clone' + (f'-{count}' if row else ''),
+        f'{TITLES[kind]}, ' + (f'{count} in a row' if row else 'single'),
+        samples, count=count,
+        wanted=(ROW if row else SINGLE).get(kind, results.Wanted()),
+        snapshots={who: lab.snapshots(*source[:2])
+                   for who, source in sources.items()})
 
 
 def cached_image(lab: Lab, pools: Mapping[str, str],
@@ -100,23 +155,6 @@ def _limit_source(lab: Lab, pools: Mapping[str, str],
     return lab.snapshot(pools['limit'], 'source', 'snap')
 
 
-def _single_and_row(lab: Lab, pools: Mapping[str, str],
-                    image: str, sources: Mapping[str, list[str]], name: str,
-                    title: str) -> Iterator[results.Result]:
-    row = lab.scale.row
-    size = lab.scale.imported.size // data.GIB
-    for count, suffix, ending, wanted in (
-            (1, '', 'single', results.Wanted(10, 1.2)),
-            (row, f'-{row}', f'{row} in a row', results.Wanted(30, 1.2))):
-        samples = lab.turns(from_image(
-            lab, pools, sources['limit'], image, size, count))
-        yield results.of_samples(
-            name + suffix, f'{title}, {ending}', samples, count=count,
-            wanted=wanted,
-            snapshots={kind: lab.snapshots(*sources[kind][:2])
-                       for kind in ('ours', 'intree')})
-
-
 def from_image(lab: Lab, pools: Mapping[str, str], parent: list[str],
                 image: str, size: int,
                 count: int = 1) -> dict[str, labs.Action]:
@@ -129,22 +167,3 @@ def from_image(lab: Lab, pools: Mapping[str, str], parent: list[str],
         lab['limit'].sample, 'clone', parent=parent, pool=pools['limit'],
         count=count)
     return made
-
-
-def volume(lab: Lab) -> Iterator[results.Result]:
-    """A volume cloned again and again, with no write to it between."""
-    row = lab.scale.row
-    with lab.pools() as pools:
-        sources = {kind: lab.volume(kind, pools[kind], lab.scale.imported)
-                   for kind in ('ours', 'intree')}
-        samples = lab.turns({
-            kind: functools.partial(lab[kind].sample, 'clone',
-                                    source=source, count=row)
-            for kind, source in sources.items()})
-        yield results.of_samples(
-            f'volume-clone-{row}',
-            f'clone of an unchanged volume, {row} in a row', samples,
-            count=row, wanted=results.Wanted(10),
-            snapshots={kind: lab.snapshots(pools[kind],
-                                           lab.name_of(kind, source))
-                       for kind, source in sources.items()})
