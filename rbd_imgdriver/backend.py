@@ -93,8 +93,9 @@ class Backend:
             wanted.max_depth)
         return [
             rbd_clone.RbdClone(self.pool, wanted.order),
-            cinder_clone.CinderClone(self.pool, wanted.order,
-                                     wanted.max_depth, wanted.cinder_allowed),
+            cinder_clone.CinderClone(
+                self.pool, wanted.order, wanted.max_depth,
+                wanted.cinder_allowed, self.chains.cloner.limit_depth),
             cached,
             import_image.ImportImage(
                 self.pool, self.importer, wanted.order,

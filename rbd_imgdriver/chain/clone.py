@@ -85,7 +85,8 @@ class Cloner:
                 self._flattener.request(self._pool, source)
             return
         self._clone(source, in_use, wanted, flat=False)
-        self._limit_depth(wanted)
+        if not wanted.temporary:
+            self.limit_depth(wanted.name)
 
     def from_snapshot(self, source: str, snapshot: str, wanted: Wanted,
                       flatten: bool) -> None:
@@ -100,8 +101,8 @@ class Cloner:
             self._grow(wanted)
         if flatten and not wanted.temporary:
             self._flattener.request(self._pool, wanted.name)
-        else:
-            self._limit_depth(wanted)
+        elif not wanted.temporary:
+            self.limit_depth(wanted.name)
 
     def _plan(self, source: str, in_use: bool) -> plan.Plan:
         depth = self._pool.depth(source)
@@ -186,20 +187,18 @@ class Cloner:
             size = self._pool.size(wanted.name)
             self._pool.resize(wanted.name, size + wanted.growth)
 
-    def _limit_depth(self, wanted: Wanted) -> None:
+    def limit_depth(self, image: str) -> None:
         """Flatten a new volume that is deeper than allowed.
 
         In the background, unless its source already was: chains must not
         grow faster than they are cut.
         """
-        if wanted.temporary:
-            return
-        excess = self._pool.depth(wanted.name) - max(self._limit, 0)
+        excess = self._pool.depth(image) - max(self._limit, 0)
         if excess <= 0:
             return
-        self._flattener.request(self._pool, wanted.name)
+        self._flattener.request(self._pool, image)
         if excess > 1:
-            self._flattener.settle(self._pool, wanted.name, float('inf'))
+            self._flattener.settle(self._pool, image, float('inf'))
 
     def _spec(self, source: str, snapshot: str,
               wanted: Wanted) -> clones.CloneSpec:

@@ -162,11 +162,15 @@ def _rehearsed(backend: backends.Backend) -> dict[str, base.Strategy]:
     made: list[base.Strategy] = [
         rbd_clone.RbdClone(pool, wanted.order),
         cinder_clone.CinderClone(pool, wanted.order, wanted.max_depth,
-                                 wanted.cinder_allowed),
+                                 wanted.cinder_allowed, _nothing),
         cached_clone.CachedClone(pool, store, wanted.order,
                                  wanted.max_depth),
     ]
     return {one.name: one for one in made}
+
+
+def _nothing(image: str) -> None:
+    """Limit the depth of what is not made."""
 
 
 def _import(backend: backends.Backend,

@@ -24,6 +24,8 @@ under the image's id.  It ends in ``.clone_snap``, as those of Cinder's
 driver do, so that after a switch back that driver knows what it is.
 """
 
+from collections.abc import Callable
+
 from rbd_imgdriver.ceph import clones
 from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver.ceph import pool as ceph_pool
@@ -41,16 +43,19 @@ class CinderClone:
     :param order: log2 of the least object size in bytes
     :param max_depth: ``rbd_max_clone_depth``
     :param allowed: whether ``allowed_direct_url_schemes`` has ``cinder``
+    :param limit_depth: flattens a new volume, by its name, that has more
+        ancestors than ``rbd_max_clone_depth``
     """
 
     name = 'cinder-clone'
 
     def __init__(self, pool: ceph_pool.Pool, order: int, max_depth: int,
-                 allowed: bool) -> None:
+                 allowed: bool, limit_depth: Callable[[str], None]) -> None:
         self._pool = pool
         self._order = order
         self._max_depth = max_depth
         self._allowed = allowed
+        self._limit_depth = limit_depth
 
     def attempt(self,
                 request: model.Request) -> model.Created | model.Declined:
@@ -128,6 +133,7 @@ class CinderClone:
             self._pool.copy(spec)
             return model.Created()
         self._pool.clone(spec)
+        self._limit_depth(spec.name)
         return model.Created(parent=str(spec.parent))
 
 

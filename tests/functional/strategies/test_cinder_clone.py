@@ -197,6 +197,25 @@ def test_depth_zero_makes_a_full_copy(cluster, create, made, meta, disk,
     assert result.data == disk.read_bytes()
 
 
+def test_at_the_limit_of_depth_the_new_volume_is_flattened(
+        cluster, create, made, meta, disk, image_volume, volumes, pool):
+    driver = host.make(cluster, 'volumes', rbd_max_clone_depth=1)
+    source = image_volume()
+    child = host.volume(metadata={})
+    driver.create_cloned_volume(child, source)
+    volumes[child.id] = child
+    assert pool.depth(child.name) == 1
+
+    volume, _, _ = create(driver, meta, f'cinder://{child.id}')
+
+    settled = driver._backend.chains.flattener.settle(pool, volume.name, 60)
+    assert settled
+    result = made(volume)
+    assert result.strategy == 'cinder-clone'
+    assert result.parent is None
+    assert result.data == disk.read_bytes()
+
+
 def test_an_image_volume_larger_than_the_volume(driver, create, meta, admin,
                                                 image_volume, contents):
     source = image_volume()
