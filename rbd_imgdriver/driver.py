@@ -41,6 +41,7 @@ from rbd_imgdriver import host
 from rbd_imgdriver import model
 from rbd_imgdriver import opts
 from rbd_imgdriver import provision
+from rbd_imgdriver import service_glance
 from rbd_imgdriver.strategies import base
 
 LOG = logging.getLogger(__name__)
@@ -160,7 +161,7 @@ class RBDImageDriver(driver_chains.ChainsMixin):
     def _sweep(self) -> None:
         """Remove what the cache no longer needs; never stops the loop."""
         try:
-            self._backend.sweep(host.in_glance)
+            self._backend.sweep(service_glance.in_glance)
         except ceph_errors.CephError as error:
             LOG.warning('The cache of %(pool)s could not be swept: %(error)s',
                         {'pool': self._pool, 'error': error})

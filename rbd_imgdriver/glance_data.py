@@ -146,7 +146,8 @@ def _translated(image_id: str) -> Iterator[None]:
             glance_exc.HTTPNotFound, glance_exc.HTTPForbidden) as error:
         raise errors.ImageGone(image_id, str(error)) from error
     except (exception.CinderException, glance_exc.BaseException,
-            keystone_exc.ClientException, OSError) as error:
+            glance_exc.ClientException, keystone_exc.ClientException,
+            OSError) as error:
         # requests' exceptions are OSErrors.
         raise errors.DownloadFailed(
             image_id, f'{type(error).__name__}: {error}') from error

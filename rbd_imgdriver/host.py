@@ -21,15 +21,12 @@ from typing import Any
 
 from cinder import context
 from cinder import exception
-from cinder.image import glance
 from cinder.message import api as message_api
 from cinder.message import message_field
 from cinder import objects
 from cinder import rpc
 from cinder import utils
 from cinder.volume import volume_utils
-from glanceclient import exc as glance_exc
-from keystoneauth1 import exceptions as keystone_exc
 from oslo_config import cfg
 from oslo_db import exception as db_exception
 from oslo_log import log as logging
@@ -218,25 +215,6 @@ class CinderEvents:
     def _send(self, event: str, payload: dict[str, str]) -> None:
         rpc.get_notifier('volume', CONF.host).info(self._context, event,
                                                    payload)
-
-
-def in_glance(image_id: str) -> bool:
-    """Whether Glance has the image, asked with Cinder's own credentials.
-
-    Those of the ``[glance]`` section.  When Glance does not say, the answer
-    is yes: nothing is dropped on a doubt.
-    """
-    client = glance.GlanceClientWrapper()
-    try:
-        client.call(context.get_admin_context(), 'get', image_id,
-                    privileged_user=True)
-    except glance_exc.HTTPNotFound:
-        return False
-    except (glance_exc.BaseException, exception.CinderException,
-            keystone_exc.ClientException) as error:
-        LOG.debug('Glance did not say whether it has image %(image)s: '
-                  '%(error)s', {'image': image_id, 'error': error})
-    return True
 
 
 _EXCEPTIONS: dict[type[errors.ImageError], Any] = {

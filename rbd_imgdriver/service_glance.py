@@ -27,12 +27,14 @@ from glanceclient import exc as glance_exc
 from keystoneauth1 import exceptions as keystone_exc
 from keystoneauth1 import loading
 from oslo_config import cfg
+from oslo_log import log as logging
 
 from rbd_imgdriver import errors
 from rbd_imgdriver import glance_data
 from rbd_imgdriver import host
 from rbd_imgdriver import model
 
+LOG = logging.getLogger(__name__)
 CONF = cfg.CONF
 _GROUP = 'glance'
 
@@ -46,11 +48,15 @@ class ImageNotFound(GlanceError, errors.NotFound):
 
 
 class ServiceGlance:
-    """Looks up and reads images as the service."""
+    """Looks up and reads images as the service.
+
+    ``locations_forbidden`` tells whether the locations API has refused us.
+    """
 
     def __init__(self) -> None:
         self._client = _PrivilegedClient()
         self._images = glance.GlanceImageService(client=self._client)
+        self.locations_forbidden = False
 
     def image(self, wanted: str) -> model.Image:
         """One image with its locations, by id or by unambiguous name.
@@ -73,6 +79,17 @@ class ServiceGlance:
                 return False
         return True
 
+    def some(self, limit: int) -> list[model.Image]:
+        """Some active images with their locations, the newest first.
+
+        :raises GlanceError: when Glance does not answer
+        """
+        with _errors('list'):
+            listed = self._images.detail(
+                _context(), filters={'status': 'active'}, limit=limit)
+        return [host.image_of(one, (None, self.locations(one['id'])))
+                for one in listed[:limit]]
+
     def min_disk(self, image_id: str) -> int:
         """The GiB that Glance says a volume of the image needs; 0 if none."""
         return int(self._show(image_id).get('min_disk') or 0)
@@ -88,12 +105,14 @@ class ServiceGlance:
         needs ``show_multiple_locations`` or ``show_image_direct_url``.
         """
         with _errors(image_id):
+            listed: list[dict[str, Any]] = []
             try:
                 listed = list(self._client.call(
                     _context(), 'get_image_locations', image_id))
-            except (glance_exc.HTTPNotImplemented, glance_exc.HTTPForbidden,
-                    glance_exc.HTTPNotFound):
-                listed = []
+            except glance_exc.HTTPForbidden:
+                self.locations_forbidden = True
+            except (glance_exc.HTTPNotImplemented, glance_exc.HTTPNotFound):
+                pass  # Glance before 2024.2, or no location at all
             if listed:
                 return listed
             shown = self._client.call(_context(), 'get', image_id)
@@ -114,6 +133,19 @@ class ServiceGlance:
             ids = ', '.join(sorted(one['id'] for one in named))
             raise GlanceError(f'several images are called {wanted}: {ids}')
         return dict(named[0])
+
+
+def in_glance(image_id: str) -> bool:
+    """Whether Glance has the image, for who must not drop it on a doubt.
+
+    When Glance does not say, the answer is yes.
+    """
+    try:
+        return ServiceGlance().has(image_id)
+    except GlanceError as error:
+        LOG.warning('Glance does not say whether it has image %(image)s: '
+                    '%(error)s', {'image': image_id, 'error': error})
+        return True
 
 
 class _PrivilegedClient(glance.GlanceClientWrapper):  # type: ignore[misc]
@@ -168,5 +200,6 @@ def _errors(wanted: str) -> Iterator[None]:
         raise GlanceError(
             f'Glance refuses the credentials of the [glance] section of '
             f'cinder.conf: {error}') from error
-    except (glance_exc.BaseException, exception.CinderException) as error:
+    except (glance_exc.BaseException, glance_exc.ClientException,
+            exception.CinderException) as error:
         raise GlanceError(f'Glance does not answer: {error}') from error

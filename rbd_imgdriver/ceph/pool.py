@@ -37,6 +37,7 @@ from rbd_imgdriver.ceph import header
 from rbd_imgdriver.ceph import import_calls
 from rbd_imgdriver.ceph import layouts
 from rbd_imgdriver.ceph import leases
+from rbd_imgdriver.ceph import probe
 from rbd_imgdriver.ceph import snapshots
 from rbd_imgdriver.ceph import trash
 from rbd_imgdriver.ceph import usages
@@ -271,6 +272,23 @@ class Pool(chain_calls.ChainCalls, import_calls.ImportCalls):
         with errors.translated(f'snapshots of {self.name}/{image}'), \
                 rbd.Image(self._ioctx, image, read_only=True) as opened:
             return any(True for _ in opened.list_snaps())
+
+    @_blocking
+    def probe_clones(self, name: str) -> int:
+        """Make, clone and remove an image; see :func:`probe.clones`."""
+        return probe.clones(self._ioctx, name, self._features())
+
+    @_blocking
+    def snapshot_counts(self) -> dict[str, int]:
+        """How many snapshots each image has; 0.4 ms for each image."""
+        ioctx = self._ioctx
+        return {name: len(header.snapshot_ids(ioctx, id_))
+                for name, id_ in directory.names(ioctx, '').items()}
+
+    @_blocking
+    def data_pool(self) -> str:
+        """The pool of new images' data, or '' for this one."""
+        return layouts.wanted(self.cluster, self._ioctx, 0, 0).data_pool
 
     @_blocking
     def usage(self, image: str) -> usages.Usage:

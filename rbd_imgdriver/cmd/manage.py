@@ -23,6 +23,7 @@ import sys
 
 from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver.cmd import cache
+from rbd_imgdriver.cmd import doctor
 from rbd_imgdriver.cmd import exits
 from rbd_imgdriver.cmd import image
 from rbd_imgdriver.cmd import leaks
@@ -33,7 +34,7 @@ from rbd_imgdriver import errors
 
 PROGRAM = 'rbd-imgdriver-manage'
 
-NOUNS = (cache, leaks, image, volume)
+NOUNS = (cache, leaks, image, volume, doctor)
 
 
 def parser() -> argparse.ArgumentParser:

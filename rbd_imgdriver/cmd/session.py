@@ -83,6 +83,37 @@ class Session:
         """Cinder's configuration object of the backend's section."""
         return section(self.conf, self.name)
 
+    def of(self, backend: str) -> 'Session':
+        """The session of another backend of the same cinder.conf."""
+        return Session(argparse.Namespace(
+            **{**vars(self._args), 'backend': backend}))
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The backend's options by name, with two that belong to them."""
+        get = self.configuration
+        found = {name: get.safe_get(name) for name in self.known}
+        found['allowed_direct_url_schemes'] = (
+            self.conf.allowed_direct_url_schemes)
+        return found
+
+    @property
+    def known(self) -> set[str]:
+        """The names of the options that the backend's section may have."""
+        return set(self.conf[self.configuration.config_group])
+
+    @property
+    def written(self) -> set[str]:
+        """The names that are written in the backend's section."""
+        from oslo_config import cfg
+
+        found: set[str] = set()
+        for path in self.conf.config_file:
+            sections: dict[str, dict[str, list[str]]] = {}
+            cfg.ConfigParser(path, sections).parse()
+            found |= set(sections.get(self.name, {}))
+        return found
+
     @functools.cached_property
     def name(self) -> str:
         """The name of the backend's section.
@@ -122,6 +153,8 @@ class Session:
         from oslo_config import cfg
 
         objects.register_all()
+        # Registered by the module of cinder-volume's command only.
+        cfg.CONF.register_opt(cfg.StrOpt('cluster'))
         files = self._config_files()
         try:
             cfg.CONF([], project='cinder', default_config_files=files)

@@ -1,0 +1,125 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""What the cluster can do for us, found by doing it with a probe."""
+
+from collections.abc import Iterator
+import json
+import secrets
+
+from rbd_imgdriver.ceph import clones
+from rbd_imgdriver.ceph import errors as ceph_errors
+from rbd_imgdriver.ceph import pool as ceph_pool
+from rbd_imgdriver.cmd.checks import findings
+from rbd_imgdriver.cmd.checks import pools
+from rbd_imgdriver import locations
+from rbd_imgdriver import model
+
+Finding = findings.Finding
+
+PROBE = 'rbd-imgdriver-probe-'
+
+
+def reachable(pool: ceph_pool.Pool) -> Finding:
+    """Whether the cluster answers, and has the pool."""
+    try:
+        fsid = pool.fsid()
+        version = json.loads(pool.mon_command('version'))['version']
+        pool.exists(PROBE)
+    except ceph_errors.PoolNotFound as error:
+        return Finding('pool-missing', pool.name, str(error))
+    except ceph_errors.CephError as error:
+        return Finding('cluster-unreachable', pool.name, str(error))
+    return Finding('cluster', pool.name, f'{fsid}, {version}')
+
+
+def probe(pool: ceph_pool.Pool) -> Iterator[Finding]:
+    """Make, clone and remove an image."""
+    name = PROBE + secrets.token_hex(4)
+    try:
+        version = pool.probe_clones(name)
+    except ceph_errors.CephError as error:
+        yield Finding('probe-failed', pool.name, _sentence(error))
+        return
+    yield Finding('probe', pool.name, f'clones of format {version}')
+    if version < 2:
+        yield Finding('clone-format-1', pool.name,
+                      'a snapshot has to be protected to be cloned')
+
+
+def settings(pool: ceph_pool.Pool) -> Iterator[Finding]:
+    """How the pool is set up, and what it holds."""
+    yield from pools.check(
+        pool.name, json.loads(pool.mon_command('osd dump')),
+        json.loads(pool.mon_command('df')))
+    yield from _data_pool(pool)
+    yield from pools.snapshots(pool.snapshot_counts())
+    trashed = pool.trashed()
+    if trashed:
+        yield Finding('trash', pool.name, f'{len(trashed)} images')
+
+
+def _data_pool(pool: ceph_pool.Pool) -> Iterator[Finding]:
+    name = pool.data_pool()
+    if not name:
+        return
+    try:
+        pool.sibling(name).exists(PROBE)
+    except ceph_errors.PoolNotFound as error:
+        yield Finding('data-pool-missing', name, str(error))
+    except ceph_errors.PermissionDenied:
+        yield Finding('data-pool', name, 'its objects cannot be read')
+    else:
+        yield Finding('data-pool', name, f'data of images in {pool.name}')
+
+
+def glance_clone(pool: ceph_pool.Pool,
+                 images: list[model.Image]) -> Iterator[Finding]:
+    """Clone an image of Glance, and remove the clone."""
+    elsewhere = []
+    for image in images:
+        for location in _cloneable(image):
+            if location.fsid != pool.fsid():
+                elsewhere.append(image.id)
+                continue
+            yield _try(pool, location)
+            return
+    if elsewhere:
+        yield Finding('glance-elsewhere', pool.name,
+                      f'for example image {elsewhere[0]}')
+    else:
+        yield Finding('glance-clone-untested', pool.name,
+                      f'{len(images)} images were looked at')
+
+
+def _cloneable(image: model.Image) -> Iterator[locations.RbdLocation]:
+    for url in image.locations:
+        location = locations.parse(url)
+        if (image.raw and isinstance(location, locations.RbdLocation)
+                and location.of_glance):
+            yield location
+
+
+def _try(pool: ceph_pool.Pool, location: locations.RbdLocation) -> Finding:
+    name = PROBE + secrets.token_hex(4)
+    parent = clones.SnapshotSpec(location.pool, location.image,
+                                 location.snapshot)
+    try:
+        pool.clone(clones.CloneSpec(parent, name))
+        pool.remove(name)
+    except ceph_errors.CephError as error:
+        return Finding('glance-clone-failed', location.pool,
+                       _sentence(error))
+    return Finding('glance-clone', location.pool, str(location))
+
+
+def _sentence(error: ceph_errors.CephError) -> str:
+    return '; '.join([str(error), *getattr(error, '__notes__', ())])

@@ -1,0 +1,228 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""What can be found, how bad it is, and what to do about it.
+
+The documentation prints this table.
+"""
+
+import dataclasses
+import enum
+
+
+class Severity(enum.IntEnum):
+    """How bad a finding is."""
+
+    OK = 0
+    INFO = 1
+    WARNING = 2
+    ERROR = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """One kind of finding.
+
+    :param meaning: one sentence
+    :param remedy: one sentence; '' when there is nothing to do
+    """
+
+    severity: Severity
+    meaning: str
+    remedy: str = ''
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """Something that was found.
+
+    :param code: one of :data:`KINDS`
+    :param subject: what it is about: a backend, a pool, an option
+    :param detail: what was seen
+    """
+
+    code: str
+    subject: str
+    detail: str
+
+    @property
+    def kind(self) -> Kind:
+        """What is known of findings of this code."""
+        return KINDS[self.code]
+
+
+_OK, _INFO, _WARNING, _ERROR = Severity
+
+KINDS = {
+    # Ceph
+    'cluster': Kind(_OK, 'The cluster answers.'),
+    'cluster-unreachable': Kind(
+        _ERROR, 'The cluster does not answer.',
+        "Compare rbd_ceph_conf, rbd_user and the keyring with what 'ceph -s "
+        "--id <user>' needs; look at the network to the monitors."),
+    'pool-missing': Kind(
+        _ERROR, 'The pool does not exist.',
+        'Make it (ceph osd pool create, rbd pool init), or correct '
+        'rbd_pool.'),
+    'probe': Kind(_OK, 'Images can be made, cloned and removed.'),
+    'probe-failed': Kind(
+        _ERROR, 'Making, cloning or removing a probe image failed.',
+        "Give the cephx user 'profile rbd' on monitors and manager and "
+        "'profile rbd pool=<pool>' on the OSDs."),
+    'clone-format-1': Kind(
+        _WARNING, 'Clones are of format 1: listing the children of a parent '
+        'is slow, and a removed parent is not freed with its last child.',
+        'ceph osd set-require-min-compat-client mimic'),
+    'pool-full': Kind(
+        _ERROR, 'The pool is full.',
+        'Add capacity; or rbd-imgdriver-manage cache prune, leaks list.'),
+    'pool-nearly-full': Kind(
+        _WARNING, 'The pool is nearly full.',
+        'Add capacity; or rbd-imgdriver-manage cache prune, leaks list.'),
+    'single-copy': Kind(
+        _WARNING, 'The pool keeps a single copy of each object: a golden '
+        'image that is lost damages every volume cloned from it.',
+        'ceph osd pool set <pool> size 3'),
+    'no-application': Kind(
+        _WARNING, 'The pool is not marked as one of RBD.',
+        'rbd pool init <pool>'),
+    'data-pool-missing': Kind(
+        _ERROR, 'rbd_default_data_pool names a pool that does not exist.',
+        'Correct it in ceph.conf or with rbd config pool set.'),
+    'data-pool': Kind(_INFO, "New images keep their data in another pool.",
+                      'Give the cephx user rights on that pool, too.'),
+    'autoscaler-off': Kind(
+        _INFO, 'The number of placement groups is not scaled by Ceph.',
+        'Make sure that it suits the size of the pool.'),
+    'many-snapshots': Kind(
+        _WARNING, 'Images have nearly as many snapshots as the kernel client '
+        'can open (510).',
+        'rbd-imgdriver-manage leaks list shows those that nothing needs.'),
+    'too-many-snapshots': Kind(
+        _ERROR, 'Images have more snapshots than the kernel client can open '
+        '(510).',
+        'rbd-imgdriver-manage leaks repair removes those that nothing '
+        'needs.'),
+    'leftovers': Kind(
+        _WARNING, 'Deleted volumes or dead importers have left something.',
+        'rbd-imgdriver-manage cache sweep; leaks list.'),
+    'trash': Kind(
+        _INFO, 'Images are in the trash: of deleted volumes and evicted '
+        'entries whose clones live on.',
+        'Nothing: what is ours is freed with the last clone. A trash purge '
+        'schedule of Ceph does no harm.'),
+    # Glance
+    'glance': Kind(_OK, 'Glance answers to the service credentials.'),
+    'glance-unreachable': Kind(
+        _ERROR, 'Glance does not answer to the service credentials: the '
+        'cache cannot be swept, and locations cannot be read.',
+        'Give the [glance] section of cinder.conf auth_type, auth_url, '
+        'username, password and domains of a user with the roles admin and '
+        'service; and set glance_api_servers.'),
+    'locations-forbidden': Kind(
+        _WARNING, "Glance's locations API refuses the service user.",
+        'Give that user the role service in its project.'),
+    'locations-hidden': Kind(
+        _WARNING, 'Glance shows no location of any image that was looked '
+        'at: nothing can be cloned from Glance.',
+        'See "no-location" in the table of declined codes.'),
+    'glance-elsewhere': Kind(
+        _WARNING, 'Raw images are in another Ceph cluster.',
+        'Add a Glance store on this cluster and copy images to it '
+        '(import method copy-image).'),
+    'glance-clone': Kind(_OK, "Glance's images can be cloned."),
+    'glance-clone-failed': Kind(
+        _ERROR, 'An image of Glance cannot be cloned into the pool.',
+        "Give the cephx user 'profile rbd-read-only pool=<images pool>' on "
+        'the OSDs.'),
+    'glance-clone-untested': Kind(
+        _INFO, 'Glance has no raw image in this cluster to try a clone '
+        'with.', 'Upload one and run this again.'),
+    'no-hash': Kind(
+        _WARNING, 'Images have neither os_hash_value nor checksum: a renamed '
+        'image counts as another one to the cache, and imports cannot be '
+        'checked.', 'Upload them again; see hashing_algorithm of Glance, and '
+        'do_secure_hash for images added by location.'),
+    # Options
+    'unknown-option': Kind(
+        _WARNING, "An option in the backend's section is none of this "
+        'driver or of Cinder; it is ignored.', 'Correct its name.'),
+    'no-import': Kind(
+        _WARNING, 'import is not the last strategy: what no other can serve '
+        'is downloaded by Cinder to a temporary file, every time.',
+        'Add import at the end of rbd_imgdriver_strategies.'),
+    'cache-off': Kind(
+        _WARNING, 'The cache is off: images that cannot be cloned are '
+        'imported for each volume.',
+        "Set image_volume_cache_enabled = true in the backend's section."),
+    'cached-clone-missing': Kind(
+        _WARNING, 'The cache is on, but cached-clone is not among the '
+        'strategies: every create from a cached image asks for the import.',
+        'Add cached-clone before import in rbd_imgdriver_strategies.'),
+    'cache-unlimited': Kind(
+        _INFO, 'The cache has no limit but the pool.',
+        'Set image_volume_cache_max_size_gb or image_volume_cache_max_count.'
+        ),
+    'cache-limits-differ': Kind(
+        _WARNING, 'Backends that share a pool, and so its cache, have '
+        'different limits for it.', 'Give them the same limits.'),
+    'cinder-scheme-missing': Kind(
+        _INFO, 'cinder-clone is wanted but cinder:// locations are not '
+        'allowed.', 'Add cinder to allowed_direct_url_schemes, or take '
+        'cinder-clone out of rbd_imgdriver_strategies.'),
+    'always-copies': Kind(
+        _WARNING, 'rbd_max_clone_depth is 0 or less: every volume is a full '
+        'copy.', 'Set it to 5, the default, unless that is meant.'),
+    'flatten-from-snapshot': Kind(
+        _INFO, 'rbd_flatten_volume_from_snapshot is set: volumes from '
+        'snapshots are full copies.',
+        'Leave it out; chains are kept short by rbd_max_clone_depth.'),
+    'no-timeout': Kind(
+        _INFO, 'rados_connect_timeout is not set: calls to a cluster that '
+        'does not answer wait for ever.',
+        'Set it to some 30 seconds, unless waiting is meant.'),
+    'no-secret': Kind(
+        _INFO, 'rbd_secret_uuid is not set: Nova uses its own.',
+        'Set it to the secret of libvirt if Nova has none of its own.'),
+    'coordination-local': Kind(
+        _ERROR, 'Cinder runs active/active (cluster is set), and its '
+        'coordination backend is on this host only.',
+        'Set [coordination] backend_url to etcd3+http, redis or another '
+        'driver of tooz that all hosts share.'),
+    'database-unreachable': Kind(
+        _WARNING, "Cinder's database cannot be read here: what deleted "
+        'volumes left cannot be told from what volumes need.',
+        'Run this where [database] connection of cinder.conf works.'),
+    # This host
+    'conversion-dir': Kind(_OK, 'The conversion directory can be used.'),
+    'conversion-dir-unusable': Kind(
+        _ERROR, 'The conversion directory does not exist or cannot be '
+        'written.', 'Make it, for the user of cinder-volume.'),
+    'conversion-dir-small': Kind(
+        _WARNING, 'The conversion directory has less free space than the '
+        'largest image that needs it.', 'Enlarge its file system, or keep '
+        'images in an RBD store of this cluster: those need none.'),
+    'conversion-dir-memory': Kind(
+        _WARNING, 'The conversion directory is in memory.',
+        'Set image_conversion_dir to a directory on a disk.'),
+    'qemu': Kind(_OK, 'qemu-img can do what is needed.'),
+    'qemu-unusable': Kind(
+        _ERROR, 'qemu-img is missing or cannot write RBD images.',
+        'Install qemu-utils and the block driver for RBD '
+        '(qemu-block-extra, qemu-img with qemu-block-rbd).'),
+    'keyring-missing': Kind(
+        _INFO, "os-brick finds no keyring where it looks: encrypted volumes "
+        'and backups cannot be attached to this host.',
+        'Link it to /etc/ceph/<cluster>.client.<user>.keyring.'),
+    'converter-user-missing': Kind(
+        _ERROR, 'The user that qemu-img is to run as does not exist.',
+        'Correct rbd_imgdriver_converter_user.'),
+}

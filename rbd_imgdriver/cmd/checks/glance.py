@@ -1,0 +1,49 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""What Glance tells us of its images."""
+
+from collections.abc import Iterator
+
+from rbd_imgdriver.cmd.checks import findings
+from rbd_imgdriver import model
+
+Finding = findings.Finding
+
+
+def check(images: list[model.Image], forbidden: bool) -> Iterator[Finding]:
+    """What is odd about some images.
+
+    :param images: some, with their locations
+    :param forbidden: whether the locations API refuses our user
+    """
+    if forbidden:
+        yield Finding('locations-forbidden', 'Glance',
+                      'get_image_locations answers 403')
+    if images and not any(image.locations for image in images):
+        yield Finding('locations-hidden', 'Glance',
+                      f'{len(images)} images were looked at')
+    nameless = [image.id for image in images
+                if not (image.hash_value or image.checksum)]
+    if nameless:
+        yield Finding('no-hash', 'Glance', f'for example image {nameless[0]}')
+
+
+def largest_download(images: list[model.Image], fsid: str) -> int | None:
+    """Bytes of the largest image that an import writes to a file.
+
+    :param fsid: of our cluster: what is there needs no file
+    """
+    sizes = [image.size for image in images
+             if image.size and image.disk_format not in ('raw', 'iso')
+             and not any(url.startswith(f'rbd://{fsid}/')
+                         for url in image.locations)]
+    return max(sizes, default=None)

@@ -1,0 +1,105 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""What this host offers: space, programs, users, keyrings."""
+
+from collections.abc import Iterator
+import os
+import pathlib
+import pwd
+import shutil
+import subprocess
+
+from rbd_imgdriver.cmd.checks import findings
+from rbd_imgdriver.cmd import output
+
+Finding = findings.Finding
+
+_NEEDED = ('raw', 'qcow2', 'vmdk', 'vdi', 'vhdx', 'vpc')
+_MOUNTS = '/proc/self/mountinfo'
+
+
+def conversion_dir(directory: str,
+                   largest: int | None) -> Iterator[Finding]:
+    """Whether temporary files can be written.
+
+    :param largest: bytes of the largest image that may be written there
+    """
+    path = pathlib.Path(directory)
+    if not path.is_dir() or not os.access(path, os.W_OK | os.X_OK):
+        yield Finding('conversion-dir-unusable', directory,
+                      f'asked as user {os.geteuid()}')
+        return
+    free = shutil.disk_usage(path).free
+    kind = file_system(path, pathlib.Path(_MOUNTS).read_text())
+    yield Finding('conversion-dir', directory,
+                  f'{kind}, {output.size(free)} free')
+    if kind in ('tmpfs', 'ramfs'):
+        yield Finding('conversion-dir-memory', directory, kind)
+    if largest is not None and free < largest:
+        yield Finding('conversion-dir-small', directory,
+                      f'{output.size(free)} free, an image has '
+                      f'{output.size(largest)}')
+
+
+def file_system(path: pathlib.Path, mountinfo: str) -> str:
+    """The type of the file system that holds a path.
+
+    :param mountinfo: as in /proc/self/mountinfo, see proc(5)
+    """
+    wanted = path.resolve()
+    best, kind = pathlib.Path('/'), 'unknown'
+    for line in mountinfo.splitlines():
+        before, _, after = line.partition(' - ')
+        mounted = pathlib.Path(before.split()[4])
+        if wanted.is_relative_to(mounted) and (
+                len(mounted.parts) >= len(best.parts)):
+            best, kind = mounted, after.split()[0]
+    return kind
+
+
+def qemu_img(program: str = 'qemu-img') -> Iterator[Finding]:
+    """Whether qemu-img is there and knows what it has to."""
+    try:
+        told = subprocess.run([program, '--help'], capture_output=True,
+                              text=True, timeout=30).stdout
+    except (OSError, subprocess.TimeoutExpired) as error:
+        yield Finding('qemu-unusable', program, str(error))
+        return
+    yield qemu_facts(program, told)
+
+
+def qemu_facts(program: str, told: str) -> Finding:
+    """What ``qemu-img --help`` tells."""
+    version = told.partition('\n')[0].removeprefix('qemu-img version ')
+    formats = told.rpartition('Supported formats:')[2].split()
+    missing = [one for one in (*_NEEDED, 'rbd') if one not in formats]
+    if missing:
+        return Finding('qemu-unusable', program,
+                       f'version {version} does not know '
+                       + ', '.join(missing))
+    return Finding('qemu', program, f'version {version}')
+
+
+def converter_user(name: str) -> Iterator[Finding]:
+    """Whether the user that converters run as exists."""
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        yield Finding('converter-user-missing', name, 'no such user')
+
+
+def keyring(cluster: str, user: str,
+            directory: str = '/etc/ceph') -> Iterator[Finding]:
+    """Whether os-brick finds the keyring (os_brick/initiator/linuxrbd)."""
+    path = pathlib.Path(directory, f'{cluster}.client.{user}.keyring')
+    if not path.exists():
+        yield Finding('keyring-missing', user, f'there is no {path}')

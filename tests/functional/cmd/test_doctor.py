@@ -1,0 +1,119 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""``doctor`` on a real cluster."""
+
+import time
+
+import pytest
+import rbd
+
+
+@pytest.fixture
+def doctor(manage, pool, contents):
+    """Runs it; returns the findings by code, and leaves the pool alone."""
+    def run(*words: str, code: int) -> dict[str, dict]:
+        before = contents(), contents('images')
+        found = manage.json('doctor', '--all', *words, code=code)
+        assert (contents(), contents('images')) == before
+        return {one['code']: one for one in found}
+
+    return run
+
+
+def test_a_deployment_that_works(doctor, glance, glance_image, disk):
+    glance.add(disk.read_bytes(), locations=[
+        {'url': glance_image('an-image'), 'metadata': {}}])
+
+    found = doctor(code=6)  # one copy of each object: it is a test cluster
+
+    assert {'cluster', 'probe', 'glance', 'glance-clone', 'qemu',
+            'conversion-dir', 'single-copy'} <= set(found)
+    assert found['probe']['detail'] == 'clones of format 2'
+    assert [code for code, one in found.items()
+            if one['severity'] == 'warning'] == ['single-copy']
+
+
+def test_a_user_who_may_not_read_glances_pool(
+        doctor, cluster, manage, glance, glance_image, disk):
+    cluster.create_user('narrow', {'mon': 'profile rbd',
+                                   'osd': 'profile rbd pool=volumes',
+                                   'mgr': 'profile rbd pool=volumes'})
+    glance.add(disk.read_bytes(), locations=[
+        {'url': glance_image('an-image'), 'metadata': {}}])
+    _change(manage, 'rbd_user = cinder', 'rbd_user = narrow')
+    _change(manage, str(cluster.conf('cinder')), str(cluster.conf('narrow')))
+
+    found = doctor(code=7)
+
+    assert 'profile rbd-read-only' in found['glance-clone-failed']['remedy']
+    assert 'probe' in found
+
+
+def test_a_user_who_may_not_write(doctor, cluster, manage):
+    cluster.create_user('reader', {
+        'mon': 'profile rbd', 'osd': 'profile rbd-read-only pool=volumes'})
+    _change(manage, 'rbd_user = cinder', 'rbd_user = reader')
+    _change(manage, str(cluster.conf('cinder')), str(cluster.conf('reader')))
+
+    assert 'probe-failed' in doctor(code=7)
+
+
+def test_a_cluster_that_does_not_answer(doctor, manage, cluster, tmp_path):
+    conf = tmp_path / 'ceph.conf'
+    conf.write_text('[global]\nmon_host = 127.0.0.1:1\n')
+    _change(manage, str(cluster.conf('cinder')), str(conf))
+    began = time.monotonic()
+
+    found = doctor(code=7)
+
+    assert found['cluster-unreachable']['severity'] == 'error'
+    assert 'conversion-dir' in found
+    assert time.monotonic() - began < 60
+
+
+def test_a_pool_that_does_not_exist(doctor, manage):
+    _change(manage, 'rbd_pool = volumes', 'rbd_pool = nonesuch')
+
+    assert 'pool-missing' in doctor(code=7)
+
+
+def test_without_glance(doctor, glance):
+    glance.fail()
+
+    found = doctor(code=7)
+
+    assert '[glance]' in found['glance-unreachable']['remedy']
+    assert 'probe' in found
+
+
+def test_odd_options_and_many_snapshots(doctor, manage, pool, admin):
+    _change(manage, 'rbd_pool = volumes',
+            'rbd_pool = volumes\nrbd_imgdriver_strategy = import\n'
+            'rbd_max_clone_depth = 0')
+    pool.create('volume-1', 2**20, 20)
+    with admin.open_ioctx('volumes') as ioctx, \
+            rbd.Image(ioctx, 'volume-1') as image:
+        image.create_snap('one')
+    pool.create('.partial-image-cache-dead-0', 2**20, 20)
+
+    found = doctor(code=6)
+
+    assert found['unknown-option']['detail'] == 'rbd_imgdriver_strategy'
+    assert 'always-copies' in found
+    assert '.partial-image-cache-dead-0' in found['leftovers']['detail']
+    assert 'many-snapshots' not in found
+
+
+def _change(manage, old: str, new: str) -> None:
+    text = manage.conf.read_text()
+    assert old in text
+    manage.conf.write_text(text.replace(old, new))

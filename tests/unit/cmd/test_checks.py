@@ -1,0 +1,201 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""What the doctor decides about facts."""
+
+import pathlib
+
+import pytest
+
+from rbd_imgdriver.cmd.checks import glance
+from rbd_imgdriver.cmd.checks import hosts
+from rbd_imgdriver.cmd.checks import options
+from rbd_imgdriver.cmd.checks import pools
+from rbd_imgdriver import model
+
+GOOD = {
+    'rbd_imgdriver_strategies': ['rbd-clone', 'cinder-clone', 'cached-clone',
+                                 'import'],
+    'image_volume_cache_enabled': True,
+    'image_volume_cache_max_size_gb': 100,
+    'image_volume_cache_max_count': 0,
+    'allowed_direct_url_schemes': ['cinder'],
+    'rbd_max_clone_depth': 5,
+    'rbd_flatten_volume_from_snapshot': False,
+    'rados_connect_timeout': 30,
+    'rbd_secret_uuid': 'a-uuid',
+}
+POOL = {'pool_name': 'volumes', 'size': 3, 'type': 1, 'flags_names':
+        'hashpspool', 'application_metadata': {'rbd': {}},
+        'quota_max_bytes': 0, 'pg_autoscale_mode': 'on'}
+STATS = {'percent_used': 0.5, 'bytes_used': 50}
+MIB = 2**20
+
+
+def codes(found) -> list[str]:
+    return [one.code for one in found]
+
+
+def test_good_options_are_not_mentioned():
+    assert codes(options.check('a', GOOD)) == []
+
+
+@pytest.mark.parametrize(('change', 'code'), [
+    ({'rbd_imgdriver_strategies': ['rbd-clone']}, 'no-import'),
+    ({'rbd_imgdriver_strategies': []}, 'no-import'),
+    ({'image_volume_cache_enabled': False}, 'cache-off'),
+    ({'rbd_imgdriver_strategies': ['rbd-clone', 'import']},
+     'cached-clone-missing'),
+    ({'image_volume_cache_max_size_gb': 0}, 'cache-unlimited'),
+    ({'allowed_direct_url_schemes': []}, 'cinder-scheme-missing'),
+    ({'rbd_max_clone_depth': 0}, 'always-copies'),
+    ({'rbd_flatten_volume_from_snapshot': True}, 'flatten-from-snapshot'),
+    ({'rados_connect_timeout': -1}, 'no-timeout'),
+    ({'rbd_secret_uuid': None}, 'no-secret'),
+])
+def test_one_odd_option_is_found(change, code):
+    assert code in codes(options.check('a', GOOD | change))
+
+
+def test_misspelt_options_are_found_and_others_left_alone():
+    found = list(options.unknown(
+        'a', {'rbd_poool', 'rbd_pool', 'image_volume_cache_enable', 'foo'},
+        {'rbd_pool'}))
+
+    assert [one.detail for one in found] == ['image_volume_cache_enable',
+                                             'rbd_poool']
+
+
+def test_backends_that_share_a_cache_agree_about_its_limits():
+    same = {'a': ('c', 'volumes', (10, 0)), 'b': ('c', 'volumes', (10, 0)),
+            'd': ('c', 'volumes2', (5, 0)), 'e': ('c2', 'volumes', (7, 0))}
+
+    assert codes(options.shared_caches(same)) == []
+    found = list(options.shared_caches(
+        same | {'b': ('c', 'volumes', (20, 0))}))
+    assert [one.subject for one in found] == ['a, b']
+
+
+@pytest.mark.parametrize(('cluster', 'url', 'found'), [
+    (None, 'file:///var/lib/cinder', []),
+    ('c', 'file:///var/lib/cinder', ['coordination-local']),
+    ('c', 'etcd3+http://etcd:2379', []),
+    ('c', 'redis://:secret@host', []),
+])
+def test_an_active_active_cluster_needs_shared_locks(cluster, url, found):
+    assert codes(options.coordination(cluster, url)) == found
+
+
+def test_a_secret_in_the_backend_url_is_not_shown():
+    found = list(options.coordination('c', 'file://user:secret@/path'))
+
+    assert 'secret' not in found[0].detail
+
+
+def pool_codes(pool=None, stats=None) -> list[str]:
+    return codes(pools.check(
+        'volumes', {'pools': [POOL | (pool or {})]},
+        {'pools': [{'name': 'volumes', 'stats': STATS | (stats or {})}]}))
+
+
+def test_a_good_pool_is_not_mentioned():
+    assert pool_codes() == []
+
+
+@pytest.mark.parametrize(('pool', 'stats', 'code'), [
+    ({'flags_names': 'hashpspool,full'}, {}, 'pool-full'),
+    ({'flags_names': 'full_quota'}, {}, 'pool-full'),
+    ({}, {'percent_used': 0.86}, 'pool-nearly-full'),
+    ({'quota_max_bytes': 55}, {}, 'pool-nearly-full'),
+    ({'size': 1}, {}, 'single-copy'),
+    ({'application_metadata': {}}, {}, 'no-application'),
+    ({'pg_autoscale_mode': 'off'}, {}, 'autoscaler-off'),
+])
+def test_one_odd_thing_about_a_pool_is_found(pool, stats, code):
+    assert pool_codes(pool, stats) == [code]
+
+
+def test_an_erasure_coded_pool_is_no_single_copy():
+    assert pool_codes({'type': 3, 'size': 1}) == []
+
+
+def test_a_missing_pool_is_found():
+    assert codes(pools.check('volumes', {'pools': []}, {'pools': []})) == [
+        'pool-missing']
+
+
+def test_images_with_many_snapshots_are_found():
+    found = list(pools.snapshots({'a': 10, 'b': 408, 'c': 511, 'd': 407}))
+
+    assert [(one.subject, one.code) for one in found] == [
+        ('b', 'many-snapshots'), ('c', 'too-many-snapshots')]
+
+
+MOUNTS = '''\
+22 1 8:1 / / rw - ext4 /dev/sda1 rw
+30 22 0:25 / /tmp rw,nosuid shared:1 - tmpfs tmpfs rw
+31 22 8:2 / /tmporary rw - xfs /dev/sda2 rw
+'''
+
+
+@pytest.mark.parametrize(('path', 'kind'), [
+    ('/', 'ext4'), ('/tmp', 'tmpfs'), ('/tmp/cinder/conversion', 'tmpfs'),
+    ('/tmporary/x', 'xfs'), ('/var/lib', 'ext4')])
+def test_the_file_system_of_a_path(path, kind):
+    assert hosts.file_system(pathlib.Path(path), MOUNTS) == kind
+
+
+def test_a_conversion_directory_is_measured(tmp_path):
+    assert codes(hosts.conversion_dir(str(tmp_path), 1))[0] == (
+        'conversion-dir')
+    assert 'conversion-dir-small' in codes(
+        hosts.conversion_dir(str(tmp_path), 2**60))
+    assert codes(hosts.conversion_dir(str(tmp_path / 'none'), None)) == [
+        'conversion-dir-unusable']
+
+
+def test_qemu_img_has_to_know_its_formats():
+    told = 'qemu-img version 7.2.22 (Debian)\n\nSupported formats: raw qcow2'
+
+    poor = hosts.qemu_facts('qemu-img', told)
+    good = hosts.qemu_facts('qemu-img', told + ' vmdk vdi vhdx vpc rbd')
+
+    assert poor.code == 'qemu-unusable'
+    assert poor.detail.endswith('vmdk, vdi, vhdx, vpc, rbd')
+    assert good.code == 'qemu'
+    assert codes(hosts.qemu_img('/nonexistent')) == ['qemu-unusable']
+
+
+def image(id_: str, **facts) -> model.Image:
+    return model.Image(id_, **{
+        'disk_format': 'qcow2', 'container_format': 'bare', 'size': MIB,
+        'checksum': 'x', 'locations': ('rbd://fsid/images/a/snap',), **facts})
+
+
+@pytest.mark.parametrize(('images', 'forbidden', 'found'), [
+    ([image('a')], False, []),
+    ([], False, []),
+    ([image('a')], True, ['locations-forbidden']),
+    ([image('a', locations=())], False, ['locations-hidden']),
+    ([image('a'), image('b', locations=())], False, []),
+    ([image('a', checksum=None)], False, ['no-hash']),
+])
+def test_what_glance_shows(images, forbidden, found):
+    assert codes(glance.check(images, forbidden)) == found
+
+
+def test_only_what_is_converted_from_a_file_needs_space():
+    assert glance.largest_download([
+        image('here'), image('raw', disk_format='raw', locations=()),
+        image('small', size=2 * MIB, locations=()),
+        image('there', size=3 * MIB,
+              locations=('rbd://other/images/a/snap',))], 'fsid') == 3 * MIB
+    assert glance.largest_download([image('here')], 'fsid') is None

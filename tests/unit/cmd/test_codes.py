@@ -1,0 +1,86 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Every code that the code can produce is explained to operators."""
+
+import ast
+from collections.abc import Iterator
+import pathlib
+
+import pytest
+
+from rbd_imgdriver.cmd import advice
+from rbd_imgdriver.cmd.checks import findings
+
+PACKAGE = pathlib.Path(__file__).resolve().parents[3] / 'rbd_imgdriver'
+
+
+def calls(*names: str) -> Iterator[str]:
+    """The constant first arguments of calls of something of these names."""
+    for path in PACKAGE.rglob('*.py'):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.Call) or not node.args:
+                continue
+            called = getattr(node.func, 'attr', getattr(node.func, 'id', ''))
+            argument = node.args[0]
+            if called in names and isinstance(argument, ast.Constant):
+                yield argument.value
+
+
+def class_codes(*paths: str) -> Iterator[str]:
+    """The values of ``code = '...'`` in classes."""
+    for pattern in paths:
+        for path in PACKAGE.glob(pattern):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if (isinstance(node, ast.Assign)
+                        and isinstance(node.targets[0], ast.Name)
+                        and node.targets[0].id == 'code'
+                        and isinstance(node.value, ast.Constant)):
+                    yield node.value.value
+
+
+def test_the_scan_finds_what_is_known_to_be_there():
+    assert 'no-location' in set(calls('Declined'))
+    assert 'no-permission' in set(class_codes('ceph/*.py'))
+
+
+@pytest.mark.parametrize('code', sorted(set(calls('Declined',
+                                                  'CacheUnusable'))))
+def test_each_reason_to_decline_has_its_advice(code):
+    assert code in advice.DECLINED
+
+
+@pytest.mark.parametrize('code', sorted(set(class_codes('ceph/*.py',
+                                                        'chain/*.py'))))
+def test_each_error_of_ceph_has_its_advice(code):
+    assert code in advice.DECLINED or code in advice.FAILED
+
+
+@pytest.mark.parametrize('code', sorted(set(class_codes('errors.py',
+                                                        'provision.py'))))
+def test_each_error_that_ends_a_create_has_its_advice(code):
+    assert code in advice.FAILED
+
+
+def test_no_advice_is_about_a_code_that_there_is_not():
+    used = {*calls('Declined', 'CacheUnusable'), *class_codes('**/*.py')}
+    assert set(advice.DECLINED) | set(advice.FAILED) <= used
+
+
+def test_the_doctor_knows_what_it_finds():
+    assert set(calls('Finding')) - set(findings.KINDS) == set()
+    assert set(findings.KINDS) - set(calls('Finding')) == set()
+
+
+def test_what_has_to_be_mended_has_a_remedy():
+    assert [code for code, kind in findings.KINDS.items()
+            if kind.severity >= findings.Severity.WARNING
+            and not kind.remedy] == []
