@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 import gzip
+import hashlib
 import pathlib
 import random
 import re
@@ -40,6 +41,7 @@ SECTOR = 512
 START = MIB
 """Where the partition begins."""
 
+INIT = layouts.TEMPLATES / 'guest-init.sh'
 KERNEL = 'linux-image-cloud-amd64'
 TOOLS = ('busybox-static', 'dosfstools', 'mtools', 'syslinux',
          'syslinux-common')
@@ -66,7 +68,8 @@ class GuestImage:
         self._size = size
         self._work = sandbox.layout.root / 'guest'
         self._tree = self._work / 'tree'
-        stem = f'guest-{size}M-{payload}M'
+        made_of = hashlib.sha256(INIT.read_bytes()).hexdigest()[:8]
+        stem = f'guest-{size}M-{payload}M-{made_of}'
         self.raw = self._work / f'{stem}.raw'
         self.qcow2 = self._work / f'{stem}.qcow2'
 
@@ -148,8 +151,7 @@ class GuestImage:
 
     def _initial_files(self) -> Iterator[tuple[str, bytes]]:
         """What is in the initial file system."""
-        init = layouts.TEMPLATES / 'guest-init.sh'
-        yield 'init', init.read_bytes()
+        yield 'init', INIT.read_bytes()
         yield 'bin/busybox', (self._tree / 'bin/busybox').read_bytes()
         order = []
         for name in MODULES:

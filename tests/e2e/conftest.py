@@ -40,6 +40,10 @@ CACHED = 'image-cache-'
 KEPT = '.deleted'
 TIMEOUT = 120
 
+# Servers need "make e2e NOVA=1".
+if not context.Context.from_environ().settings.nova:
+    collect_ignore = ['test_servers.py']
+
 
 @dataclasses.dataclass(frozen=True)
 class Stored:
@@ -81,19 +85,44 @@ class Cloud:
             'active')
         return image
 
-    def ask_for_volume(self, image: str, kind: str, size: int) -> str:
+    def ask_for_volume(self, image: str | None, kind: str, size: int,
+                       **more: str) -> str:
         """Have a volume of so many GiB made of an image; its id."""
         volume = self.api.volume('POST', '/volumes', {'volume': {
-            'imageRef': image, 'size': size, 'volume_type': kind}})
+            'imageRef': image, 'size': size, 'volume_type': kind, **more}})
         ident = volume['volume']['id']
         self._made.append(lambda: self.delete_volume(ident))
         return ident
 
-    def volume(self, image: str, kind: str, size: int = 1) -> str:
+    def volume(self, image: str | None, kind: str, size: int = 1,
+               **more: str) -> str:
         """The same, and wait until it can be used."""
-        ident = self.ask_for_volume(image, kind, size)
+        ident = self.ask_for_volume(image, kind, size, **more)
         self.await_status(ident, 'available')
         return ident
+
+    def extend_volume(self, volume: str, size: int) -> None:
+        """Make a volume larger, attached or not."""
+        self.api.volume('POST', f'/volumes/{volume}/action',
+                        {'os-extend': {'new_size': size}})
+
+    def snapshot(self, volume: str) -> str:
+        """Make a snapshot of a volume, attached or not; its id."""
+        snapshot = self.api.volume('POST', '/snapshots', {'snapshot': {
+            'volume_id': volume, 'force': True}})['snapshot']['id']
+        self._made.append(lambda: self.delete_snapshot(snapshot))
+        self._await(lambda: self.api.volume(
+            'GET', f'/snapshots/{snapshot}')['snapshot']['status'],
+            'available')
+        return snapshot
+
+    def delete_snapshot(self, snapshot: str) -> None:
+        """Delete a snapshot and wait until it is gone."""
+        with self._until_gone():
+            self.api.volume('DELETE', f'/snapshots/{snapshot}')
+            self._await(lambda: self.api.volume(
+                'GET', f'/snapshots/{snapshot}')['snapshot']['status'],
+                'gone')
 
     def show(self, volume: str) -> dict[str, Any]:
         return self.api.volume('GET', f'/volumes/{volume}')['volume']
@@ -102,12 +131,14 @@ class Cloud:
         self._await(lambda: self.show(volume)['status'], status)
 
     def delete_volume(self, volume: str) -> None:
-        try:
+        with self._until_gone():
             self.api.volume('DELETE', f'/volumes/{volume}')
-            self._await(lambda: self.show(volume)['status'], 'deleted')
-        except rest.RestError as error:
-            if error.code != 404:
-                raise
+            self._await(lambda: self.show(volume)['status'], 'gone')
+
+    def await_gone(self, volume: str) -> None:
+        """Wait until somebody else has deleted a volume."""
+        with self._until_gone():
+            self._await(lambda: self.show(volume)['status'], 'gone')
 
     def stored(self, volume: str, kind: str, length: int) -> Stored:
         """A volume's RBD image, with its first bytes."""
@@ -142,6 +173,15 @@ class Cloud:
     def _delete_image(self, image: str) -> None:
         with contextlib.suppress(rest.RestError):
             self.api.image('DELETE', f'/images/{image}')
+
+    @staticmethod
+    @contextlib.contextmanager
+    def _until_gone() -> Iterator[None]:
+        try:
+            yield
+        except rest.RestError as error:
+            if error.code != 404:
+                raise
 
     @staticmethod
     def _await(status: Callable[[], str], wanted: str) -> None:

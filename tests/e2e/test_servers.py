@@ -1,0 +1,94 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Servers boot from the volumes: with SANDBOX_NOVA=1 only."""
+
+import pytest
+
+from sandbox import guest_image
+from sandbox import volume_types
+from tests.e2e import servers as e2e_servers
+
+GIB = 2**30
+WRITTEN = b'GUEST was here\n'
+
+
+@pytest.fixture(scope='session')
+def guest(sandbox):
+    image = guest_image.GuestImage(sandbox)
+    image.make()
+    return image
+
+
+@pytest.fixture
+def servers(cloud):
+    servers = e2e_servers.Servers(cloud.api)
+    yield servers
+    servers.clean_up()
+
+
+@pytest.mark.parametrize(('strategy', 'disk_format', 'store', 'creates'), [
+    ('rbd-clone', 'raw', 'rbd', 1),
+    ('cinder-clone', 'raw', 'cinder', 1),
+    ('import', 'qcow2', 'rbd', 1),
+    ('cached-clone', 'qcow2', 'rbd', 2),
+])
+def test_boot(cloud, servers, guest, strategy, disk_format, store, creates):
+    image = cloud.image(getattr(guest, disk_format), disk_format, store)
+    volume = [cloud.volume(image, 'img1') for _ in range(creates)][-1]
+    assert cloud.stored(volume, 'img1', 1).strategy == strategy
+
+    server = servers.boot(volume)
+
+    assert cloud.show(volume)['status'] == 'in-use'
+    servers.delete(server)
+    cloud.await_status(volume, 'available')
+
+
+def test_boot_from_an_encrypted_volume(cloud, servers, guest):
+    image = cloud.image(guest.qcow2, 'qcow2')
+    volume = cloud.volume(image, volume_types.ENCRYPTED)
+    assert cloud.show(volume)['encrypted']
+
+    servers.boot(volume)
+
+
+def test_attached_volume(cloud, servers, guest):
+    image = cloud.image(guest.raw, 'raw')
+    server = servers.boot(cloud.volume(image, 'img1'))
+    volume = cloud.volume(None, 'img1')
+
+    servers.attach(server, volume)
+    servers.await_console(server, 'GUEST wrote: vdb, 1024 MiB')
+    cloud.extend_volume(volume, 2)
+    servers.await_console(
+        server, 'GUEST resized: vdb, from 1024 MiB to 2048 MiB')
+    servers.detach(server, volume)
+    cloud.await_status(volume, 'available')
+
+    stored = cloud.stored(volume, 'img1', len(WRITTEN))
+    assert stored.data == WRITTEN
+    assert stored.size == 2 * GIB
+
+
+def test_snapshot_reboot_and_delete(cloud, servers, guest):
+    image = cloud.image(guest.raw, 'raw')
+    volume = cloud.volume(image, 'img1')
+    server = servers.boot(volume, delete_volume=True)
+
+    snapshot = cloud.snapshot(volume)
+    servers.reboot(server)
+    copy = cloud.volume(None, 'img1', snapshot_id=snapshot)
+    servers.boot(copy)
+    servers.delete(server)
+
+    cloud.await_gone(volume)
