@@ -20,7 +20,7 @@ SERVICE ?=
 SUITES := lint types unit contract docs functional devstack e2e
 SANDBOX := $(addprefix sandbox-,up down purge status env restart)
 
-.PHONY: help setup test $(SUITES) $(SANDBOX) demo tempest bench format sample-config constraints clean
+.PHONY: help setup test $(SUITES) $(SANDBOX) demo tempest bench format sample-config constraints matrix clean
 
 help: ## this list
 	@sed 's/$$(SUITES)/$(SUITES)/; s/$$(SANDBOX)/$(SANDBOX)/' Makefile \
@@ -53,6 +53,9 @@ format: setup ## sort the imports, mend what ruff can
 
 sample-config: setup ## etc/rbd_imgdriver/rbd_imgdriver.conf.sample
 	@tools/sample-config.sh
+
+matrix: ## the tests on other releases of Cinder, Ceph and Python
+	@$(PYTHON3) tools/matrix.py $(ARGS)
 
 constraints: ## renew the pinned versions in tools/constraints.txt
 	@tools/renew-constraints.sh

@@ -19,6 +19,7 @@ exit code.
 import argparse
 from collections.abc import Sequence
 import logging
+import os
 import sys
 
 from rbd_imgdriver.ceph import errors as ceph_errors
@@ -57,7 +58,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     _set_up_logging(args.verbose)
     try:
-        return int(args.verb(args, session.Session(args)))
+        code = int(args.verb(args, session.Session(args)))
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # who reads has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return int(exits.Exit.OK)
     except exits.CommandError as error:
         return _fail(error, error.exit_code)
     except errors.NotFound as error:
@@ -76,6 +82,9 @@ def _common() -> argparse.ArgumentParser:
         '--config-file', action='append', metavar='PATH',
         help="cinder.conf; may be given again (default: where Cinder's own "
         'commands find it)')
+    group.add_argument(
+        '--config-dir', action='append', metavar='PATH',
+        help='directory of further *.conf files; may be given again')
     group.add_argument(
         '--backend', metavar='SECTION',
         help='section of cinder.conf (default: the only one that uses this '

@@ -108,9 +108,12 @@ class Session:
         from oslo_config import cfg
 
         found: set[str] = set()
-        for path in self.conf.config_file:
+        paths = [pathlib.Path(path) for path in self.conf.config_file]
+        for directory in self.conf.config_dir:
+            paths += sorted(pathlib.Path(directory).glob('*.conf'))
+        for path in paths:
             sections: dict[str, dict[str, list[str]]] = {}
-            cfg.ConfigParser(path, sections).parse()
+            cfg.ConfigParser(str(path), sections).parse()
             found |= set(sections.get(self.name, {}))
         return found
 
@@ -155,29 +158,30 @@ class Session:
         objects.register_all()
         # Registered by the module of cinder-volume's command only.
         cfg.CONF.register_opt(cfg.StrOpt('cluster'))
-        files = self._config_files()
         try:
-            cfg.CONF([], project='cinder', default_config_files=files)
+            cfg.CONF(self._config_words(), project='cinder')
         except (cfg.Error, OSError) as error:
             raise exits.CommandError(
                 exits.Exit.CONFIG, f'cannot read the configuration: {error}'
             ) from error
         return cfg.CONF
 
-    def _config_files(self) -> list[str] | None:
+    def _config_words(self) -> list[str]:
+        """What the command line says of files, for oslo.config to read."""
         from oslo_config import cfg
 
-        named = self._args.config_file
-        for path in named or []:
-            if not pathlib.Path(path).is_file():
+        files = self._args.config_file or []
+        dirs = self._args.config_dir or []
+        for path in [*files, *dirs]:
+            if not pathlib.Path(path).exists():
                 raise exits.CommandError(exits.Exit.CONFIG,
-                                         f'there is no file {path}')
-        files = named or cfg.find_config_files(project='cinder')
-        if not files:
+                                         f'there is no {path}')
+        if not (files or cfg.find_config_files(project='cinder')):
             raise exits.CommandError(
                 exits.Exit.CONFIG, 'no cinder.conf was found in the usual '
                 'places; name it with --config-file')
-        return list(files)
+        return [f'--config-{kind}={path}' for kind, paths in (
+            ('file', files), ('dir', dirs)) for path in paths]
 
 
 def section(conf: Any, name: str) -> Any:

@@ -231,7 +231,7 @@ def test_the_cache_must_be_on_to_prefetch(manage, glance):
 
 @pytest.mark.parametrize(('words', 'message'), [
     (('--backend', 'theirs'), 'backend theirs is not in enabled_backends'),
-    (('--config-file', '/nonexistent'), 'there is no file /nonexistent'),
+    (('--config-file', '/nonexistent'), 'there is no /nonexistent'),
 ])
 def test_a_configuration_that_does_not_fit(manage, words, message):
     done = manage.run('cache', 'list', *words)

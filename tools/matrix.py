@@ -1,0 +1,240 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Run the unit, contract and functional tests on other releases.
+
+    make matrix                 # all of them
+    python3 tools/matrix.py cinder-26 trixie
+
+Each gets an environment of its own in .matrix/, which is kept for the next
+run: for each release of Cinder a virtual environment with the libraries of
+tools/constraints.txt, and for Debian 13 (its Ceph, its Python) a root made
+with debootstrap.  The last lines are a table; the same goes to
+.matrix/results.json, from which doc/source/support-matrix.rst is written.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from collections.abc import Sequence
+import contextlib
+import dataclasses
+import datetime
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+TOP = pathlib.Path(__file__).resolve().parents[1]
+HOME = TOP / '.matrix'
+SUITES = ('tests/unit', 'tests/contract', 'tests/functional')
+PYTHON = '/usr/bin/python3'
+MIRROR = os.environ.get('DEBIAN_MIRROR', 'http://deb.debian.org/debian')
+
+# What the tests need of Debian 13 beside bindep.txt's packages.
+TRIXIE_PACKAGES = (
+    'python3', 'python3-venv', 'python3-dev', 'gcc', 'libc6-dev', 'git',
+    'ca-certificates', 'ceph-mon', 'ceph-mgr', 'ceph-osd', 'ceph-common',
+    'python3-rados', 'python3-rbd', 'qemu-utils', 'qemu-block-extra',
+    'openssl', 'procps', 'iproute2', 'libffi-dev', 'libpq-dev',
+    'libmariadb-dev', 'pkg-config', 'xz-utils', 'curl')
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """How the tests went on one release."""
+
+    name: str
+    cinder: str
+    ceph: str
+    python: str
+    passed: int
+    failed: int
+    skipped: int
+    seconds: int
+    date: str
+
+
+class Cinder:
+    """A release of Cinder on this machine's Ceph and Python.
+
+    :param series: for example ``26``
+    """
+
+    def __init__(self, series: str) -> None:
+        self.name = f'cinder-{series}'
+        self._series = series
+        self._venv = HOME / self.name
+
+    def prepare(self) -> None:
+        make_environment(self._venv, PYTHON, f'cinder=={self._series}.*',
+                         run)
+
+    def run(self, words: Sequence[str]) -> subprocess.CompletedProcess:
+        return run([str(self._venv / 'bin/python'), *words], check=False)
+
+
+class Trixie:
+    """Debian 13: its Ceph and its Python, with the newest Cinder."""
+
+    name = 'trixie'
+
+    def __init__(self) -> None:
+        self._root = HOME / 'trixie-root'
+        self._venv = pathlib.Path('/opt/venv')
+
+    def prepare(self) -> None:
+        if not (self._root / 'ready').exists():
+            shutil.rmtree(self._root, ignore_errors=True)
+            run(['debootstrap', '--variant=minbase', '--include='
+                 + ','.join(TRIXIE_PACKAGES), 'trixie', str(self._root),
+                 MIRROR])
+            (self._root / 'ready').touch()
+        with self._mounted():
+            make_environment(self._venv, PYTHON, 'cinder==29.*',
+                             self._chroot, self._root)
+
+    def run(self, words: Sequence[str]) -> subprocess.CompletedProcess:
+        with self._mounted():
+            return self._chroot([str(self._venv / 'bin/python'), *words],
+                                check=False)
+
+    def _chroot(self, words: Sequence[str],
+                check: bool = True) -> subprocess.CompletedProcess:
+        return run(['chroot', str(self._root), 'env', '-i', 'HOME=/root',
+                    'PATH=/usr/sbin:/usr/bin:/sbin:/bin', 'LANG=C.UTF-8',
+                    *_proxies(), 'sh', '-c', f'cd {TOP} && exec "$@"', 'sh',
+                    *words], check=check)
+
+    @contextlib.contextmanager
+    def _mounted(self) -> Iterator[None]:
+        places = [pathlib.Path(one) for one in ('/proc', '/dev', '/sys')]
+        places.append(TOP)
+        with contextlib.ExitStack() as stack:
+            for place in places:
+                inside = self._root / place.relative_to('/')
+                inside.mkdir(parents=True, exist_ok=True)
+                run(['mount', '--rbind', str(place), str(inside)])
+                run(['mount', '--make-rslave', str(inside)])
+                stack.callback(run, ['umount', '-l', str(inside)])
+            for name in ('/etc/resolv.conf', '/etc/pip.conf'):
+                if pathlib.Path(name).exists():
+                    shutil.copy(name, self._root / name[1:])
+            yield
+
+
+RELEASES = {one.name: one for one in (
+    Cinder('26'), Cinder('27'), Cinder('28'), Cinder('29'), Trixie())}
+
+
+def make_environment(venv: pathlib.Path, python: str, cinder: str, execute,
+                     root: pathlib.Path = pathlib.Path('/')) -> None:
+    """A virtual environment with a release of Cinder and this project."""
+    ready = root / venv.relative_to('/') / 'ready'
+    wanted = '\n'.join([cinder, (TOP / 'tools/constraints.txt').read_text()])
+    if ready.exists() and ready.read_text() == wanted:
+        return
+    constraints = HOME / f'constraints-{cinder.partition("==")[2]}txt'
+    constraints.write_text(''.join(
+        line for line in wanted.splitlines(keepends=True)
+        if not line.startswith('cinder==')))
+    pip = [str(venv / 'bin/python'), '-m', 'pip', '-q',
+           '--disable-pip-version-check', 'install']
+    execute([python, '-m', 'venv', '--clear', str(venv)])
+    execute([*pip, '-c', str(constraints), cinder, '-r',
+             str(TOP / 'requirements.txt'), 'pytest', 'pytest-timeout',
+             'pytest-xdist', 'hypothesis', 'prometheus-client', 'pbr',
+             'setuptools'])
+    execute([str(venv / 'bin/python'),
+             str(TOP / 'tools/link_ceph_bindings.py')])
+    ready.write_text(wanted)
+
+
+def test(release) -> Result:
+    """Prepare a release and run the suites on it."""
+    release.prepare()
+    began = time.monotonic()
+    done = release.run(['-m', 'pytest', '-q', '-p', 'no:cacheprovider',
+                        *(suite for suite in SUITES
+                          if (TOP / suite).is_dir())])
+    seconds = int(time.monotonic() - began)
+    (HOME / f'{release.name}.log').write_text(done.stdout + done.stderr)
+    counts = {word: int(number) for number, word in re.findall(
+        r'(\d+) (passed|failed|skipped|error)', done.stdout[-400:])}
+    return Result(
+        release.name, *_versions(release), counts.get('passed', 0),
+        counts.get('failed', 0) + counts.get('error', 0)
+        + (done.returncode not in (0, 1)), counts.get('skipped', 0), seconds,
+        datetime.date.today().isoformat())
+
+
+def _versions(release) -> tuple[str, str, str]:
+    told = release.run(['-c', (
+        'import importlib.metadata, platform, subprocess\n'
+        'print(importlib.metadata.version("cinder"))\n'
+        'print(subprocess.run(["ceph", "--version"], capture_output=True,'
+        ' text=True).stdout.split()[2])\n'
+        'print(platform.python_version())')]).stdout.split()
+    return told[0], told[1], told[2]
+
+
+def run(words: Sequence[str],
+        check: bool = True) -> subprocess.CompletedProcess:
+    done = subprocess.run(words, capture_output=True, text=True, cwd=TOP)
+    if check and done.returncode:
+        raise SystemExit(f'{" ".join(words)} failed:\n'
+                         f'{done.stdout[-2000:]}{done.stderr[-4000:]}')
+    return done
+
+
+def _proxies() -> list[str]:
+    """What a network may need to reach packages."""
+    return [f'{name}={value}' for name, value in os.environ.items()
+            if name.lower().endswith('_proxy') or name.startswith('PIP_')]
+
+
+def _keep(results: list[Result]) -> None:
+    """Remember these, and what was known of others."""
+    path = HOME / 'results.json'
+    known = json.loads(path.read_text()) if path.exists() else {}
+    known |= {one.name: dataclasses.asdict(one) for one in results}
+    path.write_text(json.dumps(known, indent=2, sort_keys=True) + '\n')
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition('\n')[0])
+    parser.add_argument('releases', nargs='*', metavar='RELEASE',
+                        help=', '.join(RELEASES))
+    names = parser.parse_args().releases or list(RELEASES)
+    unknown = sorted(set(names) - set(RELEASES))
+    if unknown:
+        parser.error(f'no such release: {", ".join(unknown)}')
+    HOME.mkdir(exist_ok=True)
+    results = []
+    for name in names:
+        print(f'[matrix] {name}', flush=True)
+        results.append(test(RELEASES[name]))
+        _keep(results)
+    print('release    cinder  ceph     python  passed  failed  skipped  s')
+    for one in results:
+        print(f'{one.name:9}  {one.cinder:6}  {one.ceph:7}  {one.python:6}  '
+              f'{one.passed:6}  {one.failed:6}  {one.skipped:7}  '
+              f'{one.seconds}')
+    return int(any(one.failed or not one.passed for one in results))
+
+
+if __name__ == '__main__':
+    sys.exit(main())
