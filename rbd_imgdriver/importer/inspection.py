@@ -100,21 +100,27 @@ class Inspection:
             except Exception:
                 # Not this format: the inspectors raise all sorts of errors
                 # over data that they were not made for.
-                del self._running[name]
+                self._rule_out(name)
                 continue
             if inspector.complete:
                 self._settle(name, inspector)
 
     def _settle(self, name: str,
                 inspector: format_inspector.FileInspector) -> None:
-        del self._running[name]
         if not _matches(inspector):
+            self._rule_out(name)
             return
+        del self._running[name]
         self._matching[name] = inspector
         if formats.hopeless(self._declared, self._looks):
             raise self._mismatch()
         if name not in formats.LOOKS_PLAIN:
             self._check_safety(name, inspector)
+
+    def _rule_out(self, name: str) -> None:
+        del self._running[name]
+        if name == self._declared and self._declared != 'vhd':
+            raise self._mismatch()  # a VHD may still turn out a fixed one
 
     def _check_safety(self, name: str,
                       inspector: format_inspector.FileInspector) -> None:

@@ -28,6 +28,7 @@ from tests.functional.importer.conftest import MIB
 from tests.functional.importer.conftest import image_of
 from tests.functional.importer.conftest import qemu_img
 from tests.functional.importer.conftest import write_disk
+from tests.functional.importer import hostile
 
 NAME = 'volume-x'
 SIZE = 9 * MIB + 512  # of the disk
@@ -259,3 +260,13 @@ def test_too_large_for_the_volume(importer, pool, tmp_path, nothing_left):
         imported(importer, pool, path, 'qcow2')
 
     nothing_left()
+
+
+def test_vmdk_with_its_tables_at_the_end(importer, pool, read, disk):
+    kind = Kind('vmdk', 'vmdk', 'subformat=streamOptimized')
+    path = kind.make(disk)
+    path.write_bytes(hostile.with_footer(path.read_bytes()))
+
+    imported(importer, pool, path, 'vmdk')
+
+    assert_holds(read(NAME), kind.contents(path))
