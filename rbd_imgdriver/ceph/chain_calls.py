@@ -165,22 +165,6 @@ class ChainCalls(calls.Base):
         return diff.unchanged_since(self._ioctx, image, wanted)
 
     @calls.in_native_thread
-    def cost_of_sibling(self, image: str) -> int | None:
-        """Bytes to copy for another child of an image's parent like it.
-
-        :returns: None when there cannot be one now: the image is no clone,
-            has snapshots, its parent's snapshot is in the trash, a client
-            has it open for writing, or its object map is not valid
-        """
-        ioctx = self._ioctx
-        id_ = header.image_id(ioctx, image)
-        ref = header.parent(ioctx, id_)
-        if (ref is None or header.snapshot_ids(ioctx, id_)
-                or not lineage.can_be_cloned(self.cluster, ref)):
-            return None
-        return copies.own_bytes(ioctx, id_)
-
-    @calls.in_native_thread
     def copy_head(self, image: str, target: str, name: str) -> None:
         """Copy an image's head to a pool of the cluster.
 
@@ -189,11 +173,28 @@ class ChainCalls(calls.Base):
 
         :param target: name of the pool
         """
-        ioctx = self._ioctx
-        ref = header.parent(ioctx, header.image_id(ioctx, image))
-        shared = ref is None or lineage.can_be_cloned(self.cluster, ref)
-        copies.copy_head(ioctx, image, self.cluster.ioctx(target), name,
-                         shared)
+        copies.copy_head(self._ioctx, image, self.cluster.ioctx(target),
+                         name, self._can_share_parent(image))
+
+    @calls.in_native_thread
+    def copy_unused_head(self, image: str, name: str,
+                         most: int | None = None) -> bool:
+        """Copy an image's head within the pool unless it is in use.
+
+        See :func:`copies.copy_unused_head`.
+
+        :param most: own bytes of the image that may be copied; None for any
+            number, its parent's included
+        """
+        shared = self._can_share_parent(image)
+        if most is not None and not shared:
+            return False
+        return copies.copy_unused_head(self._ioctx, image, self._ioctx, name,
+                                       shared, most)
+
+    def _can_share_parent(self, image: str) -> bool:
+        ref = header.parent(self._ioctx, header.image_id(self._ioctx, image))
+        return ref is None or lineage.can_be_cloned(self.cluster, ref)
 
     @calls.in_native_thread
     def drop_inherited(self, image: str) -> None:

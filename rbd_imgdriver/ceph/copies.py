@@ -26,25 +26,11 @@ from rbd_imgdriver.ceph import removal
 from rbd_imgdriver.ceph import usages
 
 
-def own_bytes(ioctx: Any, id_: str) -> int | None:
-    """How much of an image is its own, and not its parent's.
-
-    :returns: None when that cannot be told quickly, or somebody has the
-        image open for writing
-    """
-    with errors.translated(f'usage of image id {id_}'), \
-            rbd.Image(ioctx, image_id=id_, read_only=True) as image:
-        if any(True for _ in image.watchers_list()):
-            return None
-        return usages.used_by(image) if diff.is_quick(image, []) else None
-
-
 def copy_head(source: Any, image: str, target: Any, name: str,
               shared: bool) -> None:
     """Copy an image's head, with holes and metadata, without snapshots.
 
     Whoever writes to the image meanwhile gets a copy of no single moment.
-
     On failure nothing of the copy is left, unless Ceph no longer answers.
 
     :param source: I/O context of the image's pool
@@ -55,9 +41,51 @@ def copy_head(source: Any, image: str, target: Any, name: str,
     :raises errors.ImageNotFound: when there is no such image
     :raises errors.ImageExists: when the copy's name is taken
     """
+    with errors.translated(f'opening of {image}'):
+        opened = rbd.Image(source, image, read_only=True)
+    with opened:
+        _copy(opened, target, name, shared)
+
+
+def copy_unused_head(source: Any, image: str, target: Any, name: str,
+                     shared: bool, most: int | None) -> bool:
+    """Copy an image's head unless somebody writes to it.
+
+    See :func:`copy_head`.
+
+    :param most: bytes that may be copied; None for any number
+    :returns: whether there is a copy; False when a client has the image
+        open for writing, before or after, or when more bytes would have to
+        be copied, or how many cannot be told quickly
+    """
+    with errors.translated(f'opening of {image}'):
+        opened = rbd.Image(source, image, read_only=True)
+    with opened:
+        with errors.translated(f'usage of {image}'):
+            if _is_watched(opened) or not _is_small(opened, most):
+                return False
+        _copy(opened, target, name, shared)
+        with errors.translated(f'watchers of {image}'):
+            if not _is_watched(opened):
+                return True
+    with errors.translated(f'removal of {name}'):
+        rbd.RBD().remove(target, name)
+    return False
+
+
+def _is_watched(image: Any) -> bool:
+    return any(True for _ in image.watchers_list())
+
+
+def _is_small(image: Any, most: int | None) -> bool:
+    if most is None:
+        return True
+    return diff.is_quick(image, []) and usages.used_by(image) <= most
+
+
+def _copy(opened: Any, target: Any, name: str, shared: bool) -> None:
     try:
-        with errors.translated(f'copy of {image} to {name}'), \
-                rbd.Image(source, image, read_only=True) as opened:
+        with errors.translated(f'copy to {name}'):
             if shared:
                 opened.deep_copy(target, name)
             else:

@@ -34,6 +34,9 @@ from rbd_imgdriver.chain import snapshots
 
 LOG = logging.getLogger(__name__)
 
+# Bytes of a source that are copied inside a create: a second's work.
+_QUICK = 256 * 2**20
+
 
 @dataclasses.dataclass(frozen=True)
 class Wanted:
@@ -72,15 +75,16 @@ class Cloner:
             any time, and its contents are those of this moment
         :raises errors.CephError: nothing of the new image is left then
         """
-        decision = self._plan(source, in_use)
+        lone = not in_use and self._pool.is_lone(self._pool.id(source))
+        decision = plan.plan(self._pool.depth(source), self._limit, lone)
         LOG.debug('Volume %(name)s from %(source)s: %(plan)s',
                   {'name': wanted.name, 'source': source,
                    'plan': decision.value})
         if decision is plan.Plan.FULL_COPY:
-            self._copy(source, in_use, wanted)
+            self._copy(source, in_use, lone, wanted)
             return
         if (decision is plan.Plan.SIBLING_THEN_FLATTEN_SOURCE
-                and self._copy_head(source, wanted)):
+                and self._copy_head(source, wanted, _QUICK)):
             if not wanted.temporary:
                 self._flattener.request(self._pool, source)
             return
@@ -103,13 +107,6 @@ class Cloner:
             self._flattener.request(self._pool, wanted.name)
         elif not wanted.temporary:
             self.limit_depth(wanted.name)
-
-    def _plan(self, source: str, in_use: bool) -> plan.Plan:
-        depth = self._pool.depth(source)
-        cost = None
-        if not in_use and 0 < self._limit <= depth:
-            cost = self._pool.cost_of_sibling(source)
-        return plan.plan(depth, self._limit, cost)
 
     def _clone(self, source: str, in_use: bool, wanted: Wanted,
                flat: bool) -> None:
@@ -150,33 +147,28 @@ class Cloner:
         else:
             self._pool.clone(spec)
 
-    def _copy(self, source: str, in_use: bool, wanted: Wanted) -> None:
+    def _copy(self, source: str, in_use: bool, lone: bool,
+              wanted: Wanted) -> None:
         """A full copy, by the fastest means that is consistent."""
-        lone = self._pool.is_lone(self._pool.id(source))
-        if in_use or not lone or not self._copy_head(source, wanted):
+        if not lone or not self._copy_head(source, wanted, None):
             self._clone(source, in_use, wanted, flat=True)
             return
         with self._undone_on_error(wanted.name):
             self._pool.flatten(self._pool.id(wanted.name),
                                ceph_flatten.Progress())
 
-    def _copy_head(self, source: str, wanted: Wanted) -> bool:
-        """Copy a source without a snapshot, as a child of its parent.
+    def _copy_head(self, source: str, wanted: Wanted,
+                   most: int | None) -> bool:
+        """Copy a source that nobody writes to, as a child of its parent.
 
-        A snapshot costs two round trips to the monitors; without writers
-        none is needed.
+        That needs no snapshot, which would cost round trips to the monitors.
 
-        :returns: False when a client has opened the source meanwhile: then
-            there is no copy
+        :param most: bytes to copy at most; None for any number
+        :returns: whether there is a copy
         """
-        source_id = self._pool.id(source)
-        if self._pool.is_watched(source_id):
+        if not self._pool.copy_unused_head(source, wanted.name, most):
             return False
-        self._pool.copy_head(source, self._pool.name, wanted.name)
         with self._undone_on_error(wanted.name):
-            if self._pool.is_watched(source_id):
-                self._pool.remove(wanted.name)
-                return False
             self._pool.drop_inherited(wanted.name)
             if wanted.size is not None:
                 self._pool.resize(wanted.name, wanted.size)

@@ -38,6 +38,7 @@ from rbd_imgdriver.ceph import pool as ceph_pool
 from rbd_imgdriver.chain import intents
 from rbd_imgdriver.chain import names
 from rbd_imgdriver.chain import release
+from rbd_imgdriver import signals
 
 LOG = logging.getLogger(__name__)
 
@@ -79,9 +80,10 @@ def _run(pool: ceph_pool.Pool, image_id: str, progress: flatten.Progress,
     began = time.monotonic()
     with _Keeper(pool, image_id, lease, progress):
         pool.flatten(image_id, progress)
+    seconds = time.monotonic() - began
+    signals.send(signals.Flattened(pool.name, image_id, seconds))
     LOG.info('Flattened image id %(id)s in pool %(pool)s in %(seconds).1f s.',
-             {'id': image_id, 'pool': pool.name,
-              'seconds': time.monotonic() - began})
+             {'id': image_id, 'pool': pool.name, 'seconds': seconds})
     if pool.is_lone(image_id):
         # Otherwise a snapshot was made by somebody else than this driver:
         # its readers may still ask the parent.

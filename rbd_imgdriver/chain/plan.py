@@ -13,9 +13,6 @@
 
 import enum
 
-# Bytes that are copied inside a create: about a second's work.
-_QUICK = 256 * 2**20
-
 
 class Plan(enum.Enum):
     """What to do so that no chain gets longer than allowed.
@@ -33,20 +30,19 @@ class Plan(enum.Enum):
     CLONE_THEN_FLATTEN = 'clone, then flatten the clone'
 
 
-def plan(depth: int, limit: int, cost_of_sibling: int | None) -> Plan:
+def plan(depth: int, limit: int, source_is_lone: bool) -> Plan:
     """Decide how to clone a source.
 
     :param depth: ancestors of the source, see ``Pool.depth``
     :param limit: ``rbd_max_clone_depth``: the most ancestors an image may
         have
-    :param cost_of_sibling: see ``Pool.cost_of_sibling``; None when the
-        source has children or is in use
+    :param source_is_lone: whether the source has no snapshots, and so no
+        children, and is not in use
     """
     if limit <= 0:
         return Plan.FULL_COPY
     if depth < limit:
         return Plan.CLONE
-    if (depth == limit and cost_of_sibling is not None
-            and cost_of_sibling <= _QUICK):
+    if depth == limit and source_is_lone:
         return Plan.SIBLING_THEN_FLATTEN_SOURCE
     return Plan.CLONE_THEN_FLATTEN
