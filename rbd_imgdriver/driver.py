@@ -38,10 +38,12 @@ from rbd_imgdriver import driver_chains
 from rbd_imgdriver import errors
 from rbd_imgdriver import glance_data
 from rbd_imgdriver import host
+from rbd_imgdriver import metrics
 from rbd_imgdriver import model
 from rbd_imgdriver import opts
 from rbd_imgdriver import provision
 from rbd_imgdriver import service_glance
+from rbd_imgdriver import signals
 from rbd_imgdriver.strategies import base
 
 LOG = logging.getLogger(__name__)
@@ -71,6 +73,8 @@ class RBDImageDriver(driver_chains.ChainsMixin):
         super().__init__(*args, **kwargs)
         self.configuration.append_config_values(opts.OPTS)
         self._parts: backend.Backend | None = None
+        self._exporter: metrics.Exporter | None = None
+        signals.listen(self._hear)
 
     @classmethod
     def get_driver_options(cls) -> list[cfg.Opt]:
@@ -149,6 +153,25 @@ class RBDImageDriver(driver_chains.ChainsMixin):
         """Who has an image open, without starting an ``rbd`` process."""
         watched = self._pool.is_watched(self._pool.id(image_name))
         return {'watchers': ['a client'] if watched else []}
+
+    # -- Who wants to know what happens
+
+    def do_setup(self, context: Any) -> None:
+        """Prepare the backend; metrics that fail do not stop volumes."""
+        super().do_setup(context)
+        port = self.configuration.rbd_imgdriver_metrics_port
+        if not port or self._exporter is not None:
+            return
+        try:
+            self._exporter = metrics.Exporter(
+                self.configuration.rbd_imgdriver_metrics_address, port)
+        except metrics.Unavailable as error:
+            LOG.error('There are no metrics: %s', error)
+
+    def _hear(self, signal: signals.Signal) -> None:
+        if (isinstance(signal, signals.Flattened)
+                and signal.pool == self.configuration.rbd_pool):
+            host.notify_flattened(self.host, signal)
 
     # -- What the cache keeps in the pool
 
@@ -245,7 +268,7 @@ class RBDImageDriver(driver_chains.ChainsMixin):
             volumes=host.CinderVolumes(context),
             events=host.CinderEvents(context, volume.host))
         try:
-            provision.provision(strategies, request)
+            outcome = provision.provision(strategies, request)
         except provision.NoStrategy as error:
             LOG.info('Volume %(volume)s is left to Cinder: %(error)s',
                      {'volume': volume.name, 'error': error})
@@ -254,4 +277,5 @@ class RBDImageDriver(driver_chains.ChainsMixin):
             raised = host.cinder_error(error)
             host.tell_user(context, volume.id, error, raised)
             raise raised from error
+        host.notify_made(context, volume, image.id, outcome)
         return {**self._set_up(volume), 'provider_location': None}, True

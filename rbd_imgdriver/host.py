@@ -42,6 +42,8 @@ from rbd_imgdriver import errors
 from rbd_imgdriver.importer import options
 from rbd_imgdriver import locations
 from rbd_imgdriver import model
+from rbd_imgdriver import provision
+from rbd_imgdriver import signals
 
 LOG = logging.getLogger(__name__)
 CONF = cfg.CONF
@@ -208,13 +210,42 @@ class CinderEvents:
 
     def cache(self, action: str, image_id: str) -> None:
         """See :meth:`rbd_imgdriver.model.Events.cache`."""
+        signals.send(signals.CacheEvent(action))
         self._send(f'image_volume_cache.{action}',
                    {'image_id': image_id, 'host': self._host})
 
-    @utils.if_notifications_enabled
-    def _send(self, event: str, payload: dict[str, str]) -> None:
-        rpc.get_notifier('volume', CONF.host).info(self._context, event,
-                                                   payload)
+    def _send(self, event: str, payload: dict[str, Any]) -> None:
+        _notify(self._context, event, payload)
+
+
+@utils.if_notifications_enabled
+def _notify(context: Any, event: str, payload: dict[str, Any]) -> None:
+    rpc.get_notifier('volume', CONF.host).info(context, event, payload)
+
+
+def notify_made(context: Any, volume: Any, image_id: str,
+                outcome: provision.Outcome) -> None:
+    """Send the notification ``rbd_imgdriver.volume_from_image``.
+
+    :param outcome: how the create went
+    """
+    _notify(context, 'rbd_imgdriver.volume_from_image', {
+        'volume_id': str(volume.id), 'image_id': image_id,
+        'host': volume.host, 'strategy': outcome.strategy,
+        'declined': [{'strategy': name, 'code': answer.code,
+                      'reason': answer.reason}
+                     for name, answer in outcome.declined],
+        'bytes_moved': outcome.bytes_moved, 'seconds': outcome.seconds})
+
+
+def notify_flattened(backend_host: str, signal: signals.Flattened) -> None:
+    """Send the notification ``rbd_imgdriver.flatten``.
+
+    :param backend_host: ``host@backend``
+    """
+    _notify(context.get_admin_context(), 'rbd_imgdriver.flatten', {
+        'host': backend_host, 'pool': signal.pool,
+        'rbd_id': signal.image_id, 'seconds': signal.seconds})
 
 
 _EXCEPTIONS: dict[type[errors.ImageError], Any] = {

@@ -62,7 +62,21 @@ IMPORT_OPTS = [
              'while it fails over.'),
 ]
 
-OPTS: list[cfg.Opt] = [*CASCADE_OPTS, *IMPORT_OPTS]
+METRICS_OPTS = [
+    cfg.PortOpt(
+        'rbd_imgdriver_metrics_port',
+        default=0, min=0,
+        help='The port on which Prometheus finds the metrics of this '
+             'backend; 0 for none. Every backend is a process and needs a '
+             'port of its own. Needs the Python package prometheus-client.'),
+    cfg.HostAddressOpt(
+        'rbd_imgdriver_metrics_address',
+        default='127.0.0.1',
+        help='The address that rbd_imgdriver_metrics_port is opened on. '
+             'Whoever can reach it can read the metrics.'),
+]
+
+OPTS: list[cfg.Opt] = [*CASCADE_OPTS, *IMPORT_OPTS, *METRICS_OPTS]
 
 
 def list_opts() -> list[tuple[str, list[cfg.Opt]]]:

@@ -20,6 +20,7 @@ from oslo_log import log as logging
 
 from rbd_imgdriver import errors
 from rbd_imgdriver import model
+from rbd_imgdriver import signals
 from rbd_imgdriver.strategies import base
 
 LOG = logging.getLogger(__name__)
@@ -58,13 +59,17 @@ def provision(strategies: Sequence[base.Strategy], request: model.Request,
     """
     started = clock()
     for strategy in strategies:
-        answer = strategy.attempt(request)
+        try:
+            answer = strategy.attempt(request)
+        except errors.ImageError as error:
+            signals.send(signals.VolumeFailed(error.code))
+            raise
         if isinstance(answer, model.Created):
             outcome = Outcome(
                 strategy=answer.strategy or strategy.name,
                 declined=request.declined, bytes_moved=answer.bytes_moved,
                 seconds=clock() - started, parent=answer.parent)
-            _log(request, outcome)
+            _tell(request, outcome)
             return outcome
         LOG.debug('Volume %(volume)s: %(strategy)s declined: %(reason)s',
                   {'volume': request.target.name, 'strategy': strategy.name,
@@ -74,7 +79,11 @@ def provision(strategies: Sequence[base.Strategy], request: model.Request,
                      or 'no strategy is configured')
 
 
-def _log(request: model.Request, outcome: Outcome) -> None:
+def _tell(request: model.Request, outcome: Outcome) -> None:
+    signals.send(signals.VolumeMade(
+        outcome.strategy,
+        tuple((name, answer.code) for name, answer in outcome.declined),
+        outcome.bytes_moved, outcome.seconds))
     LOG.info('Volume %(volume)s made from image %(image)s by %(strategy)s in '
              '%(seconds).3f s, %(bytes)d bytes moved, parent %(parent)s; '
              'declined before: %(declined)s',

@@ -99,13 +99,23 @@ class Trixie:
     def prepare(self) -> None:
         if not (self._root / 'ready').exists():
             shutil.rmtree(self._root, ignore_errors=True)
-            run(['debootstrap', '--variant=minbase', '--include='
-                 + ','.join(TRIXIE_PACKAGES), 'trixie', str(self._root),
-                 MIRROR])
-            (self._root / 'ready').touch()
+            run(['debootstrap', '--variant=minbase', 'trixie',
+                 str(self._root), MIRROR])
         with self._mounted():
+            self._install()
             make_environment(self._venv, PYTHON, 'cinder==29.*',
                              self._chroot, self._root)
+
+    def _install(self) -> None:
+        """After debootstrap, which cannot configure all of these."""
+        ready = self._root / 'ready'
+        if ready.exists():
+            return
+        self._chroot(['apt-get', '-q', 'update'])
+        self._chroot(['env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get',
+                      '-q', 'install', '-y', '--no-install-recommends',
+                      *TRIXIE_PACKAGES])
+        ready.touch()
 
     def run(self, words: Sequence[str]) -> subprocess.CompletedProcess:
         with self._mounted():
@@ -130,7 +140,7 @@ class Trixie:
                 run(['mount', '--rbind', str(place), str(inside)])
                 run(['mount', '--make-rslave', str(inside)])
                 stack.callback(run, ['umount', '-l', str(inside)])
-            for name in ('/etc/resolv.conf', '/etc/pip.conf'):
+            for name in ('/etc/resolv.conf', '/etc/pip.conf', '/etc/hosts'):
                 if pathlib.Path(name).exists():
                     shutil.copy(name, self._root / name[1:])
             yield

@@ -46,7 +46,7 @@ def parser() -> argparse.ArgumentParser:
         'running Cinder.')
     nouns = top.add_subparsers(dest='noun', required=True, metavar='NOUN')
     for noun in NOUNS:
-        noun.add_to(nouns, _common())
+        noun.add_to(nouns, common_options())
     return top
 
 
@@ -74,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(Exception('interrupted'), exits.Exit.FAILED)
 
 
-def _common() -> argparse.ArgumentParser:
+def common_options() -> argparse.ArgumentParser:
     """What every verb takes."""
     common = argparse.ArgumentParser(add_help=False)
     group = common.add_argument_group('options of every command')

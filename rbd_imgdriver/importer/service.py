@@ -31,6 +31,7 @@ from rbd_imgdriver.importer import spool
 from rbd_imgdriver.importer import stream
 from rbd_imgdriver.importer import turns
 from rbd_imgdriver import model
+from rbd_imgdriver import signals
 
 # CPU seconds to look at an image; a conversion gets more, by its size.
 _CPU = 60
@@ -62,6 +63,7 @@ class Importer:
         self._limits = program.Limits(settings.user, settings.memory_limit,
                                       _CPU, settings.stall_timeout)
 
+    @signals.importing
     def import_image(self, image: model.Image, data: model.ImageData,
                      pool: ceph_pool.Pool, name: str, *, order: int,
                      limit: int, size: int | None = None,

@@ -29,7 +29,7 @@ LAYERS = (
     ('driver', 'cmd'),
     ('driver_chains',),
     ('service_glance',),
-    ('host', 'opts', 'glance_data'),
+    ('host', 'opts', 'metrics', 'glance_data'),
     ('backend',),
     ('provision',),
     ('strategies',),
@@ -37,7 +37,7 @@ LAYERS = (
     ('importer',),
     ('chain',),
     ('ceph',),
-    ('model', 'locations', 'errors', 'blocking'),
+    ('model', 'locations', 'errors', 'blocking', 'signals'),
 )
 
 # Who may know the world outside.  What is not named here everybody may import.

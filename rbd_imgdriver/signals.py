@@ -1,0 +1,118 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""What happens, told to whoever wants to know: metrics, notifications.
+
+Those who tell do not know who listens, and nobody who listens can make what
+happened fail.
+"""
+
+from collections.abc import Callable
+import dataclasses
+import functools
+from typing import ParamSpec
+from typing import TypeVar
+
+from oslo_log import log as logging
+
+LOG = logging.getLogger(__name__)
+
+_P = ParamSpec('_P')
+_R = TypeVar('_R')
+
+
+@dataclasses.dataclass(frozen=True)
+class VolumeMade:
+    """A volume was made from an image.
+
+    :param declined: (strategy, code) of each strategy that declined before
+    :param bytes_moved: bytes read from Glance or copied within the cluster
+    """
+
+    strategy: str
+    declined: tuple[tuple[str, str], ...]
+    bytes_moved: int
+    seconds: float
+
+
+@dataclasses.dataclass(frozen=True)
+class VolumeFailed:
+    """No volume could be made from an image.
+
+    :param code: that of the :class:`rbd_imgdriver.errors.ImageError`
+    """
+
+    code: str
+
+
+@dataclasses.dataclass(frozen=True)
+class CacheEvent:
+    """What happened to the cache: ``hit``, ``miss`` or ``evict``."""
+
+    action: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Imports:
+    """An import has begun (+1) or ended (-1)."""
+
+    change: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Flattened:
+    """An image was flattened.
+
+    :param pool: of the image
+    :param image_id: Ceph's internal id
+    """
+
+    pool: str
+    image_id: str
+    seconds: float
+
+
+Signal = VolumeMade | VolumeFailed | CacheEvent | Imports | Flattened
+Listener = Callable[[Signal], None]
+
+_listeners: list[Listener] = []
+
+
+def listen(listener: Listener) -> None:
+    """Tell a listener of all that happens from now on."""
+    _listeners.append(listener)
+
+
+def forget(listener: Listener) -> None:
+    """Tell a listener no more."""
+    _listeners.remove(listener)
+
+
+def send(signal: Signal) -> None:
+    """Tell everybody; whose listening fails is only logged."""
+    for listener in tuple(_listeners):
+        try:
+            listener(signal)
+        except Exception:
+            LOG.exception('%s was not heard', signal)
+
+
+def importing(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Tell of the beginning and the end of an import."""
+    @functools.wraps(function)
+    def tell(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        send(Imports(+1))
+        try:
+            return function(*args, **kwargs)
+        finally:
+            send(Imports(-1))
+
+    return tell
