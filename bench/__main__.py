@@ -40,18 +40,30 @@ def main() -> int:
     chosen = options.case or list(cases.ALL)
     run = machine.facts('quick' if options.quick else 'full')
     print(f'Measuring on {machine.describe(run)}', flush=True)
-    found, failed = _measure(options.quick, chosen)
-    if found:
-        records = results.save(RESULTS, found, run, keep=bool(options.case))
-        names = {one.name for one in found}
-        print(report.table([one for one in records
-                            if one['name'] in names]))
-        print(f'all figures: {RESULTS}')
-        if not options.quick:
-            _document(records)
+    found: list[results.Result] = []
+    try:
+        failed = _measure(options.quick, chosen, found)
+    finally:
+        # Also of a run that was interrupted.
+        _report(found, run, keep=bool(options.case))
     for name in failed:
         print(f'{name} could not be measured', file=sys.stderr)
     return 1 if failed else 0
+
+
+def _report(found: list[results.Result], run: dict[str, Any],
+            keep: bool) -> None:
+    """Tell the results and put them where they belong."""
+    if not found:
+        return
+    in_process = [one for one in found if one.name not in cases.PROGRAMS]
+    found = [*found, *results.connections(in_process)]
+    records = results.save(RESULTS, found, run, keep)
+    names = {one.name for one in found}
+    print(report.table([one for one in records if one['name'] in names]))
+    print(f'all figures: {RESULTS}')
+    if run['scale'] == 'full':
+        _document(records)
 
 
 def _interrupted(number: int, _frame: object) -> None:
@@ -67,8 +79,12 @@ def _document(records: list[dict[str, Any]]) -> None:
 
 
 def _measure(quick: bool, chosen: list[str],
-             ) -> tuple[list[results.Result], list[str]]:
-    found: list[results.Result] = []
+             found: list[results.Result]) -> list[str]:
+    """Measure cases.
+
+    :param found: where the results go as soon as they are known
+    :returns: the cases that failed
+    """
     failed = []
     scale = labs.QUICK if quick else labs.FULL
     with labs.Lab(TOP / '.bench', scale).running() as lab:
@@ -82,8 +98,7 @@ def _measure(quick: bool, chosen: list[str],
                 labs.say(f'{name}: {error}')
                 failed.append(name)
             labs.say(f'{name} took {time.monotonic() - started:.0f} s')
-    in_process = [one for one in found if one.name not in cases.PROGRAMS]
-    return [*found, *results.connections(in_process)], failed
+    return failed
 
 
 def _parser() -> argparse.ArgumentParser:

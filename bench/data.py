@@ -44,6 +44,11 @@ class Disk:
     data: int
     disk_format: str = 'raw'
 
+    @property
+    def gib(self) -> int:
+        """The GiB of a volume that it fits into."""
+        return -(-self.size // GIB)
+
     def extents(self) -> list[tuple[int, int]]:
         """Where its data is, as [start, end)."""
         runs = self.data // RUN

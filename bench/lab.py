@@ -55,7 +55,8 @@ class Scale:
     :param row: volumes made in a row
     :param at_once: volumes made at the same time
     :param children: earlier children of a cached image
-    :param disk: of the clones and copies
+    :param disk: of the direct clones and copies
+    :param cloned: of the clones of small images, of whole GiB
     :param imported: what is imported
     :param sparse: what is imported to see how much memory that takes
     """
@@ -65,17 +66,20 @@ class Scale:
     at_once: int
     children: tuple[int, ...]
     disk: data.Disk
+    cloned: data.Disk
     imported: data.Disk
     sparse: data.Disk
 
 
 FULL = Scale(7, 20, 32, (1, 10, 100, 1000),
              data.Disk(4 * data.GIB, 512 * data.MIB),
+             data.Disk(1 * data.GIB, 64 * data.MIB),
              data.Disk(1 * data.GIB, 256 * data.MIB),
              data.Disk(20 * data.GIB, 512 * data.MIB))
 QUICK = Scale(2, 4, 8, (1, 10, 50),
               data.Disk(1 * data.GIB, 128 * data.MIB),
               data.Disk(1 * data.GIB, 64 * data.MIB),
+              data.Disk(256 * data.MIB, 64 * data.MIB),
               data.Disk(4 * data.GIB, 64 * data.MIB))
 
 
@@ -96,6 +100,7 @@ class Lab:
                                     paxos_propose_interval=None)
         self.glance = glance.Glance()
         self._client: Any = None
+        self._sessions: Any = None
         self._contenders: dict[str, contender.Contender] = {}
 
     @contextlib.contextmanager
@@ -109,6 +114,7 @@ class Lab:
                 'mon': 'profile rbd', 'osd': 'profile rbd',
                 'mgr': 'profile rbd'})
             self._client = stack.enter_context(self.cluster.connection())
+            self._sessions = sessions.Counter(self.cluster.connection)
             stack.enter_context(self.glance.running())
             for kind in ('ours', 'intree', 'limit'):
                 self._contenders[kind] = stack.enter_context(
@@ -279,7 +285,7 @@ class Lab:
     def volume(self, kind: str, pool: str, disk: data.Disk) -> str:
         """A volume with a disk's data, known to a driver; its id."""
         volume = str(self[kind].call('add_volume',
-                                     size=disk.size // data.GIB))
+                                     size=disk.gib))
         self.store(pool, self.name_of(kind, volume), disk)
         return volume
 
@@ -310,11 +316,11 @@ class Lab:
 
     def _watched(self, action: Action) -> contender.Sample:
         """Do something, and add what others saw of it."""
-        socket = self.cluster.directory / 'mon.a.asok'
-        before, downloads = sessions.opened(socket), self.glance.downloads
+        self._sessions.opened()
+        downloads = self.glance.downloads
         sample = action()
         return dataclasses.replace(
-            sample, connections=sessions.opened(socket) - before,
+            sample, connections=self._sessions.opened(),
             downloads=self.glance.downloads - downloads)
 
 

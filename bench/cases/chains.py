@@ -62,7 +62,7 @@ def _chain(lab: labs.Lab, pool: str) -> list[str]:
 def _clone_leaf(lab: labs.Lab, kind: str,
                 parent: list[str]) -> contender.Sample:
     leaf = lab[kind].call('add_volume',
-                          size=lab.scale.disk.size // data.GIB)
+                          size=lab.scale.disk.gib)
     lab.clone(parent, parent[0], lab.name_of(kind, leaf))
     lab.overwrite(parent[0], lab.name_of(kind, leaf), OWN_DATA)
     return lab[kind].sample('clone', source=leaf)
@@ -79,7 +79,7 @@ def full_copy(lab: labs.Lab) -> Iterator[results.Result]:
                 lab.volume(kind, pools[kind], disk))
             for kind in ('ours', 'intree')})
         yield results.of_samples(
-            'full-copy', f'full copy of a volume of {disk.size // data.GIB} '
+            'full-copy', f'full copy of a volume of {disk.gib} '
             f'GiB with {disk.data // data.MIB} MiB of data', samples,
             unit='s', wanted=results.Wanted(2))
 

@@ -32,7 +32,7 @@ def direct(lab: Lab) -> Iterator[results.Result]:
     """A raw image in Glance's RBD store: a clone of Glance's snapshot."""
     disk = lab.scale.disk
     image, parent = lab.stored_image(disk)
-    size = disk.size // data.GIB
+    size = disk.gib
     with lab.pools() as pools:
         for name, title, volume, wanted in (
                 ('direct-clone', 'same size', size,
@@ -77,9 +77,9 @@ def _ours(lab: Lab, pools: Mapping[str, str], image: str,
           sources: Mapping[str, list[str]], which: Sequence[str],
           ) -> tuple[dict[str, Any], dict[str, list[str]]]:
     """What our driver does of each kind, and what it clones then."""
-    disk = lab.scale.imported
+    disk = lab.scale.cloned
     from_image = functools.partial(lab['ours'].sample, 'from_image',
-                                   size=disk.size // data.GIB)
+                                   size=disk.gib)
     actions, kept = {}, {}
     for kind in which:
         if kind == 'cached':
@@ -102,7 +102,7 @@ def _others(lab: Lab, pools: Mapping[str, str], image: str,
             sources: Mapping[str, list[str]],
             count: int) -> dict[str, labs.Action]:
     actions = from_image(lab, pools, sources['limit'], image,
-                         lab.scale.imported.size // data.GIB, count)
+                         lab.scale.cloned.gib, count)
     return {kind: actions[kind] for kind in ('intree', 'limit')}
 
 
@@ -132,11 +132,11 @@ def cached_image(lab: Lab, pools: Mapping[str, str],
     :returns: the image's id, and what each contender clones: pool, image and,
         of ours and of the limit, the snapshot
     """
-    disk = lab.scale.imported
+    disk = lab.scale.cloned
     image = lab.image(disk)
     lab.know(image, 'ours')
     lab['ours'].sample('from_image', image_id=image,
-                       size=disk.size // data.GIB)
+                       size=disk.gib)
     golden, = (name for name in lab.names(pools['ours'])
                if name.startswith('image-cache-'))
     # Cinder's entry is a clone of the first volume of the image.

@@ -51,7 +51,7 @@ def end_to_end(lab: labs.Lab) -> Iterator[results.Result]:
         for name, disk, store, title in (
                 ('direct', raw, 'rbd', 'raw image in the same cluster'),
                 ('cached', qcow2, 'file', 'qcow2 image, cached by us')):
-            with _Cloud(api, disk.size // data.GIB) as cloud:
+            with _Cloud(api, disk.gib) as cloud:
                 image = cloud.image(lab.images.path(disk), disk, store)
                 samples = lab.turns({
                     'ours': cloud.action('ours', image),

@@ -18,7 +18,6 @@ from collections.abc import Iterator
 import functools
 
 from bench.cases import clones
-from bench import data
 from bench import lab as labs
 from bench import results
 
@@ -26,7 +25,7 @@ from bench import results
 def cached(lab: labs.Lab) -> Iterator[results.Result]:
     """Of an image that is in the cache."""
     count = lab.scale.at_once
-    size = lab.scale.imported.size // data.GIB
+    size = lab.scale.cloned.gib
     with lab.pools(ours=clones.CACHE) as pools:
         image, sources = clones.cached_image(lab, pools)
         actions: dict[str, labs.Action] = {
@@ -67,7 +66,7 @@ def uncached(lab: labs.Lab) -> Iterator[results.Result]:
 
 def _downloads(lab: labs.Lab, kind: str, pool: str, count: int) -> float:
     """Downloads of two new services together, half of the creates each."""
-    image = lab.image(lab.scale.imported)
+    image = lab.image(lab.scale.cloned)
     before = lab.glance.downloads
     with lab.contender(kind) as one, lab.contender(kind) as other:
         services = (one, other)
@@ -78,7 +77,7 @@ def _downloads(lab: labs.Lab, kind: str, pool: str, count: int) -> float:
         for service in services:
             service.begin(
                 'from_image_at_once', image_id=image,
-                size=lab.scale.imported.size // data.GIB, count=count // 2)
+                size=lab.scale.cloned.gib, count=count // 2)
         for service in services:
             service.answer()
     return lab.glance.downloads - before

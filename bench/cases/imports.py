@@ -43,7 +43,7 @@ def raw(lab: labs.Lab) -> Iterator[results.Result]:
     path = str(lab.images.path(disk))
     with lab.pools() as pools:
         samples = lab.turns(
-            _actions(lab, pools, image, _size(disk)) | {
+            _actions(lab, pools, image, disk.gib) | {
                 'hash': functools.partial(lab['limit'].sample, 'hash',
                                           path=path),
                 'write': functools.partial(
@@ -69,7 +69,7 @@ def qcow2(lab: labs.Lab) -> Iterator[results.Result]:
     with lab.pools() as pools:
         yield results.of_samples(
             'import-qcow2', f'import of a qcow2 image, {_what(disk)}',
-            lab.turns(_actions(lab, pools, image, _size(disk))),
+            lab.turns(_actions(lab, pools, image, disk.gib)),
             unit='s', wanted=results.Wanted(5))
 
 
@@ -81,7 +81,7 @@ def qcow2_in_cluster(lab: labs.Lab) -> Iterator[results.Result]:
         yield results.of_samples(
             'import-qcow2-in-cluster', 'import of a qcow2 image stored in '
             f'the same cluster, {_what(disk)}',
-            lab.turns(_actions(lab, pools, image, _size(disk))),
+            lab.turns(_actions(lab, pools, image, disk.gib)),
             unit='s', wanted=results.Wanted(7))
 
 
@@ -91,7 +91,7 @@ def luks(lab: labs.Lab) -> Iterator[results.Result]:
     image = lab.image(disk)
     lab.know(image)
     # LUKS has a header, for which the image's size has no room.
-    size = _size(disk) + 1
+    size = disk.gib + 1
     with lab.pools() as pools:
         yield results.of_samples(
             'import-luks', 'import of a raw image into an encrypted volume, '
@@ -106,7 +106,7 @@ def memory(lab: labs.Lab) -> Iterator[results.Result]:
     image = lab.image(disk)
     lab.know(image, 'ours')
     with lab.pools() as pools:
-        act = _actions(lab, pools, image, _size(disk))['ours']
+        act = _actions(lab, pools, image, disk.gib)['ours']
         sample = act()
     peak = sample.memory_bytes / data.MIB
     yield results.Result(
@@ -138,9 +138,6 @@ def _import(lab: labs.Lab, kind: str, pool: str,
     raise contender.ContenderFailed(f'{kind}: {TRIES} times "{UNSURE}"')
 
 
-def _size(disk: data.Disk) -> int:
-    return disk.size // data.GIB
-
-
 def _what(disk: data.Disk) -> str:
-    return f'{_size(disk)} GiB with {disk.data // data.MIB} MiB of data'
+    return (f'{disk.size // data.MIB} MiB of which {disk.data // data.MIB} '
+            'MiB are data')

@@ -17,7 +17,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bench.cases import clones
-from bench import data
 from bench import lab as labs
 from bench import report
 from bench import results
@@ -43,7 +42,7 @@ def children(lab: labs.Lab) -> Iterator[results.Result]:
             there = count
             samples = lab.turns(clones.from_image(
                 lab, pools, sources['limit'], image,
-                lab.scale.imported.size // data.GIB))
+                lab.scale.cloned.gib))
             result = results.of_samples(
                 f'{report.CHILDREN}{count}',
                 f'cached clone after {count} earlier ones', samples,

@@ -1,0 +1,24 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""The benchmarks' counter of connections counts every one."""
+
+from bench import sessions
+
+
+def test_each_connection_is_counted_once(cluster):
+    counter = sessions.Counter(cluster.connection)
+
+    with cluster.connection('cinder'), cluster.connection('cinder'):
+        open_now = counter.opened()
+    ended_now = counter.opened()
+
+    assert (open_now, ended_now) == (2, 0)
