@@ -80,6 +80,7 @@ class Cinder:
         self._venv = HOME / self.name
 
     def prepare(self) -> None:
+        """Make the environment if it is not there."""
         make_environment(self._venv, PYTHON, f'cinder=={self._series}.*',
                          run)
 
@@ -97,6 +98,7 @@ class Trixie:
         self._venv = pathlib.Path('/opt/venv')
 
     def prepare(self) -> None:
+        """Make the root and the environment if they are not there."""
         if not (self._root / 'ready').exists():
             shutil.rmtree(self._root, ignore_errors=True)
             run(['debootstrap', '--variant=minbase', 'trixie',
@@ -152,24 +154,31 @@ RELEASES = {one.name: one for one in (
 
 def make_environment(venv: pathlib.Path, python: str, cinder: str, execute,
                      root: pathlib.Path = pathlib.Path('/')) -> None:
-    """A virtual environment with a release of Cinder and this project."""
+    """A virtual environment with a release of Cinder and this project.
+
+    The libraries are those of tools/constraints.txt for every release: an
+    older Cinder has no pins of its own on the package index, and finding
+    some takes pip very long.  What it needs beside them is added.
+    """
     ready = root / venv.relative_to('/') / 'ready'
     wanted = '\n'.join([cinder, (TOP / 'tools/constraints.txt').read_text()])
     if ready.exists() and ready.read_text() == wanted:
         return
-    constraints = HOME / f'constraints-{cinder.partition("==")[2]}txt'
-    constraints.write_text(''.join(
-        line for line in wanted.splitlines(keepends=True)
-        if not line.startswith('cinder==')))
-    pip = [str(venv / 'bin/python'), '-m', 'pip', '-q',
-           '--disable-pip-version-check', 'install']
+    inside = str(venv / 'bin/python')
+    pip = [inside, '-m', 'pip', '-q', '--disable-pip-version-check']
+    constraints = ['-c', str(TOP / 'tools/constraints.txt')]
     execute([python, '-m', 'venv', '--clear', str(venv)])
-    execute([*pip, '-c', str(constraints), cinder, '-r',
+    execute([*pip, 'install', *constraints, 'cinder', '-r',
              str(TOP / 'requirements.txt'), 'pytest', 'pytest-timeout',
              'pytest-xdist', 'hypothesis', 'prometheus-client', 'pbr',
              'setuptools'])
-    execute([str(venv / 'bin/python'),
-             str(TOP / 'tools/link_ceph_bindings.py')])
+    execute([*pip, 'install', '--no-deps', cinder])
+    missing = re.findall(
+        r'^cinder \S+ requires (\S+), which is not installed',
+        execute([*pip, 'check'], check=False).stdout, re.MULTILINE)
+    if missing:
+        execute([*pip, 'install', *missing])
+    execute([inside, str(TOP / 'tools/link_ceph_bindings.py')])
     ready.write_text(wanted)
 
 

@@ -12,10 +12,16 @@
 
 """Sphinx's configuration: https://www.sphinx-doc.org/"""
 
+import pathlib
+import sys
+
 project = 'rbd-imgdriver'
 copyright = 'The rbd-imgdriver maintainers'
 
+sys.path.insert(0, str(pathlib.Path(__file__).parent / '_ext'))
+
 extensions = [
+    'from_code',
     'openstackdocstheme',
     'oslo_config.sphinxconfiggen',
     'oslo_config.sphinxext',
@@ -35,3 +41,8 @@ pygments_style = 'native'
 nitpicky = True
 exclude_patterns = []
 html_static_path = ['_static']
+
+man_pages = [
+    ('man/rbd-imgdriver-manage', 'rbd-imgdriver-manage',
+     'look into and look after Cinder backends on Ceph RBD', [project], 8),
+]

@@ -1,0 +1,172 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Tables and references that the documentation takes from the code.
+
+``command-line``, ``exit-codes``, ``cache-states``, ``check-codes``,
+``declined-codes``, ``failure-codes``, ``doctor-findings`` and ``metrics``:
+what they print cannot differ from what the code does.
+"""
+
+import argparse
+from collections.abc import Iterable
+from collections.abc import Iterator
+
+from docutils import nodes
+from sphinx import application
+from sphinx.util import docutils
+
+from rbd_imgdriver.cache import check
+from rbd_imgdriver.cmd import advice
+from rbd_imgdriver.cmd import cache_view
+from rbd_imgdriver.cmd.checks import findings
+from rbd_imgdriver.cmd import exits
+from rbd_imgdriver.cmd import manage
+from rbd_imgdriver import metrics
+
+
+class FromCode(docutils.SphinxDirective):
+    """Prints the lines that ``make`` gives as reStructuredText."""
+
+    has_content = False
+    make = staticmethod(lambda: iter(()))
+
+    def run(self) -> list[nodes.Node]:
+        return self.parse_text_to_nodes('\n'.join(self.make()),
+                                        allow_section_headings=True)
+
+
+def table(titles: Iterable[str], rows: Iterable[Iterable[str]],
+          widths: str) -> Iterator[str]:
+    """A list-table."""
+    yield from ('.. list-table::', '   :header-rows: 1',
+                f'   :widths: {widths}', '')
+    for row in [titles, *rows]:
+        for number, cell in enumerate(row):
+            mark = '* -' if number == 0 else '  -'
+            yield f'   {mark} {_escaped(cell)}'
+    yield ''
+
+
+def _escaped(text: str) -> str:
+    return text if text.startswith('``') else (
+        text.replace('\\', '\\\\').replace('*', '\\*').replace('<', '\\<')
+        .replace('|', '\\|').replace('_', '\\_'))
+
+
+def command_line() -> Iterator[str]:
+    """Every command with its arguments, from the parser."""
+    top = manage.parser()
+    common = _common()
+    for noun, parser in _children(top):
+        yield from (noun, '=' * len(noun), '', parser.description or '', '')
+        verbs = list(_children(parser))
+        if not verbs:
+            yield from _synopsis(f'{top.prog} {noun}', parser, common)
+        for verb, leaf in verbs:
+            yield from (f'{noun} {verb}', '-' * len(f'{noun} {verb}'), '',
+                        leaf.description or '', '')
+            yield from _synopsis(f'{top.prog} {noun} {verb}', leaf, common)
+    title = 'options of every command'
+    yield from (title, '=' * len(title), '')
+    for action in common.values():
+        yield from _argument(action)
+
+
+def _common() -> dict[str, argparse.Action]:
+    return {_name(action): action
+            for action in manage.common_options()._actions}
+
+
+def _children(parser: argparse.ArgumentParser,
+              ) -> Iterator[tuple[str, argparse.ArgumentParser]]:
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            yield from action.choices.items()
+
+
+def _synopsis(command: str, parser: argparse.ArgumentParser,
+              common: dict[str, argparse.Action]) -> Iterator[str]:
+    own = [action for action in parser._actions
+           if _name(action) not in common and action.dest != 'help']
+    words = [_name(action) if action.required or not action.option_strings
+             else f'[{_name(action)}]' for action in own]
+    yield from ('::', '', f'   {" ".join([command, *words])}', '')
+    for action in own:
+        if action.help:
+            yield from _argument(action)
+
+
+def _argument(action: argparse.Action) -> Iterator[str]:
+    text = (action.help or '') % {'default': action.default}
+    yield from (f'``{_name(action)}``', f'    {_escaped(text)}', '')
+
+
+def _name(action: argparse.Action) -> str:
+    value = action.metavar or ''
+    if action.choices and not action.metavar:
+        value = '{' + ','.join(action.choices) + '}'
+    if not action.option_strings:
+        several = '...' if action.nargs in ('+', '*') else ''
+        return f'{value or action.dest}{several}'
+    return ' '.join(filter(None, (action.option_strings[-1], value)))
+
+
+def exit_codes() -> Iterator[str]:
+    return table(('Code', 'Meaning'),
+                 ((str(int(one)), one.help) for one in exits.Exit), '10 90')
+
+
+def cache_states() -> Iterator[str]:
+    return table(('State', 'Meaning'), (
+        (f'``{state}``', text)
+        for state, text in cache_view.STATES.items()), '20 80')
+
+
+def check_codes() -> Iterator[str]:
+    return table(('Finding', 'Meaning', 'Damage'), (
+        (f'``{code}``', text, 'yes' if code in check.DAMAGE else 'no')
+        for code, text in check.CODES.items()), '20 70 10')
+
+
+def _advice(known: dict[str, advice.Advice]) -> Iterator[str]:
+    return table(('Code', 'Meaning', 'What to do'), (
+        (f'``{code}``', one.meaning, one.remedy)
+        for code, one in sorted(known.items())), '20 40 40')
+
+
+def doctor_findings() -> Iterator[str]:
+    return table(('Finding', 'Severity', 'Meaning', 'What to do'), (
+        (f'``{code}``', kind.severity.name.lower(), kind.meaning,
+         kind.remedy or 'Nothing.')
+        for code, kind in findings.KINDS.items()), '18 10 36 36')
+
+
+def metric_table() -> Iterator[str]:
+    return table(('Metric', 'Type', 'Labels', 'Meaning'), (
+        (f'``{one.name}``', one.kind, ', '.join(one.labels) or 'none',
+         one.help) for one in metrics.ALL), '34 12 20 34')
+
+
+def setup(app: application.Sphinx) -> dict[str, bool]:
+    """Sphinx's entry."""
+    for name, function in {
+            'command-line': command_line,
+            'exit-codes': exit_codes,
+            'cache-states': cache_states,
+            'check-codes': check_codes,
+            'declined-codes': lambda: _advice(advice.DECLINED),
+            'failure-codes': lambda: _advice(advice.FAILED),
+            'doctor-findings': doctor_findings,
+            'metrics': metric_table}.items():
+        app.add_directive(name, type(name, (FromCode,),
+                                     {'make': staticmethod(function)}))
+    return {'parallel_read_safe': True}
