@@ -46,7 +46,8 @@ class StrategiesTest(base.ImageVolumeTest):
         volume = self.tenant.volume(imageRef=self.tenant.image(disk))
 
         data = disk.read_bytes()
-        self.assertTrue(self.tenant.read(volume, len(data)) == data)
+        found = self.tenant.read(volume, len(data)) == data
+        self.assertTrue(found, "the data differs")
 
     @decorators.idempotent_id('5a8f9c3e-61f0-4c8e-9d35-0d4f7a4f3c02')
     def test_cinder_clone(self) -> None:

@@ -120,7 +120,7 @@ class ImageService:
         return {'id': image_id, 'properties': {}}
 
     def call(self, _context, method: str, url: str, *, controller: str,
-             headers: dict[str, str] | None = None, timeout: int | None = None):
+             headers: dict[str, str] | None = None, **_arguments):
         """What Cinder's GlanceClientWrapper does, for one image's data."""
         assert (method, controller) == ('get', 'http_client')
         assert url.endswith('/file')

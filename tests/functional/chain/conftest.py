@@ -21,8 +21,8 @@ import pytest
 import rados
 import rbd
 
-from tests.functional import host
 from tests.functional.chain import client
+from tests.functional import host
 
 POOLS = ('volumes', 'volumes2')
 

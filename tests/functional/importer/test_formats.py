@@ -24,8 +24,8 @@ from rbd_imgdriver import errors
 from rbd_imgdriver.importer import service
 from tests.functional.importer.conftest import FileData
 from tests.functional.importer.conftest import GIB
-from tests.functional.importer.conftest import MIB
 from tests.functional.importer.conftest import image_of
+from tests.functional.importer.conftest import MIB
 from tests.functional.importer.conftest import qemu_img
 from tests.functional.importer.conftest import write_disk
 from tests.functional.importer import hostile
