@@ -83,7 +83,13 @@ class Servers:
         return set(re.findall(r'GUEST boot: (\S+)', self._console(server)))
 
     def _console(self, server: str) -> str:
-        return str(self._act(server, {'os-getConsoleOutput': {}})['output'])
+        try:
+            shown = self._act(server, {'os-getConsoleOutput': {}})
+        except rest.RestError as error:
+            if error.code != 404:
+                raise
+            return ''  # it is off, on its way to being on
+        return str(shown['output'])
 
     def _status(self, server: str) -> str:
         return str(self._show(server)['status'])
