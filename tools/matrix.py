@@ -52,6 +52,10 @@ TRIXIE_PACKAGES = (
     'openssl', 'procps', 'iproute2', 'libffi-dev', 'libpq-dev',
     'libmariadb-dev', 'pkg-config', 'xz-utils', 'curl')
 
+# What this machine needs to reach packages, the root needs too.
+NETWORK = ('/etc/resolv.conf', '/etc/hosts', '/etc/pip.conf',
+           '/etc/ssl/certs/ca-certificates.crt')
+
 
 @dataclasses.dataclass(frozen=True)
 class Result:
@@ -142,7 +146,7 @@ class Trixie:
                 run(['mount', '--rbind', str(place), str(inside)])
                 run(['mount', '--make-rslave', str(inside)])
                 stack.callback(run, ['umount', '-l', str(inside)])
-            for name in ('/etc/resolv.conf', '/etc/pip.conf', '/etc/hosts'):
+            for name in NETWORK:
                 if pathlib.Path(name).exists():
                     shutil.copy(name, self._root / name[1:])
             yield
