@@ -56,8 +56,9 @@ def _report(found: list[results.Result], run: dict[str, Any],
     """Tell the results and put them where they belong."""
     if not found:
         return
-    in_process = [one for one in found if one.name not in cases.PROGRAMS]
-    found = [*found, *results.connections(in_process)]
+    if not keep:  # a few cases would not say it of all
+        found += results.connections(
+            [one for one in found if one.name not in cases.PROGRAMS])
     records = results.save(RESULTS, found, run, keep)
     names = {one.name for one in found}
     print(report.table([one for one in records if one['name'] in names]))

@@ -47,7 +47,8 @@ def describe(run: dict[str, Any]) -> str:
     return (f'{run["machine"]}; Ceph {run["ceph"]} (one monitor, one OSD '
             f'on a file), Cinder {run["cinder"]}, QEMU {run["qemu"]}, '
             f'Python {run["python"]}; commit {run["commit"]}, '
-            f'{run["date"]}, load before {run["load"]}')
+            f'{run["date"]}; {run["scale"]} run, load before it '
+            f'{run["load"]}')
 
 
 def _processor() -> str:
