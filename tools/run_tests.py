@@ -146,7 +146,7 @@ def suites() -> dict[str, Checks | Pytest]:
                 'sphinx', '-W', '--keep-going', '-q', '-b', 'html',
                 str(TOP / 'doc/source'), str(TOP / 'doc/build/html'))),
         ]),
-        'functional': Pytest(15, 'tests/functional'),
+        'functional': Pytest(25, 'tests/functional'),
         'devstack': Pytest(10, 'tests/devstack'),
         'e2e': Pytest(20, 'tests/e2e', ('--timeout=600',), sandbox=True),
     }

@@ -124,7 +124,15 @@ class Filler:
                 LOG.warning('Import of %(golden)s was overtaken: %(error)s',
                             {'golden': golden, 'error': error})
             except ceph_errors.CephError as error:
+                if self._published(golden):
+                    return Filled(golden)  # overtaken, and no harm done
                 raise CacheUnusable(error.code, str(error)) from error
+
+    def _published(self, golden: str) -> bool:
+        try:
+            return self.store.pool.exists(golden)
+        except ceph_errors.CephError:
+            return False  # the error that led here is the one to tell
 
     def _import_under_lease(self, wish: Wish, golden: str) -> Filled | None:
         partial = names.partial(golden)

@@ -13,7 +13,7 @@
 
 Started by tests that need several processes, one that can be killed, or one
 patched by eventlet.  Reads one JSON object from its arguments, says ``ready``
-and then one JSON line for each volume.
+and at the end one JSON line for each volume.
 """
 
 import concurrent.futures
@@ -60,8 +60,7 @@ class SlowService(host.ImageService):
 
 
 def say(**facts) -> None:
-    # One write, so that lines of several threads do not mix.
-    os.write(sys.stdout.fileno(), (json.dumps(facts) + '\n').encode())
+    print(json.dumps(facts), flush=True)
 
 
 def main() -> None:
@@ -76,16 +75,21 @@ def main() -> None:
     say(ready=True)
     sys.stdin.readline()
 
+    made = []
+
     def create(name: str) -> None:
         volume = host.volume(id=name)
         try:
             driver.clone_image(context.get_admin_context(), volume,
                                (None, []), wanted['meta'], service)
-            say(volume=volume.name, ok=True)
+            made.append({'volume': volume.name, 'ok': True})
         except Exception as error:
-            say(volume=volume.name, ok=False, error=repr(error))
+            made.append({'volume': volume.name, 'ok': False,
+                         'error': repr(error)})
 
     longest = run(create, wanted['volumes'])
+    for facts in made:
+        say(**facts)
     say(downloads=service.downloads, longest_silence=longest)
 
 
