@@ -44,7 +44,7 @@ LOG = logging.getLogger(__name__)
 
 LEASE_SECONDS = 15
 _LOOK = 0.5  # seconds between looks at what may end a flatten
-_TELL = 10  # seconds between reports of progress
+_TELL = 5  # seconds between reports of progress
 
 
 def lease_name(image_id: str) -> str:

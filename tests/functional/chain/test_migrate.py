@@ -1,0 +1,190 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Migration between pools of one cluster: own data only, parent kept."""
+
+from cinder import context
+from cinder import exception
+import pytest
+import rbd
+
+from tests.functional import host
+
+MIB = 2**20
+
+
+@pytest.fixture
+def other(ours):
+    """The driver of the other pool."""
+    return ours('volumes2')
+
+
+@pytest.fixture
+def capabilities(other):
+    """What the scheduler knows of the other backend."""
+    other._update_volume_stats()
+    return {'host': 'h@other#pool', 'capabilities': other._stats}
+
+
+@pytest.fixture
+def from_image(driver, disk, glance_image):
+    """A volume cloned from a Glance image, with a little of its own."""
+    volume = host.volume(20, status='available')
+    driver.clone_image(context.get_admin_context(), volume,
+                       (glance_image('parent'), None),
+                       host.image_meta(disk, 'raw'), None)
+    return volume
+
+
+def used(disks, volume, pool) -> int:
+    """Bytes of an image's own objects."""
+    found = []
+    with disks.open(volume.name, pool) as image:
+        image.diff_iterate(0, image.size(), None,
+                           lambda _offset, length, _exists:
+                           found.append(length),
+                           include_parent=False, whole_object=True)
+    return sum(found)
+
+
+def test_own_data_moves_and_the_parent_stays(driver, disks, from_image,
+                                             capabilities, contents):
+    disks.write(from_image.name, 1000, 'own;')
+    before = disks.digest(from_image.name, 10)
+    own = used(disks, from_image, 'volumes')
+    assert driver.migrate_volume(None, from_image, capabilities) \
+        == (True, None)
+    assert disks.digest(from_image.name, 10, 'volumes2') == before
+    assert disks.text(from_image.name, 1000, 'volumes2').startswith('own;')
+    assert disks.size(from_image.name, 'volumes2') == 20 * 2**30
+    assert disks.parent(from_image.name, 'volumes2') == ('images', 'parent',
+                                                         'snap')
+    assert own == used(disks, from_image, 'volumes2') <= 24 * MIB
+    assert contents() == ([], [])
+
+
+def test_a_volume_with_clones(driver, other, disks, capabilities, contents,
+                              is_empty):
+    """Its hidden snapshots stay behind with the clones that need them."""
+    volume, clone = host.volume(status='available'), host.volume()
+    driver.create_volume(volume)
+    disks.write(volume.name, 0, 'data;')
+    driver.create_cloned_volume(clone, volume)
+    disks.write(volume.name, 1, 'later;')
+    before = disks.digest(volume.name, 2)
+    of_clone = disks.digest(clone.name, 2)
+    assert driver.migrate_volume(None, volume, capabilities)[0]
+    assert disks.digest(volume.name, 2, 'volumes2') == before
+    assert disks.snapshots(volume.name, 'volumes2') == []
+    assert disks.digest(clone.name, 2) == of_clone
+    driver.delete_volume(clone)
+    other.delete_volume(volume)
+    assert is_empty()
+
+
+def test_a_parent_that_was_deleted(driver, other, disks, capabilities,
+                                   is_empty):
+    source, volume = host.volume(), host.volume(status='available')
+    driver.create_volume(source)
+    disks.write(source.name, 0, 'source;')
+    driver.create_cloned_volume(volume, source)
+    driver.delete_volume(source)
+    before = disks.digest(volume.name, 2)
+    assert driver.migrate_volume(None, volume, capabilities)[0]
+    assert disks.digest(volume.name, 2, 'volumes2') == before
+    other.delete_volume(volume)
+    assert is_empty()
+
+
+def test_qos_stays_with_the_volume(driver, disks, capabilities):
+    volume = host.volume(status='available')
+    driver.create_volume(volume)
+    with disks.open(volume.name, read_only=False) as image:
+        image.metadata_set('conf_rbd_qos_iops_limit', '100')
+    driver.migrate_volume(None, volume, capabilities)
+    with disks.open(volume.name, 'volumes2') as image:
+        assert image.metadata_get('conf_rbd_qos_iops_limit') == '100'
+
+
+def test_a_wanted_flatten_goes_with_the_volume(ours, disks, capabilities):
+    driver = ours()
+    source, volume = host.volume(), host.volume(status='available')
+    driver.create_volume(source)
+    disks.write(source.name, 0, 'source;')
+    driver.create_cloned_volume(volume, source)
+    snapshot = host.snapshot(volume)
+    driver.create_snapshot(snapshot)  # which puts the flatten off
+    driver._chains.flattener.request(driver._pool, volume.name)
+    driver._chains.flattener.settle(driver._pool, volume.name, 5)
+    driver.delete_snapshot(snapshot)
+    driver.migrate_volume(None, volume, capabilities)
+    target = driver._pool.sibling('volumes2')
+    assert driver._chains.flattener.settle(target, volume.name, 60)
+    assert target.depth(volume.name) == 0
+
+
+def test_the_same_pool(driver):
+    driver._update_volume_stats()
+    assert driver.migrate_volume(None, host.volume(status='available'), {
+        'host': 'h', 'capabilities': driver._stats}) == (True, None)
+
+
+@pytest.mark.parametrize('change', [
+    {'storage_protocol': 'iSCSI'},
+    {'location_info': None},
+    {'location_info': 'nonsense'},
+    {'location_info': 'ceph:conf:another-fsid:user:volumes2'},
+])
+def test_what_cinder_has_to_do_itself(driver, from_image, capabilities,
+                                      contents, change):
+    capabilities['capabilities'] = {**capabilities['capabilities'], **change}
+    assert driver.migrate_volume(None, from_image, capabilities) \
+        == (False, None)
+    assert contents('volumes2') == ([], [])
+
+
+def test_an_attached_volume(driver, from_image, capabilities):
+    from_image.status = 'in-use'
+    assert driver.migrate_volume(None, from_image, capabilities) \
+        == (False, None)
+
+
+@pytest.mark.parametrize('pool_name', ['images', 'nowhere'])
+def test_a_pool_that_is_not_ours(driver, from_image, capabilities, contents,
+                                 pool_name):
+    location = capabilities['capabilities']['location_info']
+    before = contents(), contents('images')
+    capabilities['capabilities'] = {
+        **capabilities['capabilities'],
+        'location_info': location.rpartition(':')[0] + ':' + pool_name}
+    assert driver.migrate_volume(None, from_image, capabilities) \
+        == (False, None)
+    assert (contents(), contents('images')) == before
+
+
+def test_a_name_that_is_taken_is_left_alone(driver, from_image, capabilities,
+                                            admin, contents):
+    with admin.open_ioctx('volumes2') as ioctx:
+        rbd.RBD().create(ioctx, from_image.name, 2**22)
+    assert driver.migrate_volume(None, from_image, capabilities) \
+        == (False, None)
+    assert contents('volumes2') == ([from_image.name], [])
+    assert contents() == ([from_image.name], [])
+
+
+def test_a_source_that_cannot_be_deleted(ours, from_image, capabilities,
+                                         hold, contents):
+    """Cinder is told; both images stay."""
+    driver = ours(rados_connection_retries=1)
+    hold(f'volumes/{from_image.name}')
+    with pytest.raises(exception.VolumeMigrationFailed):
+        driver.migrate_volume(None, from_image, capabilities)
+    assert contents()[0] == contents('volumes2')[0] == [from_image.name]
