@@ -53,20 +53,20 @@ class Session:
     @functools.cached_property
     def glance(self) -> 'service_glance.ServiceGlance':
         """Glance, with the service's own credentials."""
-        self.configuration  # noqa: B018 - Cinder's modules come first
+        self.conf  # noqa: B018 - Cinder's modules come first
         from rbd_imgdriver import service_glance
         return service_glance.ServiceGlance()
 
     def volume_status(self, volume_id: str) -> str | None:
         """Cinder's status of a volume; None when it does not know it."""
-        self.configuration  # noqa: B018 - Cinder's modules come first
+        self.conf  # noqa: B018 - Cinder's modules come first
         from rbd_imgdriver import host
         return host.volume_status(volume_id)
 
     @property
     def volumes(self) -> model.ImageVolumes:
         """Cinder's volumes, from its database."""
-        self.configuration  # noqa: B018 - Cinder's modules come first
+        self.conf  # noqa: B018 - Cinder's modules come first
         from rbd_imgdriver import host
         return host.all_volumes()
 
