@@ -190,7 +190,8 @@ def volume_status(volume_id: str) -> str | None:
 def _database() -> Iterator[None]:
     try:
         yield
-    except (db_exception.DBError, sqlalchemy_exc.SQLAlchemyError) as error:
+    except (db_exception.DBError, sqlalchemy_exc.SQLAlchemyError,
+            ImportError) as error:
         raise errors.ServiceError(
             f"Cinder's database cannot be read: {error}; see [database] "
             'connection in cinder.conf') from error
