@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 import re
+from typing import Any
 
 from sandbox import context
 from sandbox import rest
@@ -24,6 +25,8 @@ from sandbox import storage
 # Golden images outlive their volumes; that is what a cache is for.
 CACHED = 'image-cache-'
 GLANCE_SNAPSHOT = 'snap'
+TRASH = 'trash: '
+UNMANAGED = '@snapshot-'
 ID = re.compile(r'[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}')
 
 
@@ -40,11 +43,13 @@ def unknown(sandbox: context.Context) -> set[str]:
 def accounted(name: str, known: set[str]) -> bool:
     """Whether a pool may hold this.
 
-    :param name: "image", "image@snapshot" or "trash: name"
+    :param name: "image", "image@snapshot" or the same in "trash: "
     :param known: ids of all volumes, snapshots, backups and images
     """
-    if name.startswith('trash: '):
-        return False
+    if name.startswith(TRASH):
+        # A snapshot that Cinder was told to forget, and whose volume was
+        # then deleted: both drivers keep it, and so they should.
+        return UNMANAGED in name
     if name.startswith(CACHED):
         return True
     image, _, snapshot = name.partition('@')
@@ -66,7 +71,17 @@ def contents(sandbox: context.Context) -> Iterator[tuple[str, str]]:
                         for snapshot in image.list_snaps():
                             yield pool, f'{name}@{snapshot["name"]}'
                 for entry in rbd.RBD().trash_list(ioctx):
-                    yield pool, 'trash: ' + entry['name']
+                    yield pool, _trashed(ioctx, entry)
+
+
+def _trashed(ioctx: Any, entry: dict[str, Any]) -> str:
+    """An image in the trash, with its last snapshot that has a name."""
+    import rbd
+    with rbd.Image(ioctx, image_id=entry['id'], read_only=True) as image:
+        # What Ceph moved to its snapshot trash has got another name.
+        named = ['@' + snapshot['name'] for snapshot in image.list_snaps()
+                 if ('@' + snapshot['name']).startswith(UNMANAGED)]
+    return ''.join([TRASH, entry['name'], *named[-1:]])
 
 
 def _known(client: rest.Client) -> set[str]:

@@ -35,6 +35,7 @@ def report(left=(), **statuses):
     f'volume-{OTHER}.deleted@volume-{VOLUME}.clone_snap',
     VOLUME,
     f'{VOLUME}@snap',
+    f'trash: volume-{OTHER}@snapshot-{OTHER}',
     f'image-cache-{OTHER}-0123456789ab',
     f'image-cache-{OTHER}-0123456789ab@base',
 ])
