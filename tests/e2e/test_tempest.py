@@ -39,4 +39,6 @@ def test_short_selection(sandbox, tempest):
             for each in outcomes if each.failed] == []
     assert [f'{each.id}: {each.reason}'
             for each in outcomes if each.status == 'skip'] == []
-    assert leftovers.unknown(sandbox) <= before
+    left = leftovers.left(sandbox, before)
+    # Glance moves images that have clones to the trash of its own pool.
+    assert [name for name in left if not name.startswith('images/')] == []

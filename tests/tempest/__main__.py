@@ -101,9 +101,9 @@ def _report(driver: str, progressing: progress.Progress) -> summary.Report:
             outcomes += run.tempest(
                 where, HERE / part.include, HERE / 'exclude.txt')
         seconds += time.monotonic() - began
-    left = leftovers.unknown(sandbox) - before
+    left = sorted(leftovers.left(sandbox, before))
     return summary.Report(DRIVERS[driver], seconds, tuple(outcomes),
-                          tuple(sorted(left)))
+                          tuple(left))
 
 
 def _sandbox(driver: str, part: Part) -> context.Context:

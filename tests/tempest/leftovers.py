@@ -19,15 +19,27 @@ import re
 from typing import Any
 
 from sandbox import context
+from sandbox import polling
 from sandbox import rest
 from sandbox import storage
 
 # Golden images outlive their volumes; that is what a cache is for.
 CACHED = 'image-cache-'
 GLANCE_SNAPSHOT = 'snap'
+# Seconds
+SETTLED = 20
 TRASH = 'trash: '
 UNMANAGED = '@snapshot-'
 ID = re.compile(r'[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}')
+
+
+def left(sandbox: context.Context, before: set[str]) -> set[str]:
+    """What is unknown that was not before, once nothing changes any more.
+
+    Deleting goes on for a moment after the APIs have said that it is done.
+    """
+    polling.wait_until(lambda: unknown(sandbox) <= before, SETTLED, 1)
+    return unknown(sandbox) - before
 
 
 def unknown(sandbox: context.Context) -> set[str]:
@@ -67,21 +79,28 @@ def contents(sandbox: context.Context) -> Iterator[tuple[str, str]]:
             with client.open_ioctx(pool) as ioctx:
                 for name in rbd.RBD().list(ioctx):
                     yield pool, name
-                    with rbd.Image(ioctx, name, read_only=True) as image:
-                        for snapshot in image.list_snaps():
-                            yield pool, f'{name}@{snapshot["name"]}'
+                    for snapshot in _snapshots(ioctx, name=name):
+                        yield pool, f'{name}@{snapshot}'
                 for entry in rbd.RBD().trash_list(ioctx):
                     yield pool, _trashed(ioctx, entry)
 
 
 def _trashed(ioctx: Any, entry: dict[str, Any]) -> str:
     """An image in the trash, with its last snapshot that has a name."""
-    import rbd
-    with rbd.Image(ioctx, image_id=entry['id'], read_only=True) as image:
-        # What Ceph moved to its snapshot trash has got another name.
-        named = ['@' + snapshot['name'] for snapshot in image.list_snaps()
-                 if ('@' + snapshot['name']).startswith(UNMANAGED)]
+    # What Ceph moved to its snapshot trash has got another name.
+    named = ['@' + snapshot for snapshot in _snapshots(
+        ioctx, image_id=entry['id']) if ('@' + snapshot).startswith(UNMANAGED)]
     return ''.join([TRASH, entry['name'], *named[-1:]])
+
+
+def _snapshots(ioctx: Any, **image: str) -> list[str]:
+    """The names of an image's snapshots; none if it is just deleted."""
+    import rbd
+    try:
+        with rbd.Image(ioctx, **image, read_only=True) as opened:
+            return [snapshot['name'] for snapshot in opened.list_snaps()]
+    except rbd.ImageNotFound:
+        return []
 
 
 def _known(client: rest.Client) -> set[str]:
