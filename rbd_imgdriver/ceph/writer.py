@@ -83,6 +83,11 @@ class Writer:
                 self._submit(chunk if whole else chunk[start:end],
                              offset + start)
 
+    def zero(self, offset: int, length: int) -> None:
+        """Make a part read as zeros, freeing what it takes up."""
+        with errors.translated(self._subject):
+            self._image.write_zeroes(offset, length)
+
     def close(self) -> None:
         """Wait for everything and close the image.
 

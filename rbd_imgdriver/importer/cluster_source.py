@@ -32,6 +32,7 @@ from rbd_imgdriver import model
 
 LOG = logging.getLogger(__name__)
 
+_SECTOR = 512
 _ZEROS = bytes(4 * 1024 * 1024)
 
 
@@ -43,11 +44,13 @@ class Source:
 
     :param name: of the RBD image that shows them
     :param size: in bytes
+    :param checked: whether they are the disk itself and known to be good
     """
 
     pool: ceph_pool.Pool
     name: str
     size: int
+    checked: bool = False
 
     def pieces(self) -> Generator[tuple[int, bytes]]:
         """The data and its offsets, in order, without the holes."""
@@ -70,16 +73,18 @@ class Source:
 
 
 @contextlib.contextmanager
-def opened(image: model.Image, pool: ceph_pool.Pool,
-           name: str) -> Iterator[Source | None]:
+def opened(image: model.Image, pool: ceph_pool.Pool, name: str,
+           golden: clones.SnapshotSpec | None = None,
+           ) -> Iterator[Source | None]:
     """Show the image's bytes in our pool, if they are in the cluster.
 
-    A location that cannot be read, or holds something else, is passed over:
-    Glance can still deliver the image.
+    What cannot be read, or holds something else, is passed over: Glance can
+    still deliver the image.
 
     :param name: for the clone, which is gone after the context
+    :param golden: a snapshot that holds the disk, and is preferred
     """
-    source = _first(image, pool, name)
+    source = _first(image, pool, name, golden)
     try:
         yield source
     finally:
@@ -87,40 +92,50 @@ def opened(image: model.Image, pool: ceph_pool.Pool,
             pool.remove(name)
 
 
-def _first(image: model.Image, pool: ceph_pool.Pool,
-           name: str) -> Source | None:
+def _first(image: model.Image, pool: ceph_pool.Pool, name: str,
+           golden: clones.SnapshotSpec | None) -> Source | None:
+    if golden is not None and _cloned(image, pool, golden, name):
+        return Source(pool, name, pool.size(name), checked=True)
     if image.container_format == 'compressed':
         return None  # qemu-img cannot see through it
     for url in image.locations:
         location = locations.parse(url)
-        if (isinstance(location, locations.RbdLocation)
-                and location.fsid == pool.fsid() and location.of_glance
-                and _cloned(image, pool, location, name)):
-            return Source(pool, name, pool.size(name))
+        if (not isinstance(location, locations.RbdLocation)
+                or location.fsid != pool.fsid() or not location.of_glance):
+            continue
+        snapshot = clones.SnapshotSpec(location.pool, location.image,
+                                       location.snapshot)
+        if _cloned(image, pool, snapshot, name):
+            size = pool.size(name)
+            if image.size in (None, size):
+                return _in_sectors(Source(pool, name, size))
+            LOG.warning('Image %(image)s has %(expected)s bytes, '
+                        '%(location)s has %(size)d: it is not used',
+                        {'image': image.id, 'expected': image.size,
+                         'location': location, 'size': size})
+            pool.remove(name)
     return None
 
 
 def _cloned(image: model.Image, pool: ceph_pool.Pool,
-            location: locations.RbdLocation, name: str) -> bool:
+            snapshot: clones.SnapshotSpec, name: str) -> bool:
     try:
-        pool.clone(clones.CloneSpec(
-            clones.SnapshotSpec(location.pool, location.image,
-                                location.snapshot), name))
-        size = pool.size(name)
+        pool.clone(clones.CloneSpec(snapshot, name))
     except ceph_errors.ImageExists:
         raise  # somebody else does the same work
     except ceph_errors.CephError as error:
-        LOG.info('Image %(image)s is not read from %(location)s: %(error)s',
-                 {'image': image.id, 'location': location, 'error': error})
+        LOG.info('Image %(image)s is not read from %(snapshot)s: %(error)s',
+                 {'image': image.id, 'snapshot': snapshot, 'error': error})
         return False
-    if image.size in (None, size):
-        return True
-    LOG.warning('Image %(image)s has %(expected)s bytes, %(location)s has '
-                '%(size)d: it is not used',
-                {'image': image.id, 'expected': image.size,
-                 'location': location, 'size': size})
-    pool.remove(name)
-    return False
+    return True
+
+
+def _in_sectors(source: Source) -> Source:
+    """Let the clone end with a sector: qemu reads nothing less."""
+    if source.size % _SECTOR:
+        source.pool.resize(source.name,
+                           -(-source.size // _SECTOR) * _SECTOR)
+    return source
 
 
 def _zeros(length: int) -> Iterator[bytes]:

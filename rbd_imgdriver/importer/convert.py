@@ -9,7 +9,7 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-"""qemu-img at work: from an image in a foreign format into RBD."""
+"""qemu-img at work: from an image in a foreign format into another."""
 
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -69,37 +69,36 @@ def cluster(pool: ceph_pool.Pool) -> Iterator[Cluster]:
         yield Cluster(who.user, conf_file, key_file)
 
 
-def info(disk_format: str, node: qemu.Node,
-         limits: program.Limits) -> qemu.Facts:
+def info(source: qemu.Source, limits: program.Limits) -> qemu.Facts:
     """Ask qemu-img what an image is.
 
     :raises program.Failed: when it is none that qemu-img can read
     """
     return qemu.facts(program.run(
-        ['qemu-img', 'info', '--output=json', *node.arguments,
-         qemu.source(disk_format, node)], limits, node.inherited))
+        ['qemu-img', 'info', '--output=json', *source.node.arguments,
+         source.name], limits, source.node.inherited))
 
 
-def convert(disk_format: str, source: qemu.Node, into: qemu.Node, size: int,
-            limits: program.Limits, tick: Callable[[int], None]) -> None:
-    """Copy the disk inside an image into an RBD image of zeros.
+def convert(source: qemu.Source, target: qemu.Target, size: int,
+            limits: program.Limits, tick: Callable[[int], None],
+            zeroed: bool) -> None:
+    """Copy a disk into an image that exists and is large enough.
 
-    :param disk_format: of the source
     :param size: bytes of the disk
     :param tick: called twice a second with the bytes done
+    :param zeroed: whether the target reads as zeros
     :raises program.Failed: when the source is damaged, or nothing moves
     """
-    limits = dataclasses.replace(
-        limits, cpu=_CPU + _CPU_PER_GIB * (size // model.GIB))
-    # The secret of the cluster is named once, also when both ends are there.
-    arguments = dict.fromkeys((source.arguments, into.arguments))
+    # What both ends need is named once.
+    arguments = dict.fromkeys(source.node.arguments + target.node.arguments)
+    inherited = dict.fromkeys(source.node.inherited + target.node.inherited)
     program.run(
-        ['qemu-img', 'convert', *(word for group in arguments
-                                  for word in group),
-         '-n', '--target-is-zero', '-W', '-m', '8', '--target-image-opts',
-         qemu.source(disk_format, source), qemu.target('raw', into)],
-        limits, tuple(dict.fromkeys(source.inherited + into.inherited)),
-        _Progress(size, tick))
+        ['qemu-img', 'convert', *arguments, '-n',
+         *(['--target-is-zero'] if zeroed else []), '-W', '-m', '8',
+         '--target-image-opts', source.name, target.name],
+        dataclasses.replace(
+            limits, cpu=_CPU + _CPU_PER_GIB * (size // model.GIB)),
+        tuple(inherited), _Progress(size, tick))
 
 
 class _Progress:

@@ -18,9 +18,11 @@ from collections.abc import Iterator
 import contextlib
 import dataclasses
 
+from rbd_imgdriver.ceph import clones
 from rbd_imgdriver.importer import fetch
 from rbd_imgdriver.importer import gunzip
 from rbd_imgdriver.importer import inspection
+from rbd_imgdriver.importer import luks
 from rbd_imgdriver.importer import partial as partials
 from rbd_imgdriver.importer import progress
 from rbd_imgdriver.importer import stream
@@ -49,6 +51,8 @@ class Job:
     :param partial: the RBD image to fill
     :param limit: bytes of the volume
     :param retries: times that a broken download is taken up again
+    :param encryption: what the volume's data has to be encrypted with
+    :param golden: a snapshot that holds the disk of the image, checked
     """
 
     image: model.Image
@@ -57,6 +61,8 @@ class Job:
     limit: int
     retries: int
     reporter: progress.Reporter
+    encryption: luks.Encryption | None = None
+    golden: clones.SnapshotSpec | None = None
 
     @property
     def compressed(self) -> bool:

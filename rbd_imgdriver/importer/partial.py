@@ -15,11 +15,11 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 import contextlib
 
-from rbd_imgdriver import blocking
 from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver.ceph import pool as ceph_pool
 from rbd_imgdriver.ceph import writer
 from rbd_imgdriver import errors
+from rbd_imgdriver.importer import copying
 from rbd_imgdriver import model
 
 # What an image is called until it is whole.  A sweep removes what a crash
@@ -77,13 +77,8 @@ class Partial:
 
         What the context does with the writer belongs into a native thread.
         """
-        opened = self.pool.writer(self.name)
-        try:
+        with copying.writing(self.pool, self.name) as opened:
             yield opened
-        except BaseException:
-            blocking.run(opened.abandon)
-            raise
-        blocking.run(opened.close)
 
     def note(self, progress: str) -> None:
         """Say on the image how far its import is."""

@@ -80,6 +80,17 @@ def command(argv: Sequence[str], limits: Limits, root: bool) -> list[str]:
         '--ignore-signal=USR1', *argv]
 
 
+def let_read(descriptor: int, user: str) -> None:
+    """Let a program that inherits a file open it.
+
+    :param user: whom the program runs as if we are root
+    """
+    os.fchmod(descriptor, 0o400)
+    if os.geteuid() == 0:
+        entry = pwd.getpwnam(user)
+        os.fchown(descriptor, entry.pw_uid, entry.pw_gid)
+
+
 def run(argv: Sequence[str], limits: Limits, inherited: Sequence[int] = (),
         look: Look | None = None) -> str:
     """Run a program to its end.

@@ -23,8 +23,8 @@ from typing import Any
 from rbd_imgdriver.importer import formats
 from rbd_imgdriver.importer import memory
 
-# An image that is opened for reading has these ways to name other files in
-# its own data; qemu shall not follow them, whatever the checks have missed.
+# Formats that have a way to name another file in their own data; qemu shall
+# not follow it, whatever the checks have missed.
 _BACKED = frozenset({'qcow2', 'qed', 'vmdk'})
 
 
@@ -33,12 +33,63 @@ class Node:
     """Where an image's bytes are, as options of a qemu block driver.
 
     :param inherited: descriptors that the options name
-    :param arguments: of qemu-img, which the options refer to
+    :param arguments: of qemu-img, which the options refer to; one for each
+        thing
     """
 
     options: Mapping[str, str]
     inherited: tuple[int, ...] = ()
     arguments: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """The disk inside an image, or a part of it.
+
+    :param disk_format: Glance's name
+    :param start: of the part, in bytes
+    :param length: of the part, in bytes; None: all
+    """
+
+    disk_format: str
+    node: Node
+    start: int = 0
+    length: int | None = None
+
+    @property
+    def name(self) -> str:
+        """Its format and its place, and nothing else."""
+        options: dict[str, Any] = {
+            'driver': formats.qemu_driver(self.disk_format),
+            'read-only': True, 'file': dict(self.node.options)}
+        if self.disk_format in _BACKED:
+            options['backing'] = None
+        if self.length is not None:
+            options = {'driver': 'raw', 'read-only': True, 'file': options,
+                       'offset': self.start, 'size': self.length}
+        return 'json:' + json.dumps(options)
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """Where a disk is written.
+
+    :param driver: qemu's name of the format
+    :param options: of that format
+    """
+
+    driver: str
+    node: Node
+    options: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """In the only notation that targets have."""
+        pairs = {'driver': self.driver, **self.options}
+        pairs |= {f'file.{key}': value
+                  for key, value in self.node.options.items()}
+        return ','.join(f'{key}={value.replace(",", ",,")}'
+                        for key, value in pairs.items())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,35 +111,13 @@ def local(descriptor: int) -> Node:
 
 
 def secret(name: str, descriptor: int, encoding: str) -> tuple[str, ...]:
-    """Arguments that make a secret known.
+    """The argument that makes a secret known.
 
     :param descriptor: of a file with the secret
     :param encoding: ``raw`` or ``base64``
     """
-    return ('--object', f'secret,id={name},format={encoding},'
-            f'file={memory.path(descriptor)}')
-
-
-def source(disk_format: str, node: Node) -> str:
-    """The name of a source: its format and its place, and nothing else.
-
-    :param disk_format: Glance's name
-    """
-    options: dict[str, Any] = {
-        'driver': formats.qemu_driver(disk_format), 'read-only': True,
-        'file': dict(node.options)}
-    if disk_format in _BACKED:
-        options['backing'] = None
-    return 'json:' + json.dumps(options)
-
-
-def target(driver: str, node: Node,
-           options: Mapping[str, str] | None = None) -> str:
-    """The same for a target, in the only notation that targets have."""
-    pairs = {'driver': driver, **(options or {})}
-    pairs |= {f'file.{key}': value for key, value in node.options.items()}
-    return ','.join(f'{key}={value.replace(",", ",,")}'
-                    for key, value in pairs.items())
+    return (f'--object=secret,id={name},format={encoding},'
+            f'file={memory.path(descriptor)}',)
 
 
 def facts(answer: str) -> Facts:

@@ -16,25 +16,21 @@ from collections.abc import Mapping
 import contextlib
 import dataclasses
 
+from rbd_imgdriver.ceph import clones
 from rbd_imgdriver.ceph import pool as ceph_pool
 from rbd_imgdriver import errors
 from rbd_imgdriver.importer import cluster_source
-from rbd_imgdriver.importer import convert
+from rbd_imgdriver.importer import copying
 from rbd_imgdriver.importer import formats
 from rbd_imgdriver.importer import job as jobs
+from rbd_imgdriver.importer import luks
 from rbd_imgdriver.importer import options
 from rbd_imgdriver.importer import partial as partials
-from rbd_imgdriver.importer import program
 from rbd_imgdriver.importer import progress
-from rbd_imgdriver.importer import qemu
-from rbd_imgdriver.importer import spool
-from rbd_imgdriver.importer import stream
 from rbd_imgdriver.importer import turns
+from rbd_imgdriver.importer import ways
 from rbd_imgdriver import model
 from rbd_imgdriver import signals
-
-# CPU seconds to look at an image; a conversion gets more, by its size.
-_CPU = 60
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,17 +54,16 @@ class Importer:
     def __init__(self, settings: options.Options) -> None:
         self._settings = settings
         self._turns = turns.Turns(settings.concurrent)
-        self._spooler = spool.Spooler(settings.conversion_dir,
-                                      settings.lock_path)
-        self._limits = program.Limits(settings.user, settings.memory_limit,
-                                      _CPU, settings.stall_timeout)
+        self._ways = ways.Ways(settings)
 
     @signals.importing
     def import_image(self, image: model.Image, data: model.ImageData,
                      pool: ceph_pool.Pool, name: str, *, order: int,
                      limit: int, size: int | None = None,
                      metadata: Mapping[str, str] | None = None,
-                     progress: progress.Listener | None = None) -> Imported:
+                     progress: progress.Listener | None = None,
+                     encryption: luks.Encryption | None = None,
+                     golden: clones.SnapshotSpec | None = None) -> Imported:
         """Make RBD image ``name`` hold the image's data, checked.
 
         Nobody sees an image of that name before all of it is there and every
@@ -81,6 +76,9 @@ class Importer:
         :param metadata: image metadata to set on it
         :param progress: called with (bytes done, bytes to do) every second
             or two as long as the import lives; what it raises ends it
+        :param encryption: make the image a LUKS container
+        :param golden: a snapshot in this cluster that holds the disk of the
+            image, checked: nothing needs to be downloaded
         :raises rbd_imgdriver.errors.ImageError: when the image cannot be had
             or must not be used
         :raises rbd_imgdriver.ceph.errors.CephError: when Ceph refuses
@@ -88,13 +86,49 @@ class Importer:
         self.admit(image, limit)
         partial = partials.Partial(image.id, pool, name, order, limit, size)
         job = jobs.Job(image, data, partial, limit, self._settings.retries,
-                       _reporter(image, partial, progress))
-        partial.create(image.minimal_size, metadata or {})
-        with partials.removed_on_error(partial), \
-                self._turns.turn(job.reporter.alive):
-            moved = self._fill(job)
+                       _reporter(image, partial, progress), encryption,
+                       golden)
+        with self._filled(job, metadata or {}) as moved:
             partial.publish()
         return Imported(partial.size, moved)
+
+    @signals.importing
+    def overwrite(self, image: model.Image, data: model.ImageData,
+                  pool: ceph_pool.Pool, name: str, *, order: int,
+                  encryption: luks.Encryption | None = None,
+                  golden: clones.SnapshotSpec | None = None) -> Imported:
+        """Give a volume that exists the contents of an image.
+
+        Its snapshots stay as they are.  The volume is not touched before
+        every check has passed; then what it held is zeroed and the image's
+        disk copied into it within the cluster.
+
+        :param name: of the volume's RBD image; nobody may have it open
+        :param order: log2 of the object size of a temporary image in bytes
+        :raises: as :meth:`import_image`
+        """
+        limit = pool.size(name)
+        self.admit(image, limit)
+        partial = partials.Partial(image.id, pool, name, order, limit, limit)
+        job = jobs.Job(image, data, partial, limit, self._settings.retries,
+                       _reporter(image, partial, None), encryption, golden)
+        with self._filled(job, {}) as moved:
+            source = cluster_source.Source(pool, partial.name, limit)
+            moved += copying.replace(source, name, job.reporter)
+            pool.remove(partial.name)
+        return Imported(limit, moved)
+
+    @contextlib.contextmanager
+    def _filled(self, job: jobs.Job,
+                metadata: Mapping[str, str]) -> Iterator[int]:
+        """A partial image with all the data; gone when the context fails.
+
+        :returns: bytes moved
+        """
+        job.partial.create(job.image.minimal_size, metadata)
+        with partials.removed_on_error(job.partial), \
+                self._turns.turn(job.reporter.alive):
+            yield self._ways.fill(job)
 
     def admit(self, image: model.Image, limit: int) -> None:
         """Refuse at once what needs no look at the data.
@@ -117,90 +151,9 @@ class Importer:
                 'allowed (allow_compression_on_image_upload)')
         partials.check_fits(image.id, image.minimal_size or 0, limit)
 
-    def _fill(self, job: jobs.Job) -> int:
-        with cluster_source.opened(job.image, job.partial.pool,
-                                   job.partial.name + '.source') as source:
-            if source is not None:
-                return self._within_cluster(job, source)
-        if job.image.disk_format in formats.PLAIN:
-            return self._stream(job)
-        return self._through_file(job)
-
-    def _within_cluster(self, job: jobs.Job,
-                        source: cluster_source.Source) -> int:
-        """Straight from Glance's snapshot."""
-        disk_format = job.inspect(source.chunks())
-        if disk_format == 'raw':
-            return self._copy(job, source)
-        with convert.cluster(source.pool) as cluster:
-            return self._convert(
-                job, disk_format,
-                cluster.node(source.pool.name, source.name), cluster)
-
-    def _copy(self, job: jobs.Job, source: cluster_source.Source) -> int:
-        """Raw data, from one image to the other without the holes.
-
-        qemu-img would ask Ceph for each hole apart: hours for a TiB.
-        """
-        moved = 0
-        job.partial.fit(source.size)
-        job.reporter.begin('copying', source.size)
-        with job.partial.writing() as writer, contextlib.closing(
-                stream.pouring(source.pieces(), [writer.write_at])) as pieces:
-            for offset, data in pieces:
-                moved += len(data)
-                job.reporter.advance(offset + len(data))
-        return moved
-
-    def _stream(self, job: jobs.Job) -> int:
-        """One pass, straight into the RBD image."""
-        expected = None if job.compressed else job.image.size
-        job.partial.fit(job.limit if expected is None else expected)
-        with job.partial.writing() as writer:
-            done = job.download(writer.write)
-        job.partial.fit(done.length)
-        return done.received
-
-    def _through_file(self, job: jobs.Job) -> int:
-        """Download to a file, then convert from it."""
-        with self._spooler.file(job.image.id, job.image.size or 0,
-                                job.reporter.alive) as file:
-            done = job.download(file.write)
-            file.hand_over(self._settings.user)
-            with convert.cluster(job.partial.pool) as cluster:
-                self._convert(job, done.disk_format,
-                              qemu.local(file.descriptor), cluster)
-        return done.received
-
-    def _convert(self, job: jobs.Job, disk_format: str, source: qemu.Node,
-                 cluster: convert.Cluster) -> int:
-        """:returns: bytes of the disk inside."""
-        with _failures(job.image):
-            facts = convert.info(disk_format, source, self._limits)
-            objection = qemu.objection(disk_format, facts,
-                                       self._settings.vmdk_types)
-            if objection:
-                raise errors.ImageUnsafe(job.image.id, objection)
-            size = facts.virtual_size
-            job.partial.fit(size)
-            job.reporter.begin('converting', size)
-            convert.convert(
-                disk_format, source,
-                cluster.node(job.partial.pool.name, job.partial.name), size,
-                self._limits, job.reporter.advance)
-        return size
-
 
 def _reporter(image: model.Image, partial: partials.Partial,
               listener: progress.Listener | None) -> progress.Reporter:
     return progress.Reporter(
         f'Import of image {image.id} into {partial.pool}/{partial.name}',
         listener or (lambda done, total: None), partial.note)
-
-
-@contextlib.contextmanager
-def _failures(image: model.Image) -> Iterator[None]:
-    try:
-        yield
-    except program.Failed as error:
-        raise errors.ConversionFailed(image.id, str(error)) from error

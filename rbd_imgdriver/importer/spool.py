@@ -22,7 +22,6 @@ import contextlib
 import errno
 import fcntl
 import os
-import pwd
 import tempfile
 import time
 
@@ -31,6 +30,7 @@ from oslo_log import log as logging
 
 from rbd_imgdriver import blocking
 from rbd_imgdriver import errors
+from rbd_imgdriver.importer import program
 from rbd_imgdriver.importer import turns
 
 LOG = logging.getLogger(__name__)
@@ -81,10 +81,7 @@ class Spool:
         :param user: whom the converter runs as if we are root
         """
         os.ftruncate(self.descriptor, self._length)
-        os.fchmod(self.descriptor, 0o400)
-        if os.geteuid() == 0:
-            entry = pwd.getpwnam(user)
-            os.fchown(self.descriptor, entry.pw_uid, entry.pw_gid)
+        program.let_read(self.descriptor, user)
 
     def _grow(self) -> None:
         if not allocate(self.descriptor, self._directory, self._allocated,

@@ -1,0 +1,77 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""An image's disk into a LUKS container in RBD."""
+
+import os
+
+from rbd_imgdriver import blocking
+from rbd_imgdriver import errors
+from rbd_imgdriver.importer import convert
+from rbd_imgdriver.importer import copying
+from rbd_imgdriver.importer import job as jobs
+from rbd_imgdriver.importer import luks
+from rbd_imgdriver.importer import memory
+from rbd_imgdriver.importer import program
+from rbd_imgdriver.importer import qemu
+from rbd_imgdriver import model
+
+# Bytes of a tail that are looked at.
+_TAIL = 16 * 1024 * 1024
+
+
+def encrypt(job: jobs.Job, encryption: luks.Encryption, source: qemu.Source,
+            size: int, into: qemu.Node, limits: program.Limits) -> None:
+    """Fill the partial image with a container of the disk.
+
+    All of the disk's zeros are written, for a hole would decrypt to noise.
+
+    :param size: bytes of the disk
+    :param into: the partial image
+    :raises errors.ImageTooLarge: when the volume cannot hold disk and header
+    :raises program.Failed: when qemu-img does
+    """
+    with luks.key(encryption) as key:
+        header = key.header(encryption, limits)
+        room = job.limit - len(header)
+        if size > room:
+            _check_tail(job, source, size, room, limits)
+            source = qemu.Source(source.disk_format, source.node, 0, room)
+            size = room
+        job.partial.fit(len(header) + size)
+        with copying.writing(job.partial.pool, job.partial.name) as writer:
+            blocking.run(writer.write, header)
+        job.reporter.begin('encrypting', size)
+        convert.convert(source, key.container(into), size, limits,
+                        job.reporter.advance, zeroed=False)
+
+
+def _check_tail(job: jobs.Job, source: qemu.Source, size: int, room: int,
+                limits: program.Limits) -> None:
+    """What has no room beside the container's header must be zeros.
+
+    A disk of exactly the volume's size may well end with them; Cinder's own
+    driver cuts it off whatever it is.
+    """
+    length = size - room
+    if length <= _TAIL:
+        tail = qemu.Source(source.disk_format, source.node, room, length)
+        with memory.file('tail') as file:
+            os.ftruncate(file, length)
+            convert.convert(tail, qemu.Target('raw', qemu.local(file)),
+                            length, limits, lambda _: job.reporter.alive(),
+                            zeroed=True)
+            if not os.pread(file, length, 0).strip(b'\0'):
+                return
+    raise errors.ImageTooLarge(
+        job.image.id, f'its disk has {size} bytes, of which an encrypted '
+        f'volume of {job.limit} bytes holds {room}; ask for one of at least '
+        f'{-(-(size + job.limit - room) // model.GIB)} GiB')

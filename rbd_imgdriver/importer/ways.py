@@ -1,0 +1,142 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""The ways from an image's bytes to an RBD image."""
+
+from collections.abc import Iterator
+import contextlib
+
+from rbd_imgdriver import errors
+from rbd_imgdriver.importer import cluster_source
+from rbd_imgdriver.importer import convert
+from rbd_imgdriver.importer import copying
+from rbd_imgdriver.importer import encrypting
+from rbd_imgdriver.importer import formats
+from rbd_imgdriver.importer import job as jobs
+from rbd_imgdriver.importer import local
+from rbd_imgdriver.importer import options
+from rbd_imgdriver.importer import program
+from rbd_imgdriver.importer import qemu
+from rbd_imgdriver.importer import spool
+from rbd_imgdriver import model
+
+# CPU seconds to look at an image; a conversion gets more, by its size.
+_CPU = 60
+
+
+class Ways:
+    """Fills RBD images.
+
+    :param settings: what the operator decided
+    """
+
+    def __init__(self, settings: options.Options) -> None:
+        self._settings = settings
+        self._spooler = spool.Spooler(settings.conversion_dir,
+                                      settings.lock_path)
+        self._limits = program.Limits(settings.user, settings.memory_limit,
+                                      _CPU, settings.stall_timeout)
+
+    def fill(self, job: jobs.Job) -> int:
+        """Bring the image's disk into the partial image.
+
+        Bytes that are in the cluster come first, then those that Cinder has
+        downloaded already.
+
+        :returns: bytes downloaded or copied within the cluster
+        :raises rbd_imgdriver.errors.ImageError: when the image cannot be had
+            or must not be used
+        """
+        with cluster_source.opened(job.image, job.partial.pool,
+                                   job.partial.name + '.source',
+                                   job.golden) as source:
+            if source is not None:
+                return self._from_cluster(job, source)
+        if isinstance(job.data, local.LocalData) and not job.compressed:
+            return self._from_local(job, job.data)
+        if job.image.disk_format in formats.PLAIN and not job.encryption:
+            return self._stream(job)
+        return self._through_file(job)
+
+    def _from_cluster(self, job: jobs.Job,
+                      source: cluster_source.Source) -> int:
+        disk_format = 'raw' if source.checked else job.inspect(
+            source.chunks())
+        if disk_format == 'raw' and not job.encryption:
+            job.partial.fit(source.size)
+            with job.partial.writing() as writer:
+                return copying.copy(source, writer, job.reporter)
+        with convert.cluster(source.pool) as cluster:
+            return self._convert(job, disk_format, cluster.node(
+                source.pool.name, source.name), cluster)
+
+    def _from_local(self, job: jobs.Job, data: local.LocalData) -> int:
+        if job.image.disk_format in formats.PLAIN and not job.encryption:
+            return self._stream(job)
+        disk_format = job.inspect(data.chunks())
+        with data.shared(self._settings.user) as descriptor, \
+                convert.cluster(job.partial.pool) as cluster:
+            self._convert(job, disk_format, qemu.local(descriptor), cluster)
+        return job.image.size or 0
+
+    def _stream(self, job: jobs.Job) -> int:
+        """One pass, straight into the RBD image."""
+        expected = None if job.compressed else job.image.size
+        job.partial.fit(job.limit if expected is None else expected)
+        with job.partial.writing() as writer:
+            done = job.download(writer.write)
+        job.partial.fit(done.length)
+        return done.received
+
+    def _through_file(self, job: jobs.Job) -> int:
+        """Download to a file, then convert from it."""
+        with self._spooler.file(job.image.id, job.image.size or 0,
+                                job.reporter.alive) as file:
+            done = job.download(file.write)
+            file.hand_over(self._settings.user)
+            with convert.cluster(job.partial.pool) as cluster:
+                self._convert(job, done.disk_format,
+                              qemu.local(file.descriptor), cluster)
+        return done.received
+
+    def _convert(self, job: jobs.Job, disk_format: str, node: qemu.Node,
+                 cluster: convert.Cluster) -> int:
+        """:returns: bytes of the disk inside."""
+        source = qemu.Source(disk_format, node)
+        into = cluster.node(job.partial.pool.name, job.partial.name)
+        with _failures(job.image):
+            size = self._checked_size(job.image, source)
+            if job.encryption:
+                encrypting.encrypt(job, job.encryption, source, size, into,
+                                   self._limits)
+                return size
+            job.partial.fit(size)
+            job.reporter.begin('converting', size)
+            convert.convert(source, qemu.Target('raw', into), size,
+                            self._limits, job.reporter.advance, zeroed=True)
+        return size
+
+    def _checked_size(self, image: model.Image, source: qemu.Source) -> int:
+        """The bytes of the disk, after qemu's own look at the image."""
+        facts = convert.info(source, self._limits)
+        objection = qemu.objection(source.disk_format, facts,
+                                   self._settings.vmdk_types)
+        if objection:
+            raise errors.ImageUnsafe(image.id, objection)
+        return facts.virtual_size
+
+
+@contextlib.contextmanager
+def _failures(image: model.Image) -> Iterator[None]:
+    try:
+        yield
+    except program.Failed as error:
+        raise errors.ConversionFailed(image.id, str(error)) from error
