@@ -145,6 +145,9 @@ def suites() -> dict[str, Checks | Pytest]:
             Check('sphinx', module(
                 'sphinx', '-W', '--keep-going', '-q', '-b', 'html',
                 str(TOP / 'doc/source'), str(TOP / 'doc/build/html'))),
+            Check('man', module(
+                'sphinx', '-W', '--keep-going', '-q', '-b', 'man',
+                str(TOP / 'doc/source'), str(TOP / 'doc/build/man'))),
         ]),
         'functional': Pytest(25, 'tests/functional'),
         'devstack': Pytest(10, 'tests/devstack'),
