@@ -25,6 +25,7 @@ from rbd_imgdriver.cache import sweep
 from rbd_imgdriver.ceph import connection
 from rbd_imgdriver.ceph import pool as ceph_pool
 from rbd_imgdriver.chain import chains
+from rbd_imgdriver.importer import export
 from rbd_imgdriver.importer import options
 from rbd_imgdriver.importer import service
 from rbd_imgdriver.strategies import base
@@ -68,6 +69,7 @@ class Backend:
         self.chains = chains.Chains(self.pool, settings.chains)
         self.store = cache_store.Store(self.pool)
         self.importer = service.Importer(settings.imports)
+        self.exporter = export.Exporter(settings.imports)
         self.filler = fill.Filler(
             self.store, self.importer, settings.cache or eviction.Limits(),
             settings.order)

@@ -35,6 +35,7 @@ from rbd_imgdriver.ceph import connection
 from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver.ceph import pool as ceph_pool
 from rbd_imgdriver import driver_chains
+from rbd_imgdriver import driver_images
 from rbd_imgdriver import errors
 from rbd_imgdriver import glance_data
 from rbd_imgdriver import host
@@ -55,7 +56,7 @@ cfg.CONF.register_opts(opts.OPTS, group=configuration.SHARED_CONF_GROUP)
 
 
 @interface.volumedriver
-class RBDImageDriver(driver_chains.ChainsMixin):
+class RBDImageDriver(driver_chains.ChainsMixin, driver_images.ImagesMixin):
     """RBD volumes, with images turned into volumes at the cost of a clone.
 
     Everything that Cinder's driver does, with the same options and the same

@@ -19,8 +19,10 @@ import contextlib
 import math
 from typing import Any
 
+from castellan import key_manager
 from cinder import context
 from cinder import exception
+from cinder.image import image_utils
 from cinder.message import api as message_api
 from cinder.message import message_field
 from cinder import objects
@@ -39,6 +41,7 @@ from rbd_imgdriver.ceph import connection
 from rbd_imgdriver.chain import chains
 from rbd_imgdriver.chain import names
 from rbd_imgdriver import errors
+from rbd_imgdriver.importer import luks
 from rbd_imgdriver.importer import options
 from rbd_imgdriver import locations
 from rbd_imgdriver import model
@@ -287,13 +290,37 @@ def cinder_error(error: errors.ImageError) -> exception.CinderException:
 
 
 def tell_user(context: Any, volume_id: str, error: errors.ImageError,
-              raised: exception.CinderException) -> None:
-    """Leave the message that Cinder's own flow would have left."""
+              raised: exception.CinderException,
+              reimage: bool = False) -> None:
+    """Leave the message that Cinder's own flow would have left.
+
+    :param reimage: the volume was there before
+    """
     detail = _MESSAGES.get(type(error))
-    if detail is not None:
-        message_api.API().create(
-            context, message_field.Action.COPY_IMAGE_TO_VOLUME,
-            resource_uuid=volume_id, detail=detail, exception=raised)
+    if detail is None or (
+            reimage and isinstance(error, errors.ConversionDisabled)):
+        return  # the manager's reimage() tells of that one
+    action = (message_field.Action.REIMAGE_VOLUME if reimage
+              else message_field.Action.COPY_IMAGE_TO_VOLUME)
+    message_api.API().create(context, action, resource_uuid=volume_id,
+                             detail=detail, exception=raised)
+
+
+def encryption_of(context: Any, volume: Any) -> luks.Encryption:
+    """How a volume is to be encrypted, as Cinder's RBD driver finds it.
+
+    :raises cinder.exception.CinderException: when its type is no good
+    """
+    facts = volume_utils.check_encryption_provider(volume, context)
+    key = key_manager.API(CONF).get(context, facts['encryption_key_id'])
+    secret = key.get_encoded()
+    if not secret:
+        raise exception.VolumeDriverException(
+            message=f'The encryption key of volume {volume.id} is empty')
+    cipher = image_utils.decode_cipher(facts['cipher'], facts['key_size'])
+    return luks.Encryption(
+        passphrase=secret.hex(), cipher_alg=cipher['cipher_alg'],
+        cipher_mode=cipher['cipher_mode'], ivgen_alg=cipher['ivgen_alg'])
 
 
 def _iso(when: Any) -> str:

@@ -96,9 +96,34 @@ def convert(source: qemu.Source, target: qemu.Target, size: int,
         ['qemu-img', 'convert', *arguments, '-n',
          *(['--target-is-zero'] if zeroed else []), '-W', '-m', '8',
          '--target-image-opts', source.name, target.name],
-        dataclasses.replace(
-            limits, cpu=_CPU + _CPU_PER_GIB * (size // model.GIB)),
-        tuple(inherited), _Progress(size, tick))
+        _for(size, limits), tuple(inherited), _Progress(size, tick))
+
+
+def create(source: qemu.Source, driver: str, descriptor: int, size: int,
+           limits: program.Limits, file_size: int,
+           compressed: bool) -> None:
+    """Write a disk into a file, as an image of another format.
+
+    :param driver: qemu's name of the format
+    :param descriptor: of the file
+    :param size: bytes of the disk
+    :param file_size: bytes that the file may have at most
+    :param compressed: compress the data
+    :raises program.Failed: when it cannot be done
+    """
+    program.run(
+        ['qemu-img', 'convert', *source.node.arguments,
+         *(['-c'] if compressed else []), '-O', driver, '-W', '-m', '8',
+         source.name, memory.path(descriptor)],
+        dataclasses.replace(_for(size, limits), file_size=file_size),
+        (*source.node.inherited, descriptor),
+        _Progress(size, lambda _: None))
+
+
+def _for(size: int, limits: program.Limits) -> program.Limits:
+    """The limits for a disk of so many bytes."""
+    return dataclasses.replace(
+        limits, cpu=_CPU + _CPU_PER_GIB * (size // model.GIB))
 
 
 class _Progress:

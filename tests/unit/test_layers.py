@@ -27,7 +27,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2] / PACKAGE
 # siblings within one component; never what stands above or beside it.
 LAYERS = (
     ('driver', 'cmd'),
-    ('driver_chains',),
+    ('driver_chains', 'driver_images'),
     ('service_glance',),
     ('host', 'opts', 'metrics', 'glance_data'),
     ('backend',),
@@ -42,8 +42,8 @@ LAYERS = (
 
 # Who may know the world outside.  What is not named here everybody may import.
 OUTSIDE = {
-    'cinder': ('driver', 'driver_chains', 'service_glance', 'host', 'opts',
-               'glance_data'),
+    'cinder': ('driver', 'driver_chains', 'driver_images',
+               'service_glance', 'host', 'opts', 'glance_data'),
     'rados': ('ceph',),
     'rbd': ('ceph',),
     'eventlet': ('blocking',),

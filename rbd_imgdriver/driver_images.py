@@ -1,0 +1,194 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Cinder's face for images copied into volumes and volumes into images.
+
+What clone_image leaves to Cinder's own flow ends here: encrypted volumes,
+images of encrypted volumes, and re-imaging.  Cinder's manager downloads the
+image before it asks a driver for an encrypted volume; nothing a driver can
+do keeps it from that (create_volume.py, ``_create_from_image``, calls
+``clone_image`` for other volumes only).
+"""
+
+from collections.abc import Iterator
+import contextlib
+from typing import Any
+
+from cinder import exception
+from cinder.image import image_utils
+from cinder.volume.drivers import rbd as cinder_rbd
+from cinder.volume import volume_utils
+from oslo_config import cfg
+from oslo_log import log as logging
+
+from rbd_imgdriver import backend
+from rbd_imgdriver.cache import names
+from rbd_imgdriver.ceph import clones
+from rbd_imgdriver.ceph import errors as ceph_errors
+from rbd_imgdriver import errors
+from rbd_imgdriver import glance_data
+from rbd_imgdriver import host
+from rbd_imgdriver.importer import local
+from rbd_imgdriver.importer import luks
+from rbd_imgdriver.importer import partial as partials
+from rbd_imgdriver import model
+
+LOG = logging.getLogger(__name__)
+CONF = cfg.CONF
+
+
+class ImagesMixin(cinder_rbd.RBDDriver):
+    """Imports that Cinder asks for itself, and uploads."""
+
+    @property
+    def _backend(self) -> backend.Backend:
+        """The parts of the backend; the driver makes them."""
+        raise NotImplementedError
+
+    def copy_image_to_volume(self, context: Any, volume: Any,
+                             image_service: Any, image_id: str,
+                             disable_sparse: bool = False) -> None:
+        """Fill a volume with an image.
+
+        :param disable_sparse: the volume holds data and has to stay the same
+            RBD image: a re-image
+        """
+        self._copy_in(context, volume, image_service, image_id, None,
+                      disable_sparse)
+
+    def copy_image_to_encrypted_volume(
+            self, context: Any, volume: Any, image_service: Any,
+            image_id: str, disable_sparse: bool = False) -> None:
+        """The same for an image that is to be encrypted on the way."""
+        self._copy_in(context, volume, image_service, image_id,
+                      host.encryption_of(context, volume), disable_sparse)
+
+    def copy_volume_to_image(self, context: Any, volume: Any,
+                             image_service: Any,
+                             image_meta: dict[str, Any]) -> None:
+        """Upload a volume to Glance.
+
+        Raw data streams from RBD; another format takes one temporary file of
+        its own size.
+        """
+        disk_format = image_meta['disk_format']
+        image_utils.check_image_conversion_disable(
+            disk_format, 'raw', image_meta['id'], upload=True)
+        with _cinder_errors(), self._backend.exporter.exported(
+                image_meta['id'], self._backend.pool, volume.name,
+                disk_format,
+                compressed_container=(
+                    image_meta.get('container_format') == 'compressed'),
+                compressed_clusters=CONF.image_compress_on_upload) as file:
+            # It is what it shall be: nothing is left for Cinder to convert.
+            volume_utils.upload_volume(
+                context, image_service,
+                {**image_meta, 'container_format': 'bare'}, None, volume,
+                volume_format=disk_format, volume_fd=file)
+
+    def _copy_in(self, context: Any, volume: Any, image_service: Any,
+                 image_id: str, encryption: luks.Encryption | None,
+                 in_place: bool) -> None:
+        image = host.image_of(
+            image_service.show(context, image_id),
+            _location(context, image_service, image_id))
+        data = _data(context, image_service, image_id)
+        golden = self._golden(image)
+        with _cinder_errors(context, volume.id if in_place else None):
+            if in_place:
+                self._backend.importer.overwrite(
+                    image, data, self._backend.pool, volume.name,
+                    order=self._backend.settings.order,
+                    encryption=encryption, golden=golden)
+            else:
+                self._fill(volume, image, data, encryption, golden)
+        try:
+            self._setup_volume(volume)
+        except Exception as error:
+            raise exception.ReplicationError(
+                reason=f'Failed to set up the volume: {error}',
+                volume_id=volume.id) from error
+
+    def _fill(self, volume: Any, image: model.Image, data: model.ImageData,
+              encryption: luks.Encryption | None,
+              golden: clones.SnapshotSpec | None) -> None:
+        """Put a filled image into the place of the empty one Cinder made."""
+        pool, size = self._backend.pool, int(volume.size) * model.GIB
+        partial = partials.PREFIX + volume.name
+        done = self._backend.importer.import_image(
+            image, data, pool, partial, limit=size, size=size,
+            order=self._backend.settings.order, encryption=encryption,
+            golden=golden,
+            metadata={model.STRATEGY_KEY: 'import'})
+        try:
+            pool.remove(volume.name)
+            pool.rename(partial, volume.name)
+        except ceph_errors.CephError as error:
+            _remove(pool, partial, error)
+            raise
+        LOG.info('Volume %(volume)s made from image %(image)s by import, '
+                 '%(bytes)d bytes moved, encrypted: %(encrypted)s',
+                 {'volume': volume.name, 'image': image.id,
+                  'bytes': done.bytes_moved,
+                  'encrypted': encryption is not None})
+
+    def _golden(self, image: model.Image) -> clones.SnapshotSpec | None:
+        if self._backend.settings.cache is None:
+            return None
+        name = names.golden(image)
+        if not self._backend.pool.exists(name):
+            return None
+        return self._backend.store.snapshot(name)
+
+
+def _data(context: Any, image_service: Any,
+          image_id: str) -> model.ImageData:
+    """What Cinder's manager has downloaded, else what Glance sends."""
+    path = image_utils.TemporaryImages.for_image_service(image_service).get(
+        context, image_id)
+    if path:
+        return local.LocalData(path)
+    return glance_data.GlanceData(context, image_service, image_id)
+
+
+def _location(context: Any, image_service: Any, image_id: str) -> Any:
+    try:
+        return image_service.get_location(context, image_id)
+    except exception.CinderException as error:
+        LOG.info('The locations of image %(image)s are not known: %(error)s',
+                 {'image': image_id, 'error': error})
+        return None
+
+
+def _remove(pool: Any, name: str, first: ceph_errors.CephError) -> None:
+    try:
+        pool.remove(name)
+    except ceph_errors.CephError as error:
+        first.add_note(f'left to the sweep: {name} ({error})')
+
+
+@contextlib.contextmanager
+def _cinder_errors(context: Any = None,
+                   volume_id: str | None = None) -> Iterator[None]:
+    """Raise Cinder's exceptions for ours.
+
+    :param volume_id: of a volume whose user has to be told; Cinder's create
+        flow tells him itself
+    """
+    try:
+        yield
+    except errors.ImageError as error:
+        raised = host.cinder_error(error)
+        if volume_id is not None:
+            host.tell_user(context, volume_id, error, raised, reimage=True)
+        raise raised from error
+    except ceph_errors.CephError as error:
+        raise exception.VolumeBackendAPIException(data=str(error)) from error

@@ -1,0 +1,178 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""The way back: a volume's data as an image, for Glance to read.
+
+Raw data is read straight from RBD, without a temporary file; other formats
+take one, of the size of the result.  What a guest has written is never
+taken for a format: the volume is raw.
+"""
+
+from collections.abc import Iterator
+import contextlib
+import io
+import os
+import zlib
+
+from rbd_imgdriver import blocking
+from rbd_imgdriver.ceph import pool as ceph_pool
+from rbd_imgdriver.ceph import reader
+from rbd_imgdriver import errors
+from rbd_imgdriver.importer import convert
+from rbd_imgdriver.importer import formats
+from rbd_imgdriver.importer import options
+from rbd_imgdriver.importer import program
+from rbd_imgdriver.importer import qemu
+from rbd_imgdriver.importer import spool
+
+_GZIP = 16 + zlib.MAX_WBITS
+_CPU = 60
+_ZEROS = bytes(reader.PIECE)
+
+# What tables and headers may add to the data, as a part of it and at least.
+_OVERHEAD_PART = 16
+_OVERHEAD = 64 * 1024 * 1024
+
+
+class Disk(io.RawIOBase):
+    """An RBD image as a file to read from its beginning to its end.
+
+    Blocks; Cinder reads it in a native thread.
+    """
+
+    def __init__(self, opened: reader.Reader) -> None:
+        super().__init__()
+        self._reader = opened
+        self._at = 0
+        self._piece: tuple[int, bytes] | None = (0, b'')
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Up to ``size`` bytes; none at the end."""
+        if size < 0:
+            size = self._reader.size
+        size = min(size, self._reader.size - self._at)
+        part = self._data_or_hole(size)
+        self._at += len(part)
+        return part
+
+    def readable(self) -> bool:
+        """True."""
+        return True
+
+    def close(self) -> None:
+        """Close the image too."""
+        if not self.closed:
+            self._reader.close()
+        super().close()
+
+    def _data_or_hole(self, size: int) -> bytes:
+        while self._piece is not None and (
+                self._at >= self._piece[0] + len(self._piece[1])):
+            self._piece = self._reader.next()
+        if self._piece is None:
+            return _ZEROS[:size]
+        offset, data = self._piece
+        if self._at < offset:
+            return _ZEROS[:min(size, offset - self._at)]
+        start = self._at - offset
+        return data[start:start + size]
+
+
+class Compressed(io.RawIOBase):
+    """Another file's bytes as a gzip stream."""
+
+    def __init__(self, plain: io.RawIOBase) -> None:
+        super().__init__()
+        self._plain = plain
+        self._packer = zlib.compressobj(wbits=_GZIP)
+        self._ready = b''
+        self._ended = False
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Up to ``size`` bytes; none at the end."""
+        while not self._ended and (size < 0 or len(self._ready) < size):
+            chunk = self._plain.read(reader.PIECE)
+            if chunk:
+                self._ready += self._packer.compress(chunk)
+            else:
+                self._ready += self._packer.flush()
+                self._ended = True
+        size = len(self._ready) if size < 0 else size
+        part, self._ready = self._ready[:size], self._ready[size:]
+        return part
+
+    def readable(self) -> bool:
+        """True."""
+        return True
+
+
+class Exporter:
+    """Turns volumes into image data.
+
+    :param settings: what the operator decided
+    """
+
+    def __init__(self, settings: options.Options) -> None:
+        self._settings = settings
+        self._spooler = spool.Spooler(settings.conversion_dir,
+                                      settings.lock_path)
+        self._limits = program.Limits(settings.user, settings.memory_limit,
+                                      _CPU, settings.stall_timeout)
+
+    @contextlib.contextmanager
+    def exported(self, image_id: str, pool: ceph_pool.Pool, name: str,
+                 disk_format: str, *, compressed_container: bool = False,
+                 compressed_clusters: bool = False,
+                 ) -> Iterator[io.RawIOBase]:
+        """A volume's data in a format, to be read once.
+
+        :param image_id: of the image that it becomes, for errors
+        :param disk_format: Glance's name
+        :param compressed_container: gzip it
+        :param compressed_clusters: let qcow2 compress its clusters
+        :raises rbd_imgdriver.errors.ImageError: when it cannot be converted
+        """
+        with self._formatted(image_id, pool, name, disk_format,
+                             compressed_clusters) as file:
+            yield Compressed(file) if compressed_container else file
+
+    @contextlib.contextmanager
+    def _formatted(self, image_id: str, pool: ceph_pool.Pool, name: str,
+                   disk_format: str,
+                   compressed: bool) -> Iterator[io.RawIOBase]:
+        driver = formats.qemu_driver(disk_format)
+        if driver == 'raw':
+            disk = Disk(pool.reader(name))
+            try:
+                yield disk
+            finally:
+                blocking.run(disk.close)
+            return
+        used = pool.usage(name).used
+        room = used + max(used // _OVERHEAD_PART, _OVERHEAD)
+        with self._spooler.file(image_id, room, lambda: None) as file:
+            self._convert(image_id, pool, name, driver, compressed,
+                          file.descriptor, room)
+            os.lseek(file.descriptor, 0, os.SEEK_SET)
+            yield io.FileIO(os.dup(file.descriptor))
+
+    def _convert(self, image_id: str, pool: ceph_pool.Pool, name: str,
+                 driver: str, compressed: bool, descriptor: int,
+                 room: int) -> None:
+        program.let_use(descriptor, self._settings.user)
+        try:
+            with convert.cluster(pool) as cluster:
+                convert.create(
+                    qemu.Source('raw', cluster.node(pool.name, name)),
+                    driver, descriptor, pool.size(name), self._limits, room,
+                    compressed=compressed and driver == 'qcow2')
+        except program.Failed as error:
+            raise errors.ConversionFailed(image_id, str(error)) from error
