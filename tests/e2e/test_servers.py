@@ -89,6 +89,8 @@ def test_snapshot_reboot_and_delete(cloud, servers, guest):
     servers.reboot(server)
     copy = cloud.volume(None, 'img1', snapshot_id=snapshot)
     servers.boot(copy)
+    # Cinder deletes no volume that has snapshots.
+    cloud.delete_snapshot(snapshot)
     servers.delete(server)
 
     cloud.await_gone(volume)
