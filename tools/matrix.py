@@ -18,7 +18,7 @@ Each gets an environment of its own in .matrix/, which is kept for the next
 run: for each release of Cinder a virtual environment with the libraries of
 tools/constraints.txt, and for Debian 13 (its Ceph, its Python) a root made
 with debootstrap.  The last lines are a table; the same goes to
-.matrix/results.json, from which doc/source/support-matrix.rst is written.
+doc/source/_static/matrix.json, which the documentation prints.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ import time
 
 TOP = pathlib.Path(__file__).resolve().parents[1]
 HOME = TOP / '.matrix'
+RESULTS = TOP / 'doc/source/_static/matrix.json'
 SUITES = ('tests/unit', 'tests/contract', 'tests/functional')
 PYTHON = '/usr/bin/python3'
 MIRROR = os.environ.get('DEBIAN_MIRROR', 'http://deb.debian.org/debian')
@@ -242,7 +243,7 @@ def _proxies() -> list[str]:
 
 def _keep(results: list[Result]) -> None:
     """Remember these, and what was known of others."""
-    path = HOME / 'results.json'
+    path = RESULTS
     known = json.loads(path.read_text()) if path.exists() else {}
     known |= {one.name: dataclasses.asdict(one) for one in results}
     path.write_text(json.dumps(known, indent=2, sort_keys=True) + '\n')

@@ -13,12 +13,15 @@
 
 ``command-line``, ``exit-codes``, ``cache-states``, ``check-codes``,
 ``declined-codes``, ``failure-codes``, ``doctor-findings`` and ``metrics``:
-what they print cannot differ from what the code does.
+what they print cannot differ from what the code does.  ``matrix-results``
+prints what ``make matrix`` has last found.
 """
 
 import argparse
 from collections.abc import Iterable
 from collections.abc import Iterator
+import json
+import pathlib
 
 from docutils import nodes
 from sphinx import application
@@ -156,6 +159,16 @@ def metric_table() -> Iterator[str]:
          one.help) for one in metrics.ALL), '34 12 20 34')
 
 
+def matrix_results() -> Iterator[str]:
+    path = pathlib.Path(__file__).parents[1] / '_static/matrix.json'
+    known = json.loads(path.read_text())
+    return table(
+        ('Cinder', 'Ceph', 'Python', 'Passed', 'Failed', 'Skipped', 'Date'),
+        ((one['cinder'], one['ceph'], one['python'], str(one['passed']),
+          str(one['failed']), str(one['skipped']), one['date'])
+         for one in known.values()), '14 14 14 14 14 14 16')
+
+
 def setup(app: application.Sphinx) -> dict[str, bool]:
     """Sphinx's entry."""
     for name, function in {
@@ -166,7 +179,8 @@ def setup(app: application.Sphinx) -> dict[str, bool]:
             'declined-codes': lambda: _advice(advice.DECLINED),
             'failure-codes': lambda: _advice(advice.FAILED),
             'doctor-findings': doctor_findings,
-            'metrics': metric_table}.items():
+            'metrics': metric_table,
+            'matrix-results': matrix_results}.items():
         app.add_directive(name, type(name, (FromCode,),
                                      {'make': staticmethod(function)}))
     return {'parallel_read_safe': True}
