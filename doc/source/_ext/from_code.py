@@ -162,6 +162,8 @@ def metric_table() -> Iterator[str]:
 def matrix_results() -> Iterator[str]:
     path = pathlib.Path(__file__).parents[1] / '_static/matrix.json'
     known = json.loads(path.read_text())
+    if not known:
+        return iter(['No result is kept yet.'])
     return table(
         ('Cinder', 'Ceph', 'Python', 'Passed', 'Failed', 'Skipped', 'Date'),
         ((one['cinder'], one['ceph'], one['python'], str(one['passed']),
