@@ -97,7 +97,7 @@ class Backend:
             rbd_clone.RbdClone(self.pool, wanted.order),
             cinder_clone.CinderClone(
                 self.pool, wanted.order, wanted.max_depth,
-                wanted.cinder_allowed, self.chains.cloner.limit_depth),
+                wanted.cinder_allowed, self.chains.cloner),
             cached,
             import_image.ImportImage(
                 self.pool, self.importer, wanted.order,

@@ -141,9 +141,15 @@ class ChainCalls(calls.Base):
         removal.drop_snapshot(self._ioctx, id_, name, hidden_name)
 
     @calls.in_native_thread
+    def rename_snapshot(self, id_: str, name: str, new_name: str) -> None:
+        """Rename a snapshot, which may have clones."""
+        removal.rename_snapshot(self._ioctx, id_, name, new_name)
+
+    @calls.in_native_thread
     def drop_snapshots(self, id_: str,
-                       droppable: Callable[[str], bool]) -> int:
-        """Remove the snapshots that may go, and say how many are left."""
+                       droppable: Callable[[str], bool],
+                       ) -> removal.Remaining:
+        """Remove the snapshots that may go, and say what is left."""
         return removal.drop_snapshots(self._ioctx, id_, droppable)
 
     @calls.in_native_thread

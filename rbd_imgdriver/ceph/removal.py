@@ -67,6 +67,21 @@ class Parent:
     parent: header.ParentRef | None
 
 
+@dataclasses.dataclass(frozen=True)
+class Remaining:
+    """The snapshots that an image still has.
+
+    :param named: those that could not be removed, or were not to be
+    :param trashed: how many are in the snapshot trash, or not the user's
+    """
+
+    named: tuple[str, ...]
+    trashed: int
+
+    def __bool__(self) -> bool:
+        return bool(self.named or self.trashed)
+
+
 def facts(ioctx: Any, image: str) -> Facts:
     """What has to be known before an image is removed; costs 0.6 ms.
 
@@ -127,11 +142,16 @@ def drop_snapshot(ioctx: Any, id_: str, name: str, hidden_name: str) -> None:
             return
 
 
-def drop_snapshots(ioctx: Any, id_: str,
-                   droppable: Callable[[str], bool]) -> int:
-    """Remove the snapshots that may go, and say how many are left.
+def rename_snapshot(ioctx: Any, id_: str, name: str, new_name: str) -> None:
+    """Rename a snapshot, which may have clones."""
+    with errors.translated(f'rename of snapshot {name} of image id {id_}'), \
+            rbd.Image(ioctx, image_id=id_) as image:
+        image.rename_snap(name, new_name)
 
-    Those left are not droppable, or clones need them.
+
+def drop_snapshots(ioctx: Any, id_: str,
+                   droppable: Callable[[str], bool]) -> Remaining:
+    """Remove the snapshots that may go, and say what is left.
 
     :param droppable: tells by a snapshot's name whether it may go
     """
@@ -141,7 +161,10 @@ def drop_snapshots(ioctx: Any, id_: str,
             if (snapshot['namespace'] == _USER_NAMESPACE
                     and droppable(snapshot['name'])):
                 _drop(image, snapshot['name'])
-        return sum(1 for _ in image.list_snaps())
+        left = list(image.list_snaps())
+    named = [one['name'] for one in left
+             if one['namespace'] == _USER_NAMESPACE]
+    return Remaining(tuple(named), len(left) - len(named))
 
 
 def _drop(image: Any, snapshot: str) -> bool:

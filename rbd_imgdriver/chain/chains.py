@@ -84,11 +84,24 @@ class Chains:
         target.update_header(id_, {}, intents.KEYS)
         if wanted is not None:
             self.flattener.request(target, image)
+        self._rename_parents_snapshot(target, image, id_)
         try:
             self.deleter.delete(image)
         except errors.CephError as error:
             raise SourceRemains(f'{self._pool.name}/{image} was copied to '
                                 f'{pool} but not deleted: {error}') from error
+
+    def _rename_parents_snapshot(self, target: ceph_pool.Pool, image: str,
+                                 id_: str) -> None:
+        ref = target.parent(id_)
+        if ref is None:
+            return
+        pool, parent = target.parent_facts(ref)
+        known = names.clone_snapshot(image)
+        if (pool != target.name and parent.snapshot is not None
+                and parent.snapshot.name == known):
+            target.sibling(pool).rename_snapshot(
+                parent.id, known, names.moved_clone_snapshot(image))
 
     def resume(self) -> None:
         """Take up flattens that were left undone, here or elsewhere."""

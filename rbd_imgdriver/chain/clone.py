@@ -92,6 +92,11 @@ class Cloner:
         if not wanted.temporary:
             self.limit_depth(wanted.name)
 
+    def snapshot(self, pool: ceph_pool.Pool, image: str,
+                 snapshot: str) -> None:
+        """Make a snapshot to clone, in any pool; see ``snapshots.create``."""
+        snapshots.create(pool, image, snapshot, self._flattener)
+
     def from_snapshot(self, source: str, snapshot: str, wanted: Wanted,
                       flatten: bool) -> None:
         """Make a volume from a snapshot.

@@ -49,8 +49,7 @@ class Deleter:
     def delete(self, image: str) -> None:
         """Delete a volume's image; absent is as good as deleted.
 
-        With children it goes to the trash, out of sight, and the last of
-        them frees it.
+        With children it moves out of sight, and the last of them frees it.
 
         :raises errors.ImageBusy: when a client has it open
         """
@@ -66,14 +65,32 @@ class Deleter:
 
     def _delete(self, image: str, facts: removal.Facts) -> None:
         self._flattener.cancel(self._pool, facts.id)
-        if self._deferment is not None:
-            self._move_to_trash(image, facts.id, self._deferment)
-        elif facts.snapshots:
-            self._move_to_trash(image, facts.id, 0)
-            self._free(facts.id, image)
+        if facts.snapshots:
+            self._patiently(facts.id, lambda: self._retire(image, facts.id))
+        elif self._deferment is not None:
+            self._patiently(
+                facts.id, lambda: self._move_to_trash(image, facts.id))
         else:
             self._patiently(facts.id, lambda: self._pool.remove(image))
             release.release(self._pool, facts.parent, self._rules)
+
+    def _retire(self, image: str, id_: str) -> None:
+        """Delete a volume that has snapshots.
+
+        Cinder's driver, after a switch back to it, looks for the parent of a
+        clone by the parent's name when the parent's snapshot has the
+        clone's.  With clones of format 2 such a snapshot has lost its name
+        when its image goes to the trash.  With those of format 1 it cannot:
+        then the image stays, under the name that Cinder's driver gives it.
+        """
+        self._check_closed(image, id_)
+        left = self._pool.drop_snapshots(id_, names.is_clone_snapshot)
+        if any(names.is_clone_snapshot(one) for one in left.named):
+            self._pool.rename(image, names.deleted(image))
+            return
+        self._move_to_trash(image, id_)
+        if self._deferment is None:
+            self._free(id_, image)
 
     def purge(self) -> None:
         """Remove from the trash whose time has come."""
@@ -98,15 +115,15 @@ class Deleter:
                         '%(error)s', {'name': name, 'error': error,
                                       'pool': self._pool.name})
 
-    def _move_to_trash(self, image: str, id_: str, delay: int) -> None:
-        def move() -> None:
-            # Ceph itself moves an image that somebody writes to.
-            if self._pool.is_watched(id_):
-                raise errors.ImageBusy(
-                    f'{self._pool.name}/{image} is open on a client')
-            self._pool.trash_move(image, delay)
+    def _move_to_trash(self, image: str, id_: str) -> None:
+        self._check_closed(image, id_)
+        self._pool.trash_move(image, self._deferment or 0)
 
-        self._patiently(id_, move)
+    def _check_closed(self, image: str, id_: str) -> None:
+        """Ceph itself would move and rename an image that is written to."""
+        if self._pool.is_watched(id_):
+            raise errors.ImageBusy(
+                f'{self._pool.name}/{image} is open on a client')
 
     def _patiently(self, id_: str, action: Callable[[], None]) -> None:
         """Do something as soon as no client has the image open."""
@@ -121,5 +138,7 @@ class Deleter:
             self._wait_until_closed(id_, deadline)
 
     def _wait_until_closed(self, id_: str, deadline: float) -> None:
-        while self._pool.is_watched(id_) and time.monotonic() <= deadline:
+        while True:
             time.sleep(_POLL)
+            if time.monotonic() > deadline or not self._pool.is_watched(id_):
+                return

@@ -34,6 +34,20 @@ def clone_snapshot(name: str) -> str:
     return name + CLONE_SNAPSHOT
 
 
+def moved_clone_snapshot(name: str) -> str:
+    """The same snapshot after its clone has moved to another pool.
+
+    Cinder's driver looks for the parent of a clone in the clone's pool, if
+    the parent's snapshot has the clone's name.
+    """
+    return clone_snapshot(f'{name}.moved')
+
+
+def deleted(image: str) -> str:
+    """What Cinder's driver calls a deleted volume that has clones."""
+    return image + DELETED
+
+
 def is_clone_snapshot(snapshot: str) -> bool:
     """Whether a snapshot exists for its clones only."""
     return snapshot.endswith(CLONE_SNAPSHOT)

@@ -162,15 +162,22 @@ def _rehearsed(backend: backends.Backend) -> dict[str, base.Strategy]:
     made: list[base.Strategy] = [
         rbd_clone.RbdClone(pool, wanted.order),
         cinder_clone.CinderClone(pool, wanted.order, wanted.max_depth,
-                                 wanted.cinder_allowed, _nothing),
+                                 wanted.cinder_allowed, _NoCloner()),
         cached_clone.CachedClone(pool, store, wanted.order,
                                  wanted.max_depth),
     ]
     return {one.name: one for one in made}
 
 
-def _nothing(image: str) -> None:
-    """Limit the depth of what is not made."""
+class _NoCloner:
+    """Prepares, and looks after, what is not made."""
+
+    def snapshot(self, pool: ceph_pool.Pool, image: str,
+                 snapshot: str) -> None:
+        """Make no snapshot."""
+
+    def limit_depth(self, image: str) -> None:
+        """Flatten nothing."""
 
 
 def _import(backend: backends.Backend,

@@ -24,16 +24,30 @@ under the image's id.  It ends in ``.clone_snap``, as those of Cinder's
 driver do, so that after a switch back that driver knows what it is.
 """
 
-from collections.abc import Callable
+from typing import Protocol
 
 from rbd_imgdriver.ceph import clones
 from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver.ceph import pool as ceph_pool
+from rbd_imgdriver.chain import names
 from rbd_imgdriver import locations
 from rbd_imgdriver import model
 from rbd_imgdriver.strategies import base
 
 SNAPSHOT_KEY = model.METADATA_PREFIX + 'image-snapshot/'
+
+
+class Cloner(Protocol):
+    """What is needed of :class:`rbd_imgdriver.chain.clone.Cloner`."""
+
+    def snapshot(self, pool: ceph_pool.Pool, image: str,
+                 snapshot: str) -> None:
+        """Make a snapshot to clone."""
+        ...
+
+    def limit_depth(self, image: str) -> None:
+        """Flatten a new volume that is deeper than allowed."""
+        ...
 
 
 class CinderClone:
@@ -43,19 +57,18 @@ class CinderClone:
     :param order: log2 of the least object size in bytes
     :param max_depth: ``rbd_max_clone_depth``
     :param allowed: whether ``allowed_direct_url_schemes`` has ``cinder``
-    :param limit_depth: flattens a new volume, by its name, that has more
-        ancestors than ``rbd_max_clone_depth``
+    :param cloner: keeps chains within ``rbd_max_clone_depth``
     """
 
     name = 'cinder-clone'
 
     def __init__(self, pool: ceph_pool.Pool, order: int, max_depth: int,
-                 allowed: bool, limit_depth: Callable[[str], None]) -> None:
+                 allowed: bool, cloner: Cloner) -> None:
         self._pool = pool
         self._order = order
         self._max_depth = max_depth
         self._allowed = allowed
-        self._limit_depth = limit_depth
+        self._cloner = cloner
 
     def attempt(self,
                 request: model.Request) -> model.Created | model.Declined:
@@ -113,8 +126,14 @@ class CinderClone:
                 return self._clone_snapshot(request, source, image, known)
             except ceph_errors.SnapshotNotFound:
                 pass  # removed with its last child; make a new one
-        snapshot = f'{request.target.name}.clone_snap'
-        source.snapshot(image, snapshot)
+        # Not after the new volume: after a switch back, Cinder's driver
+        # would look for the parent in the new volume's pool.
+        snapshot = names.clone_snapshot(request.image.id)
+        try:
+            self._cloner.snapshot(source, image, snapshot)
+        except ceph_errors.ImageExists:
+            # An attempt that was cut short has left it; the data is the same.
+            return self._clone_snapshot(request, source, image, snapshot)
         try:
             created = self._clone_snapshot(request, source, image, snapshot)
         except ceph_errors.CephError as error:
@@ -133,7 +152,7 @@ class CinderClone:
             self._pool.copy(spec)
             return model.Created()
         self._pool.clone(spec)
-        self._limit_depth(spec.name)
+        self._cloner.limit_depth(spec.name)
         return model.Created(parent=str(spec.parent))
 
 

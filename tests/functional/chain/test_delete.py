@@ -82,13 +82,26 @@ def test_a_chain_of_nine(ours, volume, is_empty, order):
     assert is_empty()
 
 
-def test_a_source_is_deleted_at_once(driver, volume, disks, contents):
+@pytest.fixture
+def out_of_sight(clone_format):
+    """Where a deleted volume goes whose clones are there."""
+    def where(volume, *others) -> tuple[list[str], list[str]]:
+        names = [other.name for other in others]
+        if clone_format == 1:
+            return sorted([*names, f'{volume.name}.deleted']), []
+        return sorted(names), [volume.name]
+
+    return where
+
+
+def test_a_source_is_deleted_at_once(driver, volume, disks, contents,
+                                     out_of_sight):
     """Nothing is flattened: the clone keeps what it needs."""
     source = volume()
     made = clone(driver, source)
     before = disks.digest(made.name, 1)
     driver.delete_volume(source)
-    assert contents() == ([made.name], [source.name])
+    assert contents() == out_of_sight(source, made)
     assert disks.digest(made.name, 1) == before
     assert driver._pool.depth(made.name) == 1
 
@@ -196,23 +209,30 @@ def test_a_client_that_closes_in_time(driver, volume, hold, is_empty):
     assert is_empty()
 
 
-def test_deferred_deletion_defers(ours, volume, contents, is_empty):
+def test_deferred_deletion_defers(ours, volume, contents, admin):
+    driver = ours(enable_deferred_deletion=True, deferred_deletion_delay=3600)
+    made = volume()
+    driver.delete_volume(made)
+    driver._trash_purge()
+    assert contents() == ([], [made.name])
+    (entry,) = driver._pool.trashed()
+    with admin.open_ioctx('volumes') as ioctx:
+        rbd.RBD().trash_restore(ioctx, entry.id, made.name)
+    assert contents() == ([made.name], [])
+
+
+def test_deferred_deletion_of_a_family(ours, volume, contents, is_empty,
+                                       out_of_sight, admin):
     driver = ours(enable_deferred_deletion=True, deferred_deletion_delay=3600)
     source = volume()
     made = clone(driver, source)
-    driver.delete_volume(made)
     driver.delete_volume(source)
-    assert contents() == ([], sorted([made.name, source.name]))
+    assert contents() == out_of_sight(source, made)
+    driver.delete_volume(made)
+    images, trashed = out_of_sight(source)
+    assert contents() == (images, sorted([*trashed, made.name]))
     driver._trash_purge()
-    assert contents() == ([], sorted([made.name, source.name]))
-    restored = driver._pool
-    (entry,) = [one for one in restored.trashed() if one.name == made.name]
-    with driver._pool.cluster.client().open_ioctx('volumes') as ioctx:
-        rbd.RBD().trash_restore(ioctx, entry.id, made.name)
-    now = ours(enable_deferred_deletion=True, deferred_deletion_delay=0)
-    now.delete_volume(made)
-    now._trash_purge()
-    assert contents() == ([], [source.name])
+    assert contents() == (images, sorted([*trashed, made.name]))
 
 
 def test_deferred_deletion_ends(ours, volume, is_empty):

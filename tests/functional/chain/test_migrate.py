@@ -13,6 +13,7 @@
 
 from cinder import context
 from cinder import exception
+from cinder.volume.drivers import rbd as cinder_rbd
 import pytest
 import rbd
 
@@ -101,6 +102,27 @@ def test_a_parent_that_was_deleted(driver, other, disks, capabilities,
     assert driver.migrate_volume(None, volume, capabilities)[0]
     assert disks.digest(volume.name, 2, 'volumes2') == before
     other.delete_volume(volume)
+    assert is_empty()
+
+
+def test_a_clone_of_a_volume_that_stays(driver, other, disks, capabilities,
+                                        is_empty, cluster, conf):
+    """Its parent's snapshot gets another name, for Cinder's driver's sake."""
+    source, volume = host.volume(), host.volume(status='available')
+    driver.create_volume(source)
+    disks.write(source.name, 0, 'source;')
+    driver.create_cloned_volume(volume, source)
+    assert driver.migrate_volume(None, volume, capabilities)[0]
+    assert disks.parent(volume.name, 'volumes2') == (
+        'volumes', source.name, f'{volume.name}.moved.clone_snap')
+    theirs = host.make(cluster, 'volumes2', cls=cinder_rbd.RBDDriver,
+                       rbd_ceph_conf=conf)
+    clone = host.volume()
+    theirs.create_cloned_volume(clone, volume)
+    assert disks.text(clone.name, 0, 'volumes2').startswith('source;')
+    for one in (clone, volume):
+        other.delete_volume(one)
+    driver.delete_volume(source)
     assert is_empty()
 
 
