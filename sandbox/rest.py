@@ -73,6 +73,11 @@ class Client:
             'Content-Length': str(os.fstat(data.fileno()).st_size),
             'X-Image-Meta-Store': store})
 
+    def download(self, path: str) -> bytes:
+        """An image's data."""
+        return self._send('glance', 'GET', '/v2' + path, None, {
+            'Accept': 'application/octet-stream'})[1]
+
     def volume(self, method: str, path: str, body: object = None) -> Any:
         """Ask Cinder."""
         return self._json('cinder', method, f'/v3/{self.project_id}' + path,

@@ -101,6 +101,25 @@ class Cloud:
         self.await_status(ident, 'available')
         return ident
 
+    def upload_volume(self, volume: str, disk_format: str,
+                      container: str = 'bare') -> str:
+        """Make an image of a volume; the image's id."""
+        image = self.api.volume('POST', f'/volumes/{volume}/action', {
+            'os-volume_upload_image': {
+                'image_name': volume, 'disk_format': disk_format,
+                'container_format': container},
+        })['os-volume_upload_image']['image_id']
+        self._made.append(lambda: self._delete_image(image))
+        self._await(
+            lambda: self.api.image('GET', f'/images/{image}')['status'],
+            'active')
+        self.await_status(volume, 'available')
+        return image
+
+    def download(self, image: str) -> bytes:
+        """An image's data."""
+        return self.api.download(f'/images/{image}/file')
+
     def extend_volume(self, volume: str, size: int) -> None:
         """Make a volume larger, attached or not."""
         self.api.volume('POST', f'/volumes/{volume}/action',
