@@ -75,8 +75,11 @@ class Ways:
             with job.partial.writing() as writer:
                 return copying.copy(source, writer, job.reporter)
         with convert.cluster(source.pool) as cluster:
-            return self._convert(job, disk_format, cluster.node(
+            size = self._convert(job, disk_format, cluster.node(
                 source.pool.name, source.name), cluster)
+        # What is read of an image that is converted is its file, and of that
+        # no more than the disk inside.
+        return size if source.checked else min(job.image.size or size, size)
 
     def _from_local(self, job: jobs.Job, data: local.LocalData) -> int:
         if job.image.disk_format in formats.PLAIN and not job.encryption:
