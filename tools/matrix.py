@@ -25,9 +25,7 @@ from __future__ import annotations
 
 import argparse
 import collections
-from collections.abc import Iterator
 from collections.abc import Sequence
-import contextlib
 import dataclasses
 import datetime
 import json
@@ -109,10 +107,10 @@ class Trixie:
             shutil.rmtree(self._root, ignore_errors=True)
             run(['debootstrap', '--variant=minbase', 'trixie',
                  str(self._root), MIRROR])
-        with self._mounted():
-            self._install()
-            make_environment(self._venv, PYTHON, 'cinder==29.*',
-                             self._chroot, self._root)
+        self._lend_network()
+        self._install()
+        make_environment(self._venv, PYTHON, 'cinder==29.*', self._chroot,
+                         self._root)
 
     def _install(self) -> None:
         """After debootstrap, which cannot configure all of these."""
@@ -126,32 +124,31 @@ class Trixie:
         ready.touch()
 
     def run(self, words: Sequence[str]) -> subprocess.CompletedProcess:
-        with self._mounted():
-            return self._chroot([str(self._venv / 'bin/python'), *words],
-                                check=False)
+        return self._chroot([str(self._venv / 'bin/python'), *words],
+                            check=False)
 
     def _chroot(self, words: Sequence[str],
                 check: bool = True) -> subprocess.CompletedProcess:
-        return run(['chroot', str(self._root), 'env', '-i', 'HOME=/root',
+        """Run something in the root.
+
+        In a mount namespace of its own: what is mounted there goes with the
+        process, however that ends.
+        """
+        mounts = '; '.join(
+            f'mkdir -p {self._root}{place}; '
+            f'mount --rbind {place} {self._root}{place}'
+            for place in ('/proc', '/dev', '/sys', TOP))
+        return run(['unshare', '--mount', '--propagation', 'private', 'sh',
+                    '-ec', f'{mounts}; exec "$@"', 'sh', 'chroot',
+                    str(self._root), 'env', '-i', 'HOME=/root',
                     'PATH=/usr/sbin:/usr/bin:/sbin:/bin', 'LANG=C.UTF-8',
                     *_proxies(), 'sh', '-c', f'cd {TOP} && exec "$@"', 'sh',
                     *words], check=check)
 
-    @contextlib.contextmanager
-    def _mounted(self) -> Iterator[None]:
-        places = [pathlib.Path(one) for one in ('/proc', '/dev', '/sys')]
-        places.append(TOP)
-        with contextlib.ExitStack() as stack:
-            for place in places:
-                inside = self._root / place.relative_to('/')
-                inside.mkdir(parents=True, exist_ok=True)
-                run(['mount', '--rbind', str(place), str(inside)])
-                run(['mount', '--make-rslave', str(inside)])
-                stack.callback(run, ['umount', '-l', str(inside)])
-            for name in NETWORK:
-                if pathlib.Path(name).exists():
-                    shutil.copy(name, self._root / name[1:])
-            yield
+    def _lend_network(self) -> None:
+        for name in NETWORK:
+            if pathlib.Path(name).exists():
+                shutil.copy(name, self._root / name[1:])
 
 
 RELEASES = {one.name: one for one in (
