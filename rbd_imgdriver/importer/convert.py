@@ -69,14 +69,20 @@ def cluster(pool: ceph_pool.Pool) -> Iterator[Cluster]:
         yield Cluster(who.user, conf_file, key_file)
 
 
-def info(source: qemu.Source, limits: program.Limits) -> qemu.Facts:
+def info(source: qemu.Source, limits: program.Limits,
+         tick: Callable[[], None]) -> qemu.Facts:
     """Ask qemu-img what an image is.
 
+    :param tick: called twice a second
     :raises program.Failed: when it is none that qemu-img can read
     """
+    def look(_process: 'subprocess.Popen[bytes]', _errors: int) -> bool:
+        tick()
+        return False  # it has nothing to tell before its end
+
     return qemu.facts(program.run(
         ['qemu-img', 'info', '--output=json', *source.node.arguments,
-         source.name], limits, source.node.inherited))
+         source.name], limits, source.node.inherited, look))
 
 
 def convert(source: qemu.Source, target: qemu.Target, size: int,

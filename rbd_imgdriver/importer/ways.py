@@ -116,7 +116,7 @@ class Ways:
         source = qemu.Source(disk_format, node)
         into = cluster.node(job.partial.pool.name, job.partial.name)
         with _failures(job.image):
-            size = self._checked_size(job.image, source)
+            size = self._checked_size(job, source)
             if job.encryption:
                 encrypting.encrypt(job, job.encryption, source, size, into,
                                    self._limits)
@@ -127,13 +127,13 @@ class Ways:
                             self._limits, job.reporter.advance, zeroed=True)
         return size
 
-    def _checked_size(self, image: model.Image, source: qemu.Source) -> int:
+    def _checked_size(self, job: jobs.Job, source: qemu.Source) -> int:
         """The bytes of the disk, after qemu's own look at the image."""
-        facts = convert.info(source, self._limits)
+        facts = convert.info(source, self._limits, job.reporter.alive)
         objection = qemu.objection(source.disk_format, facts,
                                    self._settings.vmdk_types)
         if objection:
-            raise errors.ImageUnsafe(image.id, objection)
+            raise errors.ImageUnsafe(job.image.id, objection)
         return facts.virtual_size
 
 
