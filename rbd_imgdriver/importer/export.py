@@ -18,8 +18,8 @@ taken for a format: the volume is raw.
 
 from collections.abc import Iterator
 import contextlib
-import io
 import os
+from typing import Protocol
 import zlib
 
 from rbd_imgdriver import blocking
@@ -41,15 +41,25 @@ _ZEROS = bytes(reader.PIECE)
 _OVERHEAD_PART = 16
 _OVERHEAD = 64 * 1024 * 1024
 
+# Parallels' driver grows its file by 128 MiB at a time.
+_AHEAD = 256 * 1024 * 1024
 
-class Disk(io.RawIOBase):
+
+class Readable(Protocol):
+    """What glanceclient wants of a file."""
+
+    def read(self, size: int = -1, /) -> bytes | None:
+        """Up to ``size`` bytes; none at the end."""
+        ...
+
+
+class Disk:
     """An RBD image as a file to read from its beginning to its end.
 
     Blocks; Cinder reads it in a native thread.
     """
 
     def __init__(self, opened: reader.Reader) -> None:
-        super().__init__()
         self._reader = opened
         self._at = 0
         self._piece: tuple[int, bytes] | None = (0, b'')
@@ -63,15 +73,9 @@ class Disk(io.RawIOBase):
         self._at += len(part)
         return part
 
-    def readable(self) -> bool:
-        """True."""
-        return True
-
     def close(self) -> None:
-        """Close the image too."""
-        if not self.closed:
-            self._reader.close()
-        super().close()
+        """Close the image."""
+        self._reader.close()
 
     def _data_or_hole(self, size: int) -> bytes:
         while self._piece is not None and (
@@ -86,11 +90,10 @@ class Disk(io.RawIOBase):
         return data[start:start + size]
 
 
-class Compressed(io.RawIOBase):
+class Compressed:
     """Another file's bytes as a gzip stream."""
 
-    def __init__(self, plain: io.RawIOBase) -> None:
-        super().__init__()
+    def __init__(self, plain: Readable) -> None:
         self._plain = plain
         self._packer = zlib.compressobj(wbits=_GZIP)
         self._ready = b''
@@ -108,10 +111,6 @@ class Compressed(io.RawIOBase):
         size = len(self._ready) if size < 0 else size
         part, self._ready = self._ready[:size], self._ready[size:]
         return part
-
-    def readable(self) -> bool:
-        """True."""
-        return True
 
 
 class Exporter:
@@ -131,7 +130,7 @@ class Exporter:
     def exported(self, image_id: str, pool: ceph_pool.Pool, name: str,
                  disk_format: str, *, compressed_container: bool = False,
                  compressed_clusters: bool = False,
-                 ) -> Iterator[io.RawIOBase]:
+                 ) -> Iterator[Readable]:
         """A volume's data in a format, to be read once.
 
         :param image_id: of the image that it becomes, for errors
@@ -147,7 +146,7 @@ class Exporter:
     @contextlib.contextmanager
     def _formatted(self, image_id: str, pool: ceph_pool.Pool, name: str,
                    disk_format: str,
-                   compressed: bool) -> Iterator[io.RawIOBase]:
+                   compressed: bool) -> Iterator[Readable]:
         driver = formats.qemu_driver(disk_format)
         if driver == 'raw':
             disk = Disk(pool.reader(name))
@@ -160,19 +159,21 @@ class Exporter:
         room = used + max(used // _OVERHEAD_PART, _OVERHEAD)
         with self._spooler.file(image_id, room, lambda: None) as file:
             self._convert(image_id, pool, name, driver, compressed,
-                          file.descriptor, room)
+                          file.descriptor, room + _AHEAD)
             os.lseek(file.descriptor, 0, os.SEEK_SET)
-            yield io.FileIO(os.dup(file.descriptor))
+            with open(file.descriptor, 'rb', buffering=0,
+                      closefd=False) as result:
+                yield result
 
     def _convert(self, image_id: str, pool: ceph_pool.Pool, name: str,
                  driver: str, compressed: bool, descriptor: int,
-                 room: int) -> None:
+                 most: int) -> None:
         program.let_use(descriptor, self._settings.user)
         try:
             with convert.cluster(pool) as cluster:
                 convert.create(
                     qemu.Source('raw', cluster.node(pool.name, name)),
-                    driver, descriptor, pool.size(name), self._limits, room,
+                    driver, descriptor, pool.size(name), self._limits, most,
                     compressed=compressed and driver == 'qcow2')
         except program.Failed as error:
             raise errors.ConversionFailed(image_id, str(error)) from error

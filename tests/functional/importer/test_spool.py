@@ -1,0 +1,167 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Room for temporary files, on a small file system of its own."""
+
+from collections.abc import Iterator
+import os
+import pathlib
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from rbd_imgdriver import errors
+from rbd_imgdriver.importer import spool
+from tests.functional.importer.conftest import MIB
+
+SIZE = 40 * MIB
+USABLE = 38 * MIB  # a twentieth is left to others
+SOON = 0.01
+
+
+@pytest.fixture
+def small(tmp_path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """A directory with 40 MiB of room."""
+    path = tmp_path / 'small'
+    path.mkdir()
+    subprocess.run(['mount', '-t', 'tmpfs', '-o', f'size={SIZE}', 'tmpfs',
+                    path], check=True)
+    try:
+        yield path
+    finally:
+        subprocess.run(['umount', path], check=True)
+
+
+@pytest.fixture
+def spooler(small: pathlib.Path, tmp_path: pathlib.Path) -> spool.Spooler:
+    return spool.Spooler(str(small), str(tmp_path), lambda _: None)
+
+
+def free(path: pathlib.Path) -> int:
+    stat = os.statvfs(path)
+    return stat.f_bavail * stat.f_frsize
+
+
+def nobody_waits() -> None:
+    pytest.fail('there is room')
+
+
+def test_room_is_taken_before_the_first_byte(small, spooler):
+    with spooler.file('id', 30 * MIB, nobody_waits):
+        assert free(small) == SIZE - 30 * MIB
+        assert list(small.iterdir()) == []
+
+    assert free(small) == SIZE
+
+
+@pytest.mark.parametrize('size', [USABLE + 1, 2**60])
+def test_what_can_never_fit_is_refused_at_once(small, spooler, size):
+    with pytest.raises(errors.NoTemporarySpace,
+                       match=f'needs {size} bytes.*{SIZE} of {SIZE} free'), \
+            spooler.file('id', size, nobody_waits):
+        pass
+
+
+def test_what_others_have_filled_is_not_waited_for(small, spooler):
+    """Nobody imports: no room will come free."""
+    (small / 'of-others').write_bytes(bytes(20 * MIB))
+
+    with pytest.raises(errors.NoTemporarySpace), \
+            spooler.file('id', 30 * MIB, nobody_waits):
+        pass
+
+
+class Import:
+    """A thread that wants room, and keeps it until told to go."""
+
+    def __init__(self, spooler: spool.Spooler, size: int) -> None:
+        self.waiting = threading.Event()
+        self.inside = threading.Event()
+        self.leave = threading.Event()
+        self._spooler, self._size = spooler, size
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        with self._spooler.file('id', self._size, self.waiting.set):
+            self.inside.set()
+            self.leave.wait(60)
+
+    def go(self) -> None:
+        self.leave.set()
+        self._thread.join(60)
+        assert not self._thread.is_alive()
+
+
+def test_imports_wait_for_each_other_in_order(small, spooler):
+    first = Import(spooler, 30 * MIB)
+    assert first.inside.wait(60)
+    second = Import(spooler, 20 * MIB)
+    assert second.waiting.wait(60)
+    third = Import(spooler, 5 * MIB)  # would fit, but it came later
+    assert third.waiting.wait(60)
+    assert not third.inside.is_set()
+
+    first.go()
+
+    assert second.inside.wait(60)
+    assert third.inside.wait(60)
+    second.go()
+    third.go()
+    assert free(small) == SIZE
+
+
+HOLDER = '''
+import sys
+from rbd_imgdriver.importer import spool
+with spool.Spooler(*sys.argv[1:3]).file('id', int(sys.argv[3]), lambda: None):
+    print('inside', flush=True)
+    sys.stdin.read()
+'''
+
+
+def test_another_service_of_the_host_is_waited_for(small, spooler, tmp_path):
+    with subprocess.Popen(
+            [sys.executable, '-W', 'ignore', '-c', HOLDER, small, tmp_path,
+             str(30 * MIB)], text=True, stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE) as other:
+        assert other.stdout.readline() == 'inside\n'
+        mine = Import(spooler, 20 * MIB)
+        assert mine.waiting.wait(60)
+        assert not mine.inside.is_set()
+
+        other.kill()  # not even a crash keeps the room
+
+        assert mine.inside.wait(60)
+        mine.go()
+
+
+def test_a_file_of_unknown_length_grows(small, spooler, monkeypatch):
+    monkeypatch.setattr(spool, '_STEP', 8 * MIB)
+    with spooler.file('id', 0, nobody_waits) as file:
+        for _ in range(5):
+            file.write(b'x' * 4 * MIB)
+        file.hand_over('nobody')
+        assert os.fstat(file.descriptor).st_size == 20 * MIB
+
+        assert os.pread(file.descriptor, 1, 20 * MIB - 1) == b'x'
+
+
+def test_a_file_that_outgrows_the_room(small, spooler, monkeypatch):
+    monkeypatch.setattr(spool, '_STEP', 8 * MIB)
+    with spooler.file('id', 0, nobody_waits) as file, \
+            pytest.raises(errors.NoTemporarySpace, match='no room left'):
+        while True:
+            file.write(b'x' * 4 * MIB)
+
+    assert free(small) == SIZE
