@@ -81,6 +81,8 @@ class Worker(Generic[_T]):
 
     :param function: called with each item, in order, in the thread
     :param depth: items that may wait; :meth:`put` waits for room
+
+    ``abandoned`` tells whether nobody wants the result any more.
     """
 
     def __init__(self, function: Callable[[_T], object],
@@ -88,7 +90,7 @@ class Worker(Generic[_T]):
         self._function = function
         self._queue = _native_queue.Queue(depth)
         self._error: BaseException | None = None
-        self._abandoned = False
+        self.abandoned = False
         self._thread = native_threading.Thread(target=self._work,
                                                daemon=True)
         self._thread.start()
@@ -111,7 +113,7 @@ class Worker(Generic[_T]):
 
     def abandon(self) -> None:
         """Forget what is queued and end the thread; never raises."""
-        self._abandoned = True
+        self.abandoned = True
         self._end()
 
     def _put(self, item: _T | None) -> None:
@@ -132,7 +134,7 @@ class Worker(Generic[_T]):
     def _work(self) -> None:
         _here.native = True
         while (item := self._queue.get()) is not None:
-            if self._error is not None or self._abandoned:
+            if self._error is not None or self.abandoned:
                 continue  # keep the queue moving for who puts into it
             try:
                 self._function(item)

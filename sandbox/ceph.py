@@ -162,15 +162,20 @@ class Cluster:
     # -- use ---------------------------------------------------------------
 
     @contextlib.contextmanager
-    def connection(self, user: str = 'admin') -> Iterator[Any]:
-        """A connected ``rados.Rados``."""
+    def connection(self, user: str = 'admin',
+                   **settings: str) -> Iterator[Any]:
+        """A connected ``rados.Rados``.
+
+        :param settings: more of Ceph's for this client
+        """
         # Debian's package; not there yet when the sandbox is imported on a
         # bare machine.
         import rados
         client = rados.Rados(
             conffile=self.conf(user), rados_id=user, clustername=self.name,
             conf={'client_mount_timeout': '30', 'rados_mon_op_timeout': '60',
-                  'log_to_stderr': 'false', 'err_to_stderr': 'false'})
+                  'log_to_stderr': 'false', 'err_to_stderr': 'false',
+                  **settings})
         client.connect()
         try:
             yield client
@@ -340,8 +345,16 @@ class Cluster:
         return bool(self.command('mgr dump')['available'])
 
     def _osd_is_up(self, number: int) -> bool:
+        # After a restart the map still says that it is up, as it was.
         return any(osd['osd'] == number and osd['up']
-                   for osd in self.command('osd dump')['osds'])
+                   for osd in self.command('osd dump')['osds']) and (
+            self._osd_answers(number))
+
+    def _osd_answers(self, number: int) -> bool:
+        request = json.dumps({'prefix': 'status', 'format': 'json'})
+        with self.connection(rados_osd_op_timeout='2') as client:
+            code, output, _ = client.osd_command(number, request, b'')
+        return code == 0 and json.loads(output)['state'] == 'active'
 
     def _await_health(self, monitor: Any) -> None:
         """Wait until all placement groups can be used and are counted."""

@@ -174,7 +174,8 @@ class _NoCloner:
 
     def snapshot(self, pool: ceph_pool.Pool, image: str,
                  snapshot: str) -> None:
-        """Make no snapshot."""
+        """Make one for show."""
+        pool.snapshot(image, snapshot)
 
     def limit_depth(self, image: str) -> None:
         """Flatten nothing."""

@@ -20,6 +20,7 @@ from rbd_imgdriver.importer import copying
 from rbd_imgdriver.importer import job as jobs
 from rbd_imgdriver.importer import luks
 from rbd_imgdriver.importer import memory
+from rbd_imgdriver.importer import partial as partials
 from rbd_imgdriver.importer import program
 from rbd_imgdriver.importer import qemu
 from rbd_imgdriver import model
@@ -52,6 +53,19 @@ def encrypt(job: jobs.Job, encryption: luks.Encryption, source: qemu.Source,
         job.reporter.begin('encrypting', size)
         convert.convert(source, key.container(into), size, limits,
                         job.reporter.advance, zeroed=False)
+
+
+def make_blank(partial: partials.Partial, encryption: luks.Encryption,
+               limits: program.Limits) -> None:
+    """Make an empty container, whose inside has the image's present size.
+
+    :raises program.Failed: when qemu-img cannot make such a container
+    """
+    with luks.key(encryption) as key:
+        header = key.header(encryption, limits)
+    partial.enlarge(len(header))
+    with partial.writing() as writer:
+        blocking.run(writer.write, header)
 
 
 def _check_tail(job: jobs.Job, source: qemu.Source, size: int, room: int,

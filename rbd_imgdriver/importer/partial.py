@@ -71,6 +71,11 @@ class Partial:
             self.pool.resize(self.name, size)
             self.size = size
 
+    def enlarge(self, more: int) -> None:
+        """Let the image have so many bytes more than it was to have."""
+        self.size += more
+        self.pool.resize(self.name, self.size)
+
     @contextlib.contextmanager
     def writing(self) -> Iterator[writer.Writer]:
         """Open the image for writing, and write all out at the end.

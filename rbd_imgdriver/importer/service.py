@@ -118,6 +118,24 @@ class Importer:
             pool.remove(partial.name)
         return Imported(limit, moved)
 
+    def create_encrypted(self, pool: ceph_pool.Pool, name: str, *,
+                         order: int, size: int,
+                         encryption: luks.Encryption) -> None:
+        """Make an encrypted volume that holds nothing.
+
+        Its header comes in front of the size, as with Cinder's driver.
+
+        :param order: log2 of the object size in bytes
+        :param size: bytes that the volume's user sees
+        :raises program.Failed: when qemu-img cannot make such a container
+        :raises rbd_imgdriver.ceph.errors.CephError: when Ceph refuses
+        """
+        partial = partials.Partial('', pool, name, order, size, size)
+        partial.create(None, {})
+        with partials.removed_on_error(partial):
+            self._ways.make_blank(partial, encryption)
+            partial.publish()
+
     @contextlib.contextmanager
     def _filled(self, job: jobs.Job,
                 metadata: Mapping[str, str]) -> Iterator[int]:

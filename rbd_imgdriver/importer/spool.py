@@ -51,14 +51,16 @@ class Spool:
     :param directory: where it is
     :param descriptor: of the file
     :param allocated: bytes that are taken on the disk
+    :param step: bytes that it grows by
     """
 
     def __init__(self, image_id: str, directory: str, descriptor: int,
-                 allocated: int) -> None:
+                 allocated: int, step: int) -> None:
         self.descriptor = descriptor
         self._image_id = image_id
         self._directory = directory
         self._allocated = allocated
+        self._step = step
         self._length = 0
 
     def write(self, chunk: bytes) -> None:
@@ -85,11 +87,11 @@ class Spool:
 
     def _grow(self) -> None:
         if not allocate(self.descriptor, self._directory, self._allocated,
-                        _STEP):
+                        self._step):
             raise errors.NoTemporarySpace(
                 self._image_id, f'after {self._length} bytes '
                 f'{self._directory} has no room left for it')
-        self._allocated += _STEP
+        self._allocated += self._step
 
 
 class Spooler:
@@ -98,13 +100,16 @@ class Spooler:
     :param directory: where
     :param lock_path: directory for a lock between the services of the host
     :param pause: waits some seconds
+    :param step: bytes that a file of unknown length grows by
     """
 
     def __init__(self, directory: str, lock_path: str,
-                 pause: Callable[[float], None] = time.sleep) -> None:
+                 pause: Callable[[float], None] = time.sleep,
+                 step: int = _STEP) -> None:
         self._directory = directory
         self._lock_path = lock_path or directory
         self._pause = pause
+        self._step = step
         self._queue = turns.Turns(1)
 
     @contextlib.contextmanager
@@ -125,7 +130,8 @@ class Spooler:
             with self._queue.turn(waiting), self._host_lock(waiting):
                 self._wait_for_room(image_id, file.fileno(), size, waiting)
                 fcntl.flock(claim, fcntl.LOCK_SH)
-            yield Spool(image_id, self._directory, file.fileno(), size)
+            yield Spool(image_id, self._directory, file.fileno(), size,
+                        self._step)
 
     def _wait_for_room(self, image_id: str, descriptor: int, size: int,
                        waiting: Callable[[], None]) -> None:

@@ -22,7 +22,9 @@ from rbd_imgdriver.importer import encrypting
 from rbd_imgdriver.importer import formats
 from rbd_imgdriver.importer import job as jobs
 from rbd_imgdriver.importer import local
+from rbd_imgdriver.importer import luks
 from rbd_imgdriver.importer import options
+from rbd_imgdriver.importer import partial as partials
 from rbd_imgdriver.importer import program
 from rbd_imgdriver.importer import qemu
 from rbd_imgdriver.importer import spool
@@ -65,6 +67,11 @@ class Ways:
         if job.image.disk_format in formats.PLAIN and not job.encryption:
             return self._stream(job)
         return self._through_file(job)
+
+    def make_blank(self, partial: partials.Partial,
+                   encryption: luks.Encryption) -> None:
+        """Make the partial image an empty container; see encrypting."""
+        encrypting.make_blank(partial, encryption, self._limits)
 
     def _from_cluster(self, job: jobs.Job,
                       source: cluster_source.Source) -> int:

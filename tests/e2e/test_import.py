@@ -18,6 +18,7 @@ import subprocess
 import pytest
 
 GIB = 2**30
+HEADER = 4 * 2**20  # no container has more
 LUKS = 'img1-luks'
 
 
@@ -38,7 +39,7 @@ def passphrase(sandbox):
 
 def decrypted(cloud, volume, kind, passphrase, tmp_path, length):
     container = tmp_path / 'container'
-    container.write_bytes(cloud.stored(volume, kind, GIB).data)
+    container.write_bytes(cloud.stored(volume, kind, HEADER + length).data)
     plain = tmp_path / 'plain'
     subprocess.run(
         ['qemu-img', 'convert', '-O', 'raw', '--object',
@@ -64,6 +65,15 @@ def test_encrypted_volume(cloud, disk, passphrase, tmp_path, disk_format,
     data = disk.read_bytes()
     assert decrypted(cloud, volume, 'img1', passphrase, tmp_path,
                      len(data)) == data
+
+
+def test_blank_encrypted_volume(cloud, passphrase, tmp_path):
+    volume = cloud.volume(None, LUKS)
+
+    # It opens with the key, and its header comes on top of the size.
+    assert len(decrypted(cloud, volume, 'img1', passphrase, tmp_path,
+                         4096)) == 4096
+    assert GIB < cloud.stored(volume, 'img1', 0).size < GIB + HEADER
 
 
 def test_image_of_an_encrypted_volume(cloud, disk, passphrase, tmp_path):

@@ -23,8 +23,11 @@ import pytest
 
 from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver import errors
+from rbd_imgdriver.importer import partial as partials
 from rbd_imgdriver.importer import service
+from rbd_imgdriver import model
 from sandbox import polling
+from sandbox import process
 from tests.functional.importer.conftest import FileData
 from tests.functional.importer.conftest import image_of
 from tests.functional.importer.conftest import MIB
@@ -264,7 +267,9 @@ import threading
 from rbd_imgdriver.ceph import connection
 from rbd_imgdriver.ceph import pool
 from rbd_imgdriver.importer import options
+from rbd_imgdriver.importer import partial as partials
 from rbd_imgdriver.importer import service
+from rbd_imgdriver import model
 from tests.functional.importer import conftest
 
 conf, path, directory, how = sys.argv[1:]
@@ -298,8 +303,8 @@ def test_a_service_that_is_killed(cluster, pool, qcow2, conversion_dir, how):
         cwd=pathlib.Path(__file__).parents[3])
 
     assert done.returncode == -getattr(signal, how)
-    converter = pathlib.Path('/proc', done.stdout.split()[0])
-    assert polling.wait_until(lambda: not converter.exists(), 30)
+    converter = int(done.stdout.split()[0])
+    assert polling.wait_until(lambda: not process.Identity.of(converter), 30)
     assert list(conversion_dir.iterdir()) in ([], [
         conversion_dir / 'rbd-imgdriver-room'])
     assert pool.names() == ['.partial-' + NAME]
@@ -314,7 +319,9 @@ import sys
 from rbd_imgdriver.ceph import connection
 from rbd_imgdriver.ceph import pool
 from rbd_imgdriver.importer import options
+from rbd_imgdriver.importer import partial as partials
 from rbd_imgdriver.importer import service
+from rbd_imgdriver import model
 from tests.functional.importer import conftest
 
 conf, path, directory = sys.argv[1:]
@@ -364,17 +371,12 @@ def test_a_create_that_is_abandoned_under_eventlet(cluster, pool, qcow2,
         done.stderr)
 
 
-def test_progress_is_on_the_partial_image(importer, pool, disk, monkeypatch):
-    seen = []
+def test_progress_is_on_the_partial_image(pool):
+    partial = partials.Partial('id', pool, NAME, 22, VOLUME, VOLUME)
+    partial.create(None, {})
 
-    def listener(_done: int, _total: int) -> None:
-        seen.append(pool.metadata('.partial-' + NAME).get(
-            'rbd-imgdriver/progress'))
+    partial.note('downloading 5%')
 
-    monkeypatch.setattr('rbd_imgdriver.importer.progress.EVERY', 0)
-    imported(importer, pool, disk, progress=listener)
-
-    assert any(one and one.startswith('downloading') for one in seen)
-    assert 'rbd-imgdriver/progress' not in pool.metadata(NAME)
-
-
+    assert pool.metadata(partial.name)[model.PROGRESS_KEY] == 'downloading 5%'
+    partial.publish()
+    assert model.PROGRESS_KEY not in pool.metadata(NAME)

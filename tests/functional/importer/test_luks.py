@@ -21,6 +21,7 @@ from rbd_imgdriver.ceph import clones
 from rbd_imgdriver import errors
 from rbd_imgdriver.importer import local
 from rbd_imgdriver.importer import luks
+from rbd_imgdriver.importer import program
 from tests.functional.importer.conftest import FileData
 from tests.functional.importer.conftest import image_of
 from tests.functional.importer.conftest import MIB
@@ -64,6 +65,27 @@ def unlocked(read, tmp_path):
 def options(**more) -> dict:
     return {'order': 22, 'limit': VOLUME, 'size': VOLUME, 'encryption': XTS,
             **more}
+
+
+def test_a_blank_volume(importer, pool, unlocked, conversion_dir):
+    importer.create_encrypted(pool, NAME, order=22, size=VOLUME,
+                              encryption=XTS)
+
+    # Its user sees all of the size: the header comes on top, as in Cinder.
+    assert len(unlocked(XTS)) == VOLUME
+    assert VOLUME < pool.size(NAME) < VOLUME + 4 * MIB
+    assert pool.names() == [NAME]
+    assert list(conversion_dir.iterdir()) == []
+
+
+def test_a_blank_volume_with_a_cipher_that_there_is_not(
+        importer, pool, nothing_left):
+    with pytest.raises(program.Failed, match='rot13'):
+        importer.create_encrypted(
+            pool, NAME, order=22, size=VOLUME,
+            encryption=dataclasses.replace(XTS, cipher_alg='rot13'))
+
+    nothing_left()
 
 
 @pytest.mark.parametrize('encryption', [

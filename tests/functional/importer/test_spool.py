@@ -44,7 +44,8 @@ def small(tmp_path: pathlib.Path) -> Iterator[pathlib.Path]:
 
 @pytest.fixture
 def spooler(small: pathlib.Path, tmp_path: pathlib.Path) -> spool.Spooler:
-    return spool.Spooler(str(small), str(tmp_path), lambda _: None)
+    return spool.Spooler(str(small), str(tmp_path), lambda _: None,
+                         step=8 * MIB)
 
 
 def free(path: pathlib.Path) -> int:
@@ -146,8 +147,7 @@ def test_another_service_of_the_host_is_waited_for(small, spooler, tmp_path):
         mine.go()
 
 
-def test_a_file_of_unknown_length_grows(small, spooler, monkeypatch):
-    monkeypatch.setattr(spool, '_STEP', 8 * MIB)
+def test_a_file_of_unknown_length_grows(small, spooler):
     with spooler.file('id', 0, nobody_waits) as file:
         for _ in range(5):
             file.write(b'x' * 4 * MIB)
@@ -157,8 +157,7 @@ def test_a_file_of_unknown_length_grows(small, spooler, monkeypatch):
         assert os.pread(file.descriptor, 1, 20 * MIB - 1) == b'x'
 
 
-def test_a_file_that_outgrows_the_room(small, spooler, monkeypatch):
-    monkeypatch.setattr(spool, '_STEP', 8 * MIB)
+def test_a_file_that_outgrows_the_room(small, spooler):
     with spooler.file('id', 0, nobody_waits) as file, \
             pytest.raises(errors.NoTemporarySpace, match='no room left'):
         while True:

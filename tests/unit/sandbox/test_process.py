@@ -13,6 +13,7 @@
 """A recycled process id must never be mistaken for our process."""
 
 import dataclasses
+import json
 import os
 import subprocess
 import sys
@@ -114,8 +115,11 @@ def test_record_of_a_foreign_process_does_not_get_it_killed(
     thing.start()
     ours = thing.running()
     # As if ours had ended and its id had gone to somebody else.
-    text = thing.record.read_text()
-    thing.record.write_text(text.replace(str(ours.pid), str(sleeper.pid)))
+    record = json.loads(thing.record.read_text())
+    record['identity']['pid'] = sleeper.pid
+    # Both may have started within the same tick of the clock.
+    record['identity']['start'] -= 1
+    thing.record.write_text(json.dumps(record))
     assert thing.running() is None
     thing.stop()
     assert sleeper.poll() is None
