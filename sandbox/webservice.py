@@ -41,7 +41,8 @@ def daemon(sandbox: context.Context, name: str, port: str, module: str, *,
         '--processes', str(processes), '--threads', str(threads),
         '--master', '--lazy-apps', '--need-app', '--enable-threads',
         '--die-on-term', '--exit-on-reload', '--no-orphans',
-        '--thunder-lock', '--buffer-size', '65535', '--disable-logging',
+        '--thunder-lock', '--buffer-size', '65535',
+        '--log-format', '%(method) %(uri) %(status) in %(msecs) ms',
         # Glance reads uploads as they come, whatever their length.
         '--http-chunked-input', '--http-auto-chunked', '--http-raw-body',
         # A busy client may pause for longer than the default, 4 s.

@@ -109,6 +109,7 @@ class Trixie:
                  str(self._root), MIRROR])
         self._lend_network()
         self._install()
+        self._lend_network()  # ca-certificates has made a list of its own
         make_environment(self._venv, PYTHON, 'cinder==29.*', self._chroot,
                          self._root)
 
@@ -148,6 +149,8 @@ class Trixie:
     def _lend_network(self) -> None:
         for name in NETWORK:
             if pathlib.Path(name).exists():
+                (self._root / name[1:]).parent.mkdir(parents=True,
+                                                     exist_ok=True)
                 shutil.copy(name, self._root / name[1:])
 
 

@@ -296,6 +296,7 @@ def run_pytest(suite: Pytest, deadline: float,
 def sandbox(deadline: float) -> Iterator[None]:
     """A sandbox of this run's own; what it did last is kept."""
     os.environ['SANDBOX_DIR'] = str(SANDBOX)
+    os.environ.setdefault('SANDBOX_VOLUME_HOSTS', '2')
     # The one that "make sandbox-up" uses.
     command = ['/usr/bin/python3', '-m', 'sandbox']
     try:

@@ -246,6 +246,11 @@ class Pool(chain_calls.ChainCalls, import_calls.ImportCalls):
         return trash.entries(self._ioctx)
 
     @_blocking
+    def trash_purge_intervals(self) -> list[str]:
+        """See :func:`trash.purge_intervals`."""
+        return trash.purge_intervals(self._ioctx)
+
+    @_blocking
     def trash_free(self, id_: str) -> bool:
         """Remove an image from the trash if nothing needs it any more.
 

@@ -20,12 +20,16 @@ Runs in a native thread; see :class:`rbd_imgdriver.ceph.pool.Pool`.
 
 import dataclasses
 import datetime
+import json
 from typing import Any
 
+import rados
 import rbd
 
 from rbd_imgdriver.ceph import errors
 
+_SCHEDULE = 'rbd_trash_purge_schedule'
+_MOST_SCHEDULES = 64
 _USER_NAMESPACE = 0  # of snapshots; those in the snapshot trash have another
 
 
@@ -95,6 +99,24 @@ def remove(ioctx: Any, id_: str) -> bool:
         except (rbd.ImageBusy, rbd.ImageHasSnapshots):
             return False
     return True
+
+
+def purge_intervals(ioctx: Any) -> list[str]:
+    """How often Ceph purges the pool's trash, for example ``1d``.
+
+    The manager keeps schedules as JSON in the omap of an object of the pool,
+    one key for the pool and one for each of its namespaces
+    (src/pybind/mgr/rbd_support/schedule.py).
+    """
+    with errors.translated('schedule of trash purges'), \
+            rados.ReadOpCtx() as op:
+        pairs, _ = ioctx.get_omap_vals(op, '', '', _MOST_SCHEDULES)
+        try:
+            ioctx.operate_read_op(op, _SCHEDULE)
+        except rados.ObjectNotFound:
+            return []
+        return [one['interval'] for _, value in pairs
+                for one in json.loads(value)]
 
 
 def _seconds(when: datetime.datetime) -> float:

@@ -96,6 +96,10 @@ class Flattener:
         """
         job = _Job(pool.name, pool.id(image), pool)
         deadline = time.monotonic() + patience
+        if not self._is_wanted(job):
+            return True
+        # What put it off, for example a clone, may have gone meanwhile.
+        self._enqueue(job)
         self._prefer(job)
         while self._is_wanted(job):
             if time.monotonic() > deadline or not self._is_under_way(job):

@@ -65,6 +65,10 @@ def settings(pool: ceph_pool.Pool) -> Iterator[Finding]:
     trashed = pool.trashed()
     if trashed:
         yield Finding('trash', pool.name, f'{len(trashed)} images')
+    intervals = pool.trash_purge_intervals()
+    if intervals:
+        yield Finding('trash-schedule', pool.name,
+                      f'every {", ".join(intervals)}')
 
 
 def _data_pool(pool: ceph_pool.Pool) -> Iterator[Finding]:

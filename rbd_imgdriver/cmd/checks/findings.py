@@ -117,8 +117,11 @@ KINDS = {
     'trash': Kind(
         _INFO, 'Images are in the trash: of deleted volumes and evicted '
         'entries whose clones live on.',
-        'Nothing: what is ours is freed with the last clone. A trash purge '
-        'schedule of Ceph does no harm.'),
+        'Nothing: what is ours is freed with the last clone.'),
+    'trash-schedule': Kind(
+        _INFO, 'Ceph purges the trash of the pool by itself.',
+        'Nothing: what still has clones stays, and so does what Cinder has '
+        'deferred (deferred_deletion_delay).'),
     # Glance
     'glance': Kind(_OK, 'Glance answers to the service credentials.'),
     'glance-unreachable': Kind(

@@ -11,6 +11,7 @@
 # under the License.
 """``doctor`` on a real cluster."""
 
+import json
 import time
 
 import pytest
@@ -111,6 +112,21 @@ def test_odd_options_and_many_snapshots(doctor, manage, pool, admin):
     assert 'always-copies' in found
     assert '.partial-image-cache-dead-0' in found['leftovers']['detail']
     assert 'many-snapshots' not in found
+
+
+def test_a_trash_that_ceph_purges(doctor, admin):
+    asked = {'prefix': 'rbd trash purge schedule add',
+             'level_spec': 'volumes/', 'interval': '1d'}
+    code, _, text = admin.mgr_command(json.dumps(asked), b'')
+    assert code == 0, text
+    try:
+        found = doctor(code=6)
+    finally:
+        admin.mgr_command(json.dumps(asked | {
+            'prefix': 'rbd trash purge schedule remove'}), b'')
+
+    assert found['trash-schedule']['detail'] == 'every 1d'
+    assert 'trash-schedule' not in doctor(code=6)
 
 
 def _change(manage, old: str, new: str) -> None:

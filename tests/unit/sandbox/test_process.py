@@ -117,8 +117,8 @@ def test_record_of_a_foreign_process_does_not_get_it_killed(
     # As if ours had ended and its id had gone to somebody else.
     record = json.loads(thing.record.read_text())
     record['identity']['pid'] = sleeper.pid
-    # Both may have started within the same tick of the clock.
-    record['identity']['start'] -= 1
+    # Not its own: both may have started within one tick of the clock.
+    record['identity']['start'] = 0
     thing.record.write_text(json.dumps(record))
     assert thing.running() is None
     thing.stop()
