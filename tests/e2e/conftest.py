@@ -154,10 +154,12 @@ class Cloud:
             self.api.volume('DELETE', f'/volumes/{volume}')
             self._await(lambda: self.show(volume)['status'], 'gone')
 
-    def ask_to_delete(self, volumes: list[str]) -> None:
-        """Have volumes deleted at the same time."""
+    def delete_volumes(self, volumes: list[str]) -> None:
+        """Delete volumes at the same time, and wait until all are gone."""
         for volume in volumes:
             self.api.volume('DELETE', f'/volumes/{volume}')
+        for volume in volumes:
+            self.await_gone(volume)
 
     def await_gone(self, volume: str) -> None:
         """Wait until somebody else has deleted a volume."""

@@ -45,4 +45,4 @@ def test_fifty_creates_on_two_hosts_are_one_download(
     assert len({one.parent for one in stored}) == 1
     assert stored[0].parent[2] is not None
     assert {one.data for one in stored} == {disk.read_bytes()[:4096]}
-    cloud.ask_to_delete(volumes)
+    cloud.delete_volumes(volumes)
