@@ -64,6 +64,16 @@ def run(function: Callable[_P, _R], *args: _P.args,
     return result
 
 
+def wrapped(thing: _T) -> _T:
+    """An object whose methods may block, safe to call from anywhere.
+
+    For what inherited code calls itself; as ``tpool_wrap`` in cinder/utils.py
+    of Cinder 29.
+    """
+    proxy: _T = tpool.Proxy(thing) if green() else thing
+    return proxy
+
+
 def _in_native_thread(function: Callable[..., _R], args: tuple[Any, ...],
                       kwargs: dict[str, Any]) -> _R:
     _here.native = True

@@ -30,6 +30,7 @@ from oslo_log import log as logging
 from oslo_service import loopingcall
 
 from rbd_imgdriver import backend
+from rbd_imgdriver import blocking
 from rbd_imgdriver.cache import names
 from rbd_imgdriver.ceph import connection
 from rbd_imgdriver.ceph import errors as ceph_errors
@@ -122,7 +123,7 @@ class RBDImageDriver(driver_chains.ChainsMixin, driver_images.ImagesMixin):
                 raise exception.VolumeBackendAPIException(
                     data=f'Error connecting to ceph cluster: {error}'
                 ) from error
-            return utils.tpool_wrap(client), ioctx
+            return blocking.wrapped(client), ioctx
 
         client, ioctx = connect()
         return client, ioctx

@@ -18,6 +18,7 @@ itself uses for Glance's locations API (cinder/image/glance.py,
 
 from collections.abc import Iterator
 import contextlib
+import inspect
 from typing import Any
 
 from cinder import context
@@ -37,6 +38,14 @@ from rbd_imgdriver import model
 LOG = logging.getLogger(__name__)
 CONF = cfg.CONF
 _GROUP = 'glance'
+
+# Since Cinder 27 (2025.2); before, Glance is asked with the token of the
+# request, and nothing else reads that section.
+_KNOWS_SERVICE_USER = 'privileged_user' in inspect.signature(
+    glance.GlanceClientWrapper).parameters
+if not _KNOWS_SERVICE_USER:
+    loading.register_auth_conf_options(CONF, _GROUP)
+    loading.register_session_conf_options(CONF, _GROUP)
 
 
 class GlanceError(errors.ServiceError):
@@ -153,7 +162,11 @@ class _PrivilegedClient(glance.GlanceClientWrapper):  # type: ignore[misc]
 
     def call(self, context: Any, method: str, *args: Any,
              **kwargs: Any) -> Any:
-        kwargs['privileged_user'] = True
+        if _KNOWS_SERVICE_USER:
+            kwargs['privileged_user'] = True
+        elif CONF.auth_strategy == 'keystone':
+            auth = _auth()
+            context.auth_token = auth.get_token(_session(auth))
         return super().call(context, method, *args, **kwargs)
 
 
@@ -167,16 +180,24 @@ def _context() -> Any:
 
 def _catalog() -> list[dict[str, Any]]:
     """Keystone's catalog in the form that Cinder's middleware gives it."""
-    auth: Any = loading.load_auth_from_conf_options(CONF, _GROUP)
-    if auth is None:
-        raise GlanceError(
-            'cinder.conf has neither glance_api_servers nor credentials in '
-            'its [glance] section (auth_type and what belongs to it)')
-    session = loading.load_session_from_conf_options(CONF, _GROUP, auth=auth)
+    auth = _auth()
     return [
         {'type': service['type'], 'name': service.get('name', ''),
          'endpoints': _endpoints(service['endpoints'])}
-        for service in auth.get_access(session).service_catalog.catalog]
+        for service in auth.get_access(_session(auth)).service_catalog.catalog]
+
+
+def _auth() -> Any:
+    auth: Any = loading.load_auth_from_conf_options(CONF, _GROUP)
+    if auth is None:
+        raise GlanceError(
+            'cinder.conf has no credentials in its [glance] section '
+            '(auth_type and what belongs to it)')
+    return auth
+
+
+def _session(auth: Any) -> Any:
+    return loading.load_session_from_conf_options(CONF, _GROUP, auth=auth)
 
 
 def _endpoints(listed: list[dict[str, Any]]) -> list[dict[str, str]]:

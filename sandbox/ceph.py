@@ -25,6 +25,7 @@ on sparse files.  The class is of use on its own, for tests and benchmarks::
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -366,6 +367,11 @@ class Cluster:
 
         if self.pools and not polling.wait_until(clean, 60):
             raise self._osd(0).failure('placement groups are not clean')
+        for pool in self.pools:
+            # After a restart the states are those of before it.  A list of
+            # objects asks every placement group.
+            with monitor.open_ioctx(pool) as ioctx:
+                collections.deque(ioctx.list_objects(), maxlen=0)
 
 
 def command(monitor: Any, prefix: str, **arguments: object) -> Any:

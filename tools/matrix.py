@@ -177,7 +177,7 @@ def make_environment(venv: pathlib.Path, python: str, cinder: str, execute,
     execute([*pip, 'install', *constraints, 'cinder', '-r',
              str(TOP / 'requirements.txt'), 'pytest', 'pytest-timeout',
              'pytest-xdist', 'hypothesis', 'prometheus-client', 'pbr',
-             'setuptools'])
+             'setuptools', 'wheel', 'build'])
     execute([*pip, 'install', '--no-deps', cinder])
     missing = re.findall(
         r'^cinder \S+ requires (\S+), which is not installed',

@@ -42,6 +42,7 @@ _MARGIN_PART = 20
 
 _STEP = 64 * 1024 * 1024  # bytes that a file of unknown length grows by
 _POLL = 0.5  # seconds between two looks for room
+_LOOKS = 4  # when nobody else is there
 
 
 class Spool:
@@ -137,7 +138,7 @@ class Spooler:
                        waiting: Callable[[], None]) -> None:
         told = False
         while not self._allocated(descriptor, size):
-            if self._alone() and not self._allocated(descriptor, size):
+            if self._alone() and not self._allocated_late(descriptor, size):
                 raise self._no_room(image_id, size)
             if not told:
                 LOG.info('Image %(image)s waits for %(size)d bytes of room '
@@ -150,6 +151,18 @@ class Spooler:
 
     def _allocated(self, descriptor: int, size: int) -> bool:
         return blocking.run(allocate, descriptor, self._directory, 0, size)
+
+    def _allocated_late(self, descriptor: int, size: int) -> bool:
+        """Whether there is room when the last of the others has gone.
+
+        A program that another thread was just starting has held their files
+        open, too, and lets go of a claim before it lets go of a file.
+        """
+        for _ in range(_LOOKS):
+            if self._allocated(descriptor, size):
+                return True
+            self._pause(_POLL)
+        return False
 
     def _alone(self) -> bool:
         """Whether nobody on this host holds room that could come free."""

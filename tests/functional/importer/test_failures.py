@@ -322,6 +322,7 @@ from rbd_imgdriver.importer import options
 from rbd_imgdriver.importer import partial as partials
 from rbd_imgdriver.importer import service
 from rbd_imgdriver import model
+from sandbox import polling
 from tests.functional.importer import conftest
 
 conf, path, directory = sys.argv[1:]
@@ -353,8 +354,8 @@ try:
     importing.wait()
 except BaseException as error:
     print(type(error).__name__)
-print(volumes.names(), conftest.children('qemu-img'),
-      os.listdir(directory), looks > 1)
+gone = polling.wait_until(lambda: not conftest.children('qemu-img'), 30)
+print(volumes.names(), gone, os.listdir(directory), looks > 1)
 '''
 
 
@@ -367,7 +368,7 @@ def test_a_create_that_is_abandoned_under_eventlet(cluster, pool, qcow2,
         capture_output=True, text=True, timeout=120,
         cwd=pathlib.Path(__file__).parents[3])
 
-    assert done.stdout.splitlines() == ['GreenletExit', '[] [] [] True'], (
+    assert done.stdout.splitlines() == ['GreenletExit', '[] True [] True'], (
         done.stderr)
 
 

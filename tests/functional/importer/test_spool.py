@@ -17,6 +17,7 @@ import pathlib
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -42,9 +43,14 @@ def small(tmp_path: pathlib.Path) -> Iterator[pathlib.Path]:
         subprocess.run(['umount', path], check=True)
 
 
+def pause(_seconds: float) -> None:
+    """Shorter than in the service, and long enough to let others run."""
+    time.sleep(0.01)
+
+
 @pytest.fixture
 def spooler(small: pathlib.Path, tmp_path: pathlib.Path) -> spool.Spooler:
-    return spool.Spooler(str(small), str(tmp_path), lambda _: None,
+    return spool.Spooler(str(small), str(tmp_path), pause,
                          step=8 * MIB)
 
 
