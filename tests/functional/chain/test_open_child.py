@@ -18,8 +18,10 @@ client; then A's snapshot and A are deleted.
 
 import dataclasses
 
+from cinder import context
 import pytest
 
+from rbd_imgdriver.chain import leaks
 from tests.functional import host
 
 OBJECTS = 4
@@ -167,3 +169,47 @@ def test_a_reader_of_a_snapshot(driver, family, hold, disks, clone_format):
     driver.delete_snapshot(family.a_snapshot)
     driver.delete_volume(family.a)
     assert reader.read(0, OBJECTS * disks.OBJECT) == expected
+
+
+def test_a_repair_of_leaks(driver, intree, family, witness, hold, disks):
+    """Of what our driver has put out of sight, and of what Cinder's left."""
+    source, clone = host.volume(), host.volume()
+    intree.create_volume(source)
+    disks.write(source.name, 0, 'source')
+    intree.create_cloned_volume(clone, source)
+    intree.delete_volume(source)  # stays as <name>.deleted
+    other = Witness(hold, disks, clone.name)
+    driver.delete_snapshot(family.a_snapshot)
+    driver.delete_volume(family.a)
+    driver.delete_snapshot(family.b_snapshot)
+    driver.delete_volume(family.b)
+    backend = driver._backend
+    remains = leaks.Leaks(backend.pool, backend.settings.chains.rules,
+                          {family.c.id: 'in-use', clone.id: 'in-use'}.get)
+
+    found = remains.find()
+    assert found
+    for one in found:
+        remains.repair(one)
+
+    assert witness.reads_its_bytes()
+    assert other.reads_its_bytes()
+    assert disks.digest(family.c.name, OBJECTS) == witness._expected
+
+
+def test_the_eviction_of_a_cached_image(ours, disk, disks, hold):
+    driver = ours(image_volume_cache_enabled=True)
+    volume = host.volume()
+    driver.clone_image(context.get_admin_context(), volume, (None, None),
+                       host.image_meta(disk, 'raw'), host.ImageService(disk))
+    disks.write(volume.name, 2, 'guest')
+    witness = Witness(hold, disks, volume.name)
+    store = driver._backend.store
+    (entry,) = store.entries()
+
+    store.retire(entry.name)
+    driver._backend.sweep(lambda _image_id: False)
+
+    assert store.entries() == []
+    assert witness.reads_its_bytes()
+    assert disks.digest(volume.name, OBJECTS) == witness._expected
