@@ -27,7 +27,6 @@ from cinder.volume import configuration
 from cinder.volume import volume_utils
 from oslo_config import cfg
 from oslo_log import log as logging
-from oslo_service import loopingcall
 
 from rbd_imgdriver import backend
 from rbd_imgdriver import blocking
@@ -180,8 +179,7 @@ class RBDImageDriver(driver_chains.ChainsMixin, driver_images.ImagesMixin):
     def _start_periodic_tasks(self) -> None:
         super()._start_periodic_tasks()
         if self._backend.settings.cache is not None:
-            loopingcall.FixedIntervalLoopingCall(self._sweep).start(
-                interval=_SWEEP_INTERVAL)
+            self._every(_SWEEP_INTERVAL, self._sweep)
 
     def _sweep(self) -> None:
         """Remove what the cache no longer needs; never stops the loop."""
