@@ -37,6 +37,7 @@ from rbd_imgdriver.ceph import header
 from rbd_imgdriver.ceph import import_calls
 from rbd_imgdriver.ceph import layouts
 from rbd_imgdriver.ceph import leases
+from rbd_imgdriver.ceph import locks
 from rbd_imgdriver.ceph import probe
 from rbd_imgdriver.ceph import snapshots
 from rbd_imgdriver.ceph import trash
@@ -231,9 +232,18 @@ class Pool(chain_calls.ChainCalls, import_calls.ImportCalls):
         """
         with errors.translated(f'removal of {self.name}/{image}'):
             try:
-                rbd.RBD().remove(self._ioctx, image)
+                self._remove(image)
             except rbd.ImageNotFound:
                 return
+
+    def _remove(self, image: str) -> None:
+        try:
+            rbd.RBD().remove(self._ioctx, image)
+        except rbd.ImageBusy:
+            client = self.cluster.client().get_instance_id()
+            if not locks.drop_own(self._ioctx, image, client):
+                raise
+            rbd.RBD().remove(self._ioctx, image)
 
     @_blocking
     def trash_move(self, image: str, delay: int = 0) -> None:

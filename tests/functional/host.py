@@ -22,6 +22,7 @@ from collections.abc import Iterator
 import dataclasses
 import hashlib
 import pathlib
+import types
 import uuid
 
 from cinder import context
@@ -128,17 +129,20 @@ class ImageService:
         return {'id': image_id, 'properties': {}}
 
     def call(self, _context, method: str, url: str, *, controller: str,
-             headers: dict[str, str] | None = None, **_arguments):
+             requests_auth=None, **_arguments):
         """What Cinder's GlanceClientWrapper does, for one image's data."""
         assert (method, controller) == ('get', 'http_client')
         assert url.endswith('/file')
         self.downloads += 1
         if self.gone:
             raise glance_exc.HTTPNotFound
-        start = int((headers or {}).get('Range', 'bytes=0-')[6:-1])
-        return _Response(206 if headers else 200), self._chunks(start)
+        request = types.SimpleNamespace(headers={'Range': 'bytes=0-'})
+        if requests_auth is not None:
+            requests_auth(request)
+        start = int(request.headers['Range'][6:-1])
+        return _Response(206 if start else 200), self.chunks(start)
 
-    def _chunks(self, start: int = 0) -> Iterator[bytes]:
+    def chunks(self, start: int = 0) -> Iterator[bytes]:
         with self.path.open('rb') as file:
             file.seek(start)
             while chunk := file.read(self.chunk):

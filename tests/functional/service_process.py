@@ -52,8 +52,8 @@ class SlowService(host.ImageService):
 
     pause = 0.0
 
-    def _chunks(self, start=0):
-        for chunk in super()._chunks(start):
+    def chunks(self, start=0):
+        for chunk in super().chunks(start):
             if self.pause:
                 time.sleep(self.pause)
             yield chunk
