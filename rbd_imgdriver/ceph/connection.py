@@ -98,6 +98,8 @@ class Cluster:
         before that code meets it.
 
         :returns: (``rados.Rados``, ``rados.Ioctx``)
+        :raises errors.TimedOut: when there is no answer; the next call asks
+            with a new client
         """
         client = self.client()
         ioctx = self._open(client, pool)
@@ -108,6 +110,12 @@ class Cluster:
             self.discard(client)
             client = self.client()
             ioctx = self._open(client, pool)
+        except errors.TimedOut:
+            # After a long outage a client looks for its cluster less and
+            # less often; a new one finds it at once.
+            ioctx.close()
+            self.discard(client)
+            raise
         return client, ioctx
 
     def discard(self, client: Any) -> None:

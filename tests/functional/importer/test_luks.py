@@ -13,6 +13,7 @@
 
 import dataclasses
 import pathlib
+import secrets
 import subprocess
 
 import pytest
@@ -31,7 +32,8 @@ from tests.functional.importer.conftest import write_disk
 NAME = 'volume-x'
 VOLUME = 16 * MIB
 SIZE = 5 * MIB
-XTS = luks.Encryption('0123456789abcdef' * 4, 'aes-256', 'xts', 'plain64')
+# Another one in each run: others may show theirs at the same time.
+XTS = luks.Encryption(secrets.token_hex(32), 'aes-256', 'xts', 'plain64')
 
 
 @pytest.fixture
