@@ -74,7 +74,7 @@ class Scale:
 FULL = Scale(7, 20, 32, (1, 10, 100, 1000),
              data.Disk(4 * data.GIB, 512 * data.MIB),
              data.Disk(1 * data.GIB, 64 * data.MIB),
-             data.Disk(2 * data.GIB, 256 * data.MIB),
+             data.Disk(1 * data.GIB, 128 * data.MIB),
              data.Disk(20 * data.GIB, 512 * data.MIB))
 QUICK = Scale(2, 4, 8, (1, 10, 50),
               data.Disk(1 * data.GIB, 128 * data.MIB),

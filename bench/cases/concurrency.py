@@ -36,7 +36,8 @@ def cached(lab: labs.Lab) -> Iterator[results.Result]:
         actions['limit'] = functools.partial(
             lab['limit'].sample, 'clone_in_threads',
             parent=sources['limit'], pool=pools['limit'], count=count)
-        samples = lab.turns(actions)
+        # Few rounds: each is dozens of creates, half a minute in-tree.
+        samples = lab.turns(actions, rounds=min(3, lab.scale.rounds))
         yield results.of_samples(
             f'concurrent-cached-{count}',
             f'{count} concurrent creates of a cached image', samples,
