@@ -22,6 +22,7 @@ import rbd
 
 from rbd_imgdriver.ceph import errors
 from rbd_imgdriver.ceph import header
+from rbd_imgdriver.ceph import ids
 
 # A clone inherits its parent's metadata (CloneRequest.cc in Ceph).  Our own
 # keys describe the parent, and a QoS limit belongs to one volume.
@@ -86,7 +87,8 @@ def clone(source: Any, target: Any, spec: CloneSpec, features: int) -> None:
     parent_id = header.image_id(source, spec.parent.image)
     _, parent_order = header.size(source, parent_id)
     try:
-        _clone(source, target, spec, features, max(spec.order, parent_order))
+        ids.with_free_id(lambda: _clone(source, target, spec, features,
+                                        max(spec.order, parent_order)))
         _finish(target, spec)
     except errors.ImageExists:
         raise  # it is not ours to remove

@@ -22,6 +22,7 @@ from rbd_imgdriver.ceph import clones
 from rbd_imgdriver.ceph import diff
 from rbd_imgdriver.ceph import errors
 from rbd_imgdriver.ceph import header
+from rbd_imgdriver.ceph import ids
 from rbd_imgdriver.ceph import removal
 from rbd_imgdriver.ceph import usages
 
@@ -84,12 +85,15 @@ def _is_small(image: Any, most: int | None) -> bool:
 
 
 def _copy(opened: Any, target: Any, name: str, shared: bool) -> None:
-    try:
+    def make() -> None:
         with errors.translated(f'copy to {name}'):
             if shared:
                 opened.deep_copy(target, name)
             else:
                 opened.copy(target, name)
+
+    try:
+        ids.with_free_id(make)
         id_ = header.image_id(target, name)
         if header.snapshot_ids(target, id_):
             removal.drop_snapshots(target, id_, lambda _: True)

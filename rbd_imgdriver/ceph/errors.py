@@ -59,6 +59,12 @@ class ImageExists(CephError):
     code = 'image-exists'
 
 
+class IdTaken(CephError):
+    """librbd drew a random image id that another image has."""
+
+    code = 'id-taken'
+
+
 class ImageBusy(CephError):
     """Somebody uses the image or snapshot: a client, or a clone."""
 
@@ -172,6 +178,8 @@ def of_code(subject: str, result: int) -> CephError:
 
 
 def _class_of(error: BaseException) -> type[CephError]:
+    if getattr(error, 'errno', 0) == errno.EBADF:  # the bindings have none
+        return IdTaken
     for theirs, ours in _CLASSES:
         if isinstance(error, theirs):
             return ours

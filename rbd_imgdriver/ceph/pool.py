@@ -34,6 +34,7 @@ from rbd_imgdriver.ceph import digests
 from rbd_imgdriver.ceph import directory
 from rbd_imgdriver.ceph import errors
 from rbd_imgdriver.ceph import header
+from rbd_imgdriver.ceph import ids
 from rbd_imgdriver.ceph import import_calls
 from rbd_imgdriver.ceph import layouts
 from rbd_imgdriver.ceph import leases
@@ -159,9 +160,13 @@ class Pool(chain_calls.ChainCalls, import_calls.ImportCalls):
         :raises errors.ImageExists: when the name is taken
         """
         ioctx = self._ioctx
-        with errors.translated(f'creation of {self.name}/{image}'):
-            rbd.RBD().create(ioctx, image, size, order, old_format=False,
-                             features=self._features())
+
+        def make() -> None:
+            with errors.translated(f'creation of {self.name}/{image}'):
+                rbd.RBD().create(ioctx, image, size, order, old_format=False,
+                                 features=self._features())
+
+        ids.with_free_id(make)
         if metadata:
             header.update_metadata(ioctx, header.image_id(ioctx, image),
                                    metadata)
