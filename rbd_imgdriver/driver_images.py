@@ -141,7 +141,7 @@ class ImagesMixin(cinder_rbd.RBDDriver):
         done = self._backend.importer.import_image(
             image, data, pool, partial, limit=size, size=size,
             order=self._backend.settings.order, encryption=encryption,
-            golden=golden,
+            golden=golden, header_of=volume.name if encryption else None,
             metadata={model.STRATEGY_KEY: 'import'})
         try:
             pool.remove(volume.name)

@@ -92,7 +92,8 @@ def convert(source: qemu.Source, target: qemu.Target, size: int,
 
     :param size: bytes of the disk
     :param tick: called twice a second with the bytes done
-    :param zeroed: whether the target reads as zeros
+    :param zeroed: whether the target reads as zeros; if not, all of the
+        disk's zeros are written
     :raises program.Failed: when the source is damaged, or nothing moves
     """
     # What both ends need is named once.
@@ -100,7 +101,7 @@ def convert(source: qemu.Source, target: qemu.Target, size: int,
     inherited = dict.fromkeys(source.node.inherited + target.node.inherited)
     program.run(
         ['qemu-img', 'convert', *arguments, '-n',
-         *(['--target-is-zero'] if zeroed else []), '-W', '-m', '8',
+         *(['--target-is-zero'] if zeroed else ['-S', '0']), '-W', '-m', '8',
          '--target-image-opts', source.name, target.name],
         _for(size, limits), tuple(inherited), _Progress(size, tick))
 

@@ -11,10 +11,13 @@
 # under the License.
 """An image's disk into a LUKS container in RBD."""
 
+import contextlib
+import dataclasses
 import os
 
 from rbd_imgdriver import blocking
 from rbd_imgdriver import errors
+from rbd_imgdriver.importer import cluster_source
 from rbd_imgdriver.importer import convert
 from rbd_imgdriver.importer import copying
 from rbd_imgdriver.importer import job as jobs
@@ -24,6 +27,10 @@ from rbd_imgdriver.importer import partial as partials
 from rbd_imgdriver.importer import program
 from rbd_imgdriver.importer import qemu
 from rbd_imgdriver import model
+
+# Bytes that librbd may write to a file: it hands libcryptsetup the header in
+# a sparse one of 136 MiB, in memory (src/librbd/crypto/luks/Header.cc).
+_LIBRBD_HEADER = 256 * 1024 * 1024
 
 # Bytes of a tail that are looked at.
 _TAIL = 16 * 1024 * 1024
@@ -41,7 +48,7 @@ def encrypt(job: jobs.Job, encryption: luks.Encryption, source: qemu.Source,
     :raises program.Failed: when qemu-img does
     """
     with luks.key(encryption) as key:
-        header = key.header(encryption, limits)
+        header = _made_before(job, encryption) or key.header(limits)
         room = job.limit - len(header)
         if size > room:
             _check_tail(job, source, size, room, limits)
@@ -51,8 +58,10 @@ def encrypt(job: jobs.Job, encryption: luks.Encryption, source: qemu.Source,
         with copying.writing(job.partial.pool, job.partial.name) as writer:
             blocking.run(writer.write, header)
         job.reporter.begin('encrypting', size)
-        convert.convert(source, key.container(into), size, limits,
-                        job.reporter.advance, zeroed=False)
+        convert.convert(
+            source, key.container(into), size,
+            dataclasses.replace(limits, file_size=_LIBRBD_HEADER),
+            job.reporter.advance, zeroed=False)
 
 
 def make_blank(partial: partials.Partial, encryption: luks.Encryption,
@@ -62,10 +71,23 @@ def make_blank(partial: partials.Partial, encryption: luks.Encryption,
     :raises program.Failed: when qemu-img cannot make such a container
     """
     with luks.key(encryption) as key:
-        header = key.header(encryption, limits)
+        header = key.header(limits)
     partial.enlarge(len(header))
     with partial.writing() as writer:
         blocking.run(writer.write, header)
+
+
+def _made_before(job: jobs.Job, encryption: luks.Encryption) -> bytes | None:
+    """The header of the empty volume that Cinder had made.
+
+    To derive a key for another takes seconds, on purpose.
+    """
+    if job.header_of is None:
+        return None
+    source = cluster_source.Source(job.partial.pool, job.header_of, 0)
+    with contextlib.closing(source.pieces()) as pieces:
+        _, data = next(pieces, (0, b''))
+    return luks.header_in(data, encryption)
 
 
 def _check_tail(job: jobs.Job, source: qemu.Source, size: int, room: int,

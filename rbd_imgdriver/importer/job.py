@@ -53,6 +53,7 @@ class Job:
     :param retries: times that a broken download is taken up again
     :param encryption: what the volume's data has to be encrypted with
     :param golden: a snapshot that holds the disk of the image, checked
+    :param header_of: an empty container of that encryption
     """
 
     image: model.Image
@@ -63,6 +64,7 @@ class Job:
     reporter: progress.Reporter
     encryption: luks.Encryption | None = None
     golden: clones.SnapshotSpec | None = None
+    header_of: str | None = None
 
     @property
     def compressed(self) -> bool:

@@ -14,12 +14,17 @@
 The container's header is made in memory and written into an image that we
 made ourselves, with the layout that volumes have; then qemu-img opens the
 container and writes into it.
+
+librbd can encrypt as well, four times as fast as qemu 7.2, but with AES-XTS
+only (src/librbd/crypto/luks/LoadRequest.cc).  That is what Cinder has in its
+default encryption types; other ciphers are left to qemu.
 """
 
 from collections.abc import Iterator
 import contextlib
 import dataclasses
 import os
+import struct
 
 from oslo_log import log as logging
 
@@ -34,8 +39,16 @@ LOG = logging.getLogger(__name__)
 # ("Unable to get accurate CPU usage", seen with qemu 7.2).
 _ATTEMPTS = 8
 
+_BY_LIBRBD = frozenset({('aes-128', 'xts', 'plain64'),
+                       ('aes-256', 'xts', 'plain64')})
+
 _SECTOR = 512
-_PAYLOAD_OFFSET = 104  # of the field in the header of LUKS 1, big-endian
+
+# The begin of a LUKS 1 header, up to the length of its key (LUKS On-Disk
+# Format Specification 1.2.3): magic, version, cipher's name and mode, hash,
+# the payload's first sector, and the bytes of the key.
+_BEGIN = struct.Struct('>6sH32s32s32sII')
+_MAGIC = b'LUKS\xba\xbe'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,14 +67,21 @@ class Encryption:
     cipher_mode: str
     ivgen_alg: str
 
+    @property
+    def cipher(self) -> tuple[str, str, str]:
+        """All of what turns a sector into another."""
+        return self.cipher_alg, self.cipher_mode, self.ivgen_alg
+
 
 class Key:
     """A passphrase that programs can read and nobody else.
 
+    :param encryption: what it is for
     :param descriptor: of a file in memory
     """
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, encryption: Encryption, descriptor: int) -> None:
+        self._encryption = encryption
         self._descriptor = descriptor
 
     @property
@@ -69,44 +89,73 @@ class Key:
         """What makes the passphrase known to qemu-img."""
         return qemu.secret('luks', self._descriptor, 'raw')
 
-    def container(self, node: qemu.Node) -> qemu.Target:
-        """The inside of the container that an image holds."""
-        return qemu.Target(
-            'luks', dataclasses.replace(
-                node, inherited=(*node.inherited, self._descriptor),
-                arguments=(*node.arguments, *self.arguments)),
-            {'key-secret': 'luks'})
+    def container(self, image: qemu.Node) -> qemu.Target:
+        """The inside of the container that an RBD image holds."""
+        image = dataclasses.replace(
+            image, inherited=(*image.inherited, self._descriptor),
+            arguments=(*image.arguments, *self.arguments))
+        if self._encryption.cipher not in _BY_LIBRBD:
+            return qemu.Target('luks', image, {'key-secret': 'luks'})
+        return qemu.Target('raw', dataclasses.replace(
+            image, options={**image.options, 'encrypt.format': 'luks',
+                            'encrypt.key-secret': 'luks'}))
 
-    def header(self, encryption: Encryption, limits: program.Limits) -> bytes:
+    def header(self, limits: program.Limits) -> bytes:
         """The header of a new container.
 
         :raises program.Failed: when qemu-img cannot make such a container
         """
         for _ in range(_ATTEMPTS - 1):
             try:
-                return self._header(encryption, limits)
+                return self._header(limits)
             except program.Failed as error:
                 if 'CPU usage' not in str(error):
                     raise
                 LOG.info('Making a LUKS header once more: %s', error)
-        return self._header(encryption, limits)
+        return self._header(limits)
 
-    def _header(self, encryption: Encryption,
-                limits: program.Limits) -> bytes:
+    def _header(self, limits: program.Limits) -> bytes:
         with memory.file('luks.header') as file:
             program.run(
                 ['qemu-img', 'create', '-q', '-f', 'luks', *self.arguments,
-                 '-o', _options(encryption), memory.path(file), '0'],
+                 '-o', _options(self._encryption), memory.path(file), '0'],
                 limits, (self._descriptor, file))
-            start = os.pread(file, 4, _PAYLOAD_OFFSET)
-            return os.pread(file, int.from_bytes(start, 'big') * _SECTOR, 0)
+            begin = _BEGIN.unpack(os.pread(file, _BEGIN.size, 0))
+            return os.pread(file, begin[5] * _SECTOR, 0)
 
 
 @contextlib.contextmanager
 def key(encryption: Encryption) -> Iterator[Key]:
     """Hand a passphrase to programs, in memory."""
     with memory.file('luks.key', encryption.passphrase.encode()) as file:
-        yield Key(file)
+        yield Key(encryption, file)
+
+
+def header_in(data: bytes, encryption: Encryption) -> bytes | None:
+    """The header at the begin of a container, if it has the encryption.
+
+    Whether the passphrase opens it, only trying tells.
+
+    :param data: the container, or its first MiB
+    """
+    if len(data) < _BEGIN.size:
+        return None
+    (magic, version, name, mode, _, payload,
+     key_bytes) = _BEGIN.unpack_from(data)
+    length = payload * _SECTOR
+    if (magic, version) != (_MAGIC, 1) or length > len(data):
+        return None
+    if _cipher(name, mode, key_bytes) != encryption.cipher:
+        return None
+    return data[:length]
+
+
+def _cipher(name: bytes, mode: bytes, key_bytes: int) -> tuple[str, str, str]:
+    """As :attr:`Encryption.cipher`; XTS takes two keys."""
+    chaining, _, ivgen = mode.rstrip(b'\0').decode('latin-1').partition('-')
+    bits = key_bytes * 8 // (2 if chaining == 'xts' else 1)
+    cipher = name.rstrip(b'\0').decode('latin-1')
+    return f'{cipher}-{bits}', chaining, ivgen
 
 
 def _options(encryption: Encryption) -> str:

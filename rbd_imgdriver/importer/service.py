@@ -63,7 +63,8 @@ class Importer:
                      metadata: Mapping[str, str] | None = None,
                      progress: progress.Listener | None = None,
                      encryption: luks.Encryption | None = None,
-                     golden: clones.SnapshotSpec | None = None) -> Imported:
+                     golden: clones.SnapshotSpec | None = None,
+                     header_of: str | None = None) -> Imported:
         """Make RBD image ``name`` hold the image's data, checked.
 
         Nobody sees an image of that name before all of it is there and every
@@ -79,6 +80,8 @@ class Importer:
         :param encryption: make the image a LUKS container
         :param golden: a snapshot in this cluster that holds the disk of the
             image, checked: nothing needs to be downloaded
+        :param header_of: an empty container in the pool, made with the same
+            encryption: its header is taken if it fits
         :raises rbd_imgdriver.errors.ImageError: when the image cannot be had
             or must not be used
         :raises rbd_imgdriver.ceph.errors.CephError: when Ceph refuses
@@ -87,7 +90,7 @@ class Importer:
         partial = partials.Partial(image.id, pool, name, order, limit, size)
         job = jobs.Job(image, data, partial, limit, self._settings.retries,
                        _reporter(image, partial, progress), encryption,
-                       golden)
+                       golden, header_of)
         with self._filled(job, metadata or {}) as moved:
             partial.publish()
         return Imported(partial.size, moved)

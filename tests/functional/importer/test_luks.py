@@ -108,6 +108,34 @@ def test_from_cinders_file(importer, pool, read, disk, qcow2, unlocked,
     assert pool.size(NAME) == VOLUME
 
 
+@pytest.fixture
+def blank(importer, pool):
+    """The volume that Cinder has made before it asks for the image."""
+    importer.create_encrypted(pool, 'blank', order=22, size=VOLUME,
+                              encryption=XTS)
+    return 'blank'
+
+
+def test_the_header_of_the_blank_volume_is_taken(importer, pool, disk, read,
+                                                 unlocked, blank):
+    importer.import_image(image_of(disk, 'raw'), FileData(disk), pool, NAME,
+                          **options(header_of=blank))
+
+    header = pool.size(blank) - VOLUME
+    assert read(NAME)[:header] == read(blank)[:header]
+    assert unlocked(XTS)[:SIZE] == disk.read_bytes()
+
+
+def test_a_blank_volume_with_another_cipher(importer, pool, disk, unlocked,
+                                            blank):
+    other = dataclasses.replace(XTS, cipher_alg='aes-128')
+
+    importer.import_image(image_of(disk, 'raw'), FileData(disk), pool, NAME,
+                          **options(header_of=blank, encryption=other))
+
+    assert unlocked(other)[:SIZE] == disk.read_bytes()
+
+
 def test_raw_from_glance(importer, pool, disk, unlocked, conversion_dir):
     importer.import_image(image_of(disk, 'raw'), FileData(disk), pool,
                           NAME, **options())
