@@ -139,6 +139,10 @@ DECLINED = {
     'image-exists': Advice(
         'There is an RBD image of that name.',
         'See volume-exists.'),
+    'id-taken': Advice(
+        'Three random ids in a row belonged to other images of the pool.',
+        'Look for two clients with one identity; Ceph draws ids from what '
+        'it knows of the client and from chance.'),
 }
 
 # What ends a create: no other strategy could do better.
