@@ -88,9 +88,9 @@ def qcow2_in_cluster(lab: labs.Lab) -> Iterator[results.Result]:
 def luks(lab: labs.Lab) -> Iterator[results.Result]:
     """A raw image into an encrypted volume.
 
-    A small one: all of its bytes are written, holes included.
+    All of its bytes are written, holes included.
     """
-    disk = labs.QUICK.imported
+    disk = lab.scale.imported
     image = lab.image(disk)
     lab.know(image)
     # LUKS has a header, for which the image's size has no room.
