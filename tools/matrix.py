@@ -52,6 +52,10 @@ TRIXIE_PACKAGES = (
     'openssl', 'procps', 'iproute2', 'libffi-dev', 'libpq-dev',
     'libmariadb-dev', 'pkg-config', 'xz-utils', 'curl')
 
+# What the tests need of the package index beside the project's requirements.
+TOOLS = ('pytest', 'pytest-timeout', 'pytest-xdist', 'hypothesis',
+         'prometheus-client', 'pbr', 'setuptools', 'wheel', 'build')
+
 # What this machine needs to reach packages, the root needs too.
 NETWORK = ('/etc/resolv.conf', '/etc/hosts', '/etc/pip.conf',
            '/etc/ssl/certs/ca-certificates.crt')
@@ -167,7 +171,9 @@ def make_environment(venv: pathlib.Path, python: str, cinder: str, execute,
     some takes pip very long.  What it needs beside them is added.
     """
     ready = root / venv.relative_to('/') / 'ready'
-    wanted = '\n'.join([cinder, (TOP / 'tools/constraints.txt').read_text()])
+    wanted = '\n'.join([
+        cinder, *TOOLS, (TOP / 'requirements.txt').read_text(),
+        (TOP / 'tools/constraints.txt').read_text()])
     if ready.exists() and ready.read_text() == wanted:
         return
     inside = str(venv / 'bin/python')
@@ -175,9 +181,7 @@ def make_environment(venv: pathlib.Path, python: str, cinder: str, execute,
     constraints = ['-c', str(TOP / 'tools/constraints.txt')]
     execute([python, '-m', 'venv', '--clear', str(venv)])
     execute([*pip, 'install', *constraints, 'cinder', '-r',
-             str(TOP / 'requirements.txt'), 'pytest', 'pytest-timeout',
-             'pytest-xdist', 'hypothesis', 'prometheus-client', 'pbr',
-             'setuptools', 'wheel', 'build'])
+             str(TOP / 'requirements.txt'), *TOOLS])
     execute([*pip, 'install', '--no-deps', cinder])
     missing = re.findall(
         r'^cinder \S+ requires (\S+), which is not installed',
