@@ -48,7 +48,8 @@ class CloneSpec:
     :param parent: the snapshot to clone
     :param name: name of the new image
     :param size: its size in bytes, at least the parent's; None: as parent
-    :param order: log2 of its object size in bytes; the parent's is the least
+    :param order: log2 of its object size in bytes; the parent's is the
+        least, and 0 means the parent's
     :param metadata: image metadata to set on it
     """
 
@@ -84,11 +85,10 @@ def clone(source: Any, target: Any, spec: CloneSpec, features: int) -> None:
     :raises errors.ImageExists: when the new image's name is taken
     :raises errors.CephError: when Ceph refuses for another reason
     """
-    parent_id = header.image_id(source, spec.parent.image)
-    _, parent_order = header.size(source, parent_id)
+    order = _order(source, spec)
     try:
-        ids.with_free_id(lambda: _clone(source, target, spec, features,
-                                        max(spec.order, parent_order)))
+        ids.with_free_id(
+            lambda: _clone(source, target, spec, features, order))
         _finish(target, spec)
     except errors.ImageExists:
         raise  # it is not ours to remove
@@ -97,15 +97,25 @@ def clone(source: Any, target: Any, spec: CloneSpec, features: int) -> None:
         raise
 
 
+def _order(source: Any, spec: CloneSpec) -> int | None:
+    """The object size of the clone; None: the parent's, unasked."""
+    if not spec.order:
+        return None
+    parent_id = header.image_id(source, spec.parent.image)
+    _, parent_order = header.size(source, parent_id)
+    return max(spec.order, parent_order)
+
+
 def _clone(source: Any, target: Any, spec: CloneSpec, features: int,
-           order: int) -> None:
+           order: int | None) -> None:
     parent = spec.parent
     try:
         with errors.translated(f'clone of {parent} to {spec.name}'):
             rbd.RBD().clone(source, parent.image, parent.snapshot, target,
                             spec.name, features=features, order=order)
     except errors.ImageNotFound as error:
-        # The image was there a moment ago: its snapshot is what is missing.
+        # Either the image is missing, which this says, or its snapshot.
+        header.image_id(source, parent.image)
         raise errors.SnapshotNotFound(str(error)) from error
 
 
