@@ -24,6 +24,7 @@ import os
 import pwd
 import subprocess
 import time
+from typing import Any
 
 from rbd_imgdriver.importer import memory
 
@@ -59,6 +60,23 @@ class Limits:
 # Looks at a running program and at the file of its standard error; answers
 # whether it has moved on.
 Look = Callable[['subprocess.Popen[bytes]', int], bool]
+
+
+class Process(subprocess.Popen[bytes]):
+    """One that does not outlive its own start being abandoned.
+
+    Under eventlet the start gives way to other green threads while it waits
+    to hear that the program runs; one of them may kill the starting one.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        try:
+            super().__init__(*args, **kwargs)
+        except BaseException:
+            if self.pid is not None:
+                self.kill()
+                self.wait()
+            raise
 
 
 def command(argv: Sequence[str], limits: Limits, root: bool) -> list[str]:
@@ -109,7 +127,7 @@ def run(argv: Sequence[str], limits: Limits, inherited: Sequence[int] = (),
     with memory.file('stdout') as out, memory.file('stderr') as err:
         # Forked by the thread that waits for it: should the thread die, so
         # does the program.
-        with subprocess.Popen(
+        with Process(
                 command(argv, limits, os.geteuid() == 0),
                 stdin=subprocess.DEVNULL, stdout=out, stderr=err,
                 pass_fds=inherited, cwd='/') as process:
