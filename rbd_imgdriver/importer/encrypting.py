@@ -15,6 +15,8 @@ import contextlib
 import dataclasses
 import os
 
+from oslo_log import log as logging
+
 from rbd_imgdriver import blocking
 from rbd_imgdriver import errors
 from rbd_imgdriver.importer import cluster_source
@@ -28,9 +30,14 @@ from rbd_imgdriver.importer import program
 from rbd_imgdriver.importer import qemu
 from rbd_imgdriver import model
 
+LOG = logging.getLogger(__name__)
+
 # Bytes that librbd may write to a file: it hands libcryptsetup the header in
 # a sparse one of 136 MiB, in memory (src/librbd/crypto/luks/Header.cc).
 _LIBRBD_HEADER = 256 * 1024 * 1024
+
+# What qemu-img says when nothing has been written yet.
+_NOT_OPENED = 'Could not open'
 
 # Bytes of a tail that are looked at.
 _TAIL = 16 * 1024 * 1024
@@ -58,10 +65,23 @@ def encrypt(job: jobs.Job, encryption: luks.Encryption, source: qemu.Source,
         with copying.writing(job.partial.pool, job.partial.name) as writer:
             blocking.run(writer.write, header)
         job.reporter.begin('encrypting', size)
-        convert.convert(
-            source, key.container(into), size,
-            dataclasses.replace(limits, file_size=_LIBRBD_HEADER),
-            job.reporter.advance, zeroed=False)
+        by_librbd, by_qemu = key.containers(into)
+        try:
+            _convert(job, source, by_librbd, size, limits)
+        except program.Failed as error:
+            if _NOT_OPENED not in str(error):
+                raise
+            LOG.debug('librbd does not encrypt %(image)s: %(error)s',
+                      {'image': job.partial.name, 'error': error})
+            _convert(job, source, by_qemu, size, limits)
+
+
+def _convert(job: jobs.Job, source: qemu.Source, into: qemu.Target, size: int,
+             limits: program.Limits) -> None:
+    convert.convert(
+        source, into, size,
+        dataclasses.replace(limits, file_size=_LIBRBD_HEADER),
+        job.reporter.advance, zeroed=False)
 
 
 def make_blank(partial: partials.Partial, encryption: luks.Encryption,

@@ -15,9 +15,9 @@ The container's header is made in memory and written into an image that we
 made ourselves, with the layout that volumes have; then qemu-img opens the
 container and writes into it.
 
-librbd can encrypt as well, four times as fast as qemu 7.2, but with AES-XTS
-only (src/librbd/crypto/luks/LoadRequest.cc).  That is what Cinder has in its
-default encryption types; other ciphers are left to qemu.
+librbd can encrypt as well, four times as fast as qemu 7.2, but not every
+container: with AES-XTS only, and in Ceph 18 only those whose data begins with
+an object, which qemu's never do (src/librbd/crypto/luks/LoadRequest.cc).
 """
 
 from collections.abc import Iterator
@@ -38,9 +38,6 @@ LOG = logging.getLogger(__name__)
 # the key's derivation, and gives up when the machine is too busy to measure
 # ("Unable to get accurate CPU usage", seen with qemu 7.2).
 _ATTEMPTS = 8
-
-_BY_LIBRBD = frozenset({('aes-128', 'xts', 'plain64'),
-                       ('aes-256', 'xts', 'plain64')})
 
 _SECTOR = 512
 
@@ -89,16 +86,16 @@ class Key:
         """What makes the passphrase known to qemu-img."""
         return qemu.secret('luks', self._descriptor, 'raw')
 
-    def container(self, image: qemu.Node) -> qemu.Target:
-        """The inside of the container that an RBD image holds."""
+    def containers(self, image: qemu.Node) -> tuple[qemu.Target, ...]:
+        """Ways into the container that an RBD image holds, the best first."""
         image = dataclasses.replace(
             image, inherited=(*image.inherited, self._descriptor),
             arguments=(*image.arguments, *self.arguments))
-        if self._encryption.cipher not in _BY_LIBRBD:
-            return qemu.Target('luks', image, {'key-secret': 'luks'})
-        return qemu.Target('raw', dataclasses.replace(
+        by_librbd = dataclasses.replace(
             image, options={**image.options, 'encrypt.format': 'luks',
-                            'encrypt.key-secret': 'luks'}))
+                            'encrypt.key-secret': 'luks'})
+        return (qemu.Target('raw', by_librbd),
+                qemu.Target('luks', image, {'key-secret': 'luks'}))
 
     def header(self, limits: program.Limits) -> bytes:
         """The header of a new container.

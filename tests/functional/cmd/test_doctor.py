@@ -118,6 +118,9 @@ def test_a_trash_that_ceph_purges(doctor, admin):
     asked = {'prefix': 'rbd trash purge schedule add',
              'level_spec': 'volumes/', 'interval': '1d'}
     code, _, text = admin.mgr_command(json.dumps(asked), b'')
+    if text.startswith('No handler found'):
+        # Debian 13's ceph-mgr loads no modules: PyO3 and sub-interpreters.
+        pytest.skip('the manager has no rbd_support module')
     assert code == 0, text
     try:
         found = doctor(code=6)
