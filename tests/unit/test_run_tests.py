@@ -96,3 +96,20 @@ def test_a_daemon_left_running_fails_and_is_stopped(run, tmp_path):
     assert status == 1
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / 'pid').read_text()), 0)
+
+
+def test_a_daemon_that_ends_leaves_no_zombie(run, tmp_path):
+    """libvirt waits for its guests' processes to vanish."""
+    status, _ = run(f'''
+        import pathlib, subprocess
+        def test_a_daemon_vanishes():
+            pid = pathlib.Path('{tmp_path}/pid')
+            subprocess.run(['setsid', '-f', 'sh', '-c', f'echo $$ > {{pid}}'],
+                           env={{}}, check=True)
+            while not pid.exists() or not pid.read_text():
+                pass
+            while pathlib.Path(f'/proc/{{pid.read_text().strip()}}').exists():
+                pass
+    ''')
+
+    assert status == 0
