@@ -71,8 +71,8 @@ def encrypt(job: jobs.Job, encryption: luks.Encryption, source: qemu.Source,
         except program.Failed as error:
             if _NOT_OPENED not in str(error):
                 raise
-            LOG.debug('librbd does not encrypt %(image)s: %(error)s',
-                      {'image': job.partial.name, 'error': error})
+            LOG.info('librbd does not encrypt %(image)s, qemu does: %(error)s',
+                     {'image': job.partial.name, 'error': error})
             _convert(job, source, by_qemu, size, limits)
 
 
