@@ -149,7 +149,7 @@ def suites() -> dict[str, Checks | Pytest]:
                 'sphinx', '-W', '--keep-going', '-q', '-b', 'man',
                 str(TOP / 'doc/source'), str(TOP / 'doc/build/man'))),
         ]),
-        'functional': Pytest(25, 'tests/functional'),
+        'functional': Pytest(30, 'tests/functional'),
         'devstack': Pytest(10, 'tests/devstack'),
         'e2e': Pytest(40 if os.environ.get('SANDBOX_NOVA') else 20,
                       'tests/e2e', ('--timeout=600',), sandbox=True),
