@@ -27,10 +27,10 @@ help: ## this list
 	    | sed -n 's/^\([a-z][^:=]*\):[^=].*## \(.*\)/  \1\n      \2/p'
 
 test: setup ## all suites; ends with a line of counts
-	@.venv/bin/python tools/run_tests.py --pytest-args='$(ARGS)'
+	@.venv/bin/python -m tools.run_tests --pytest-args='$(ARGS)'
 
 $(SUITES): setup ## one suite; ARGS goes to pytest
-	@.venv/bin/python tools/run_tests.py --pytest-args='$(ARGS)' $@
+	@.venv/bin/python -m tools.run_tests --pytest-args='$(ARGS)' $@
 
 setup: ## the development environment in .venv
 	@tools/setup-dev.sh

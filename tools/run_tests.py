@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # Licensed under the Apache License, Version 2.0 (the "License"); you may
 # not use this file except in compliance with the License. You may obtain
 # a copy of the License at
@@ -13,7 +12,7 @@
 
 """Run the test suites, show what they do, and end with one line of counts.
 
-    python tools/run_tests.py [--pytest-args ARGS] [suite ...]
+    python -m tools.run_tests [--pytest-args ARGS] [suite ...]
 
 Without arguments all suites run, also after one of them has failed.  The last
 line is "N passed, N failed, N skipped" over all of them; a suite that is not
@@ -27,7 +26,6 @@ process id and counts as a failure: tests leave nothing behind.
 import argparse
 from collections.abc import Iterator
 import contextlib
-import ctypes
 import dataclasses
 import os
 import pathlib
@@ -37,32 +35,16 @@ import signal
 import subprocess
 import sys
 import time
-from xml.etree import ElementTree
+
+from tools import counts as counting
+from tools import processes
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
 RESULTS = TOP / '.test-results'
 BIN = pathlib.Path(sys.executable).parent
 SANDBOX = TOP / '.sandbox-e2e'
-# How long a process may take to clean up behind itself before it is killed.
-GRACE = 60
 # Of a failed check's output: more than this is not read by anybody.
 OUTPUT_LINES = 100
-
-
-@dataclasses.dataclass
-class Counts:
-    passed: int = 0
-    failed: int = 0
-    skipped: int = 0
-
-    def add(self, other: 'Counts') -> None:
-        self.passed += other.passed
-        self.failed += other.failed
-        self.skipped += other.skipped
-
-    def __str__(self) -> str:
-        return (f'{self.passed} passed, {self.failed} failed, '
-                f'{self.skipped} skipped')
 
 
 @dataclasses.dataclass
@@ -169,121 +151,17 @@ def say(text: str = '') -> None:
     print(text, flush=True)
 
 
-class Process:
-    """A command in a session of its own."""
-
-    def __init__(self, command: list[str], **options) -> None:
-        self._popen = subprocess.Popen(
-            command, cwd=TOP, start_new_session=True, text=True,
-            stdin=subprocess.DEVNULL, **options)
-
-    def wait(self, deadline: float) -> tuple[int, str]:
-        """The exit status and the output, if that was asked for."""
-        try:
-            output = self._communicate(deadline)
-        except BaseException:
-            self._stop()
-            raise
-        return self._popen.returncode, output or ''
-
-    def _communicate(self, deadline: float) -> str | None:
-        while True:
-            try:
-                return self._popen.communicate(timeout=1)[0]
-            except subprocess.TimeoutExpired:
-                if time.monotonic() > deadline:
-                    raise
-            # libvirt, for one, waits for a guest's process to vanish.
-            reap(spare=self._popen.pid)
-
-    def _stop(self) -> None:
-        # An interrupt lets pytest tear its fixtures down.
-        for number in signal.SIGINT, signal.SIGTERM, signal.SIGKILL:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._popen.pid, number)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._popen.wait(GRACE)
-                return
-
-
-def adopt_orphans() -> None:
-    """Become the parent of every descendant whose own parent ends."""
-    set_child_subreaper = 36
-    ctypes.CDLL(None, use_errno=True).prctl(set_child_subreaper, 1, 0, 0, 0)
-
-
-def processes() -> dict[int, tuple[str, int]]:
-    """The states and the parents of all processes, by their ids."""
-    found = {}
-    for stat in pathlib.Path('/proc').glob('[0-9]*/stat'):
-        with contextlib.suppress(OSError):
-            # The name, in parentheses, may contain anything.
-            fields = stat.read_text().rpartition(')')[2].split()
-            found[int(stat.parent.name)] = fields[0], int(fields[1])
-    return found
-
-
-def descendants() -> dict[int, str]:
-    """All processes below this one: their ids and command lines."""
-    children: dict[int, list[int]] = {}
-    for pid, (state, parent) in processes().items():
-        if state not in 'ZX':
-            children.setdefault(parent, []).append(pid)
-    found = {}
-    parents = [os.getpid()]
-    while parents:
-        for pid in children.get(parents.pop(), ()):
-            parents.append(pid)
-            with contextlib.suppress(OSError):
-                line = pathlib.Path(f'/proc/{pid}/cmdline').read_bytes()
-                found[pid] = line.replace(b'\0', b' ').decode(
-                    errors='replace').strip()
-    return found
-
-
-def reap(spare: int | None = None) -> None:
-    """Collect the exit statuses of adopted processes.
-
-    :param spare: a process whose status somebody else wants
-    """
-    for pid, (state, parent) in processes().items():
-        if state == 'Z' and parent == os.getpid() and pid != spare:
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(pid, os.WNOHANG)
-
-
-def stop_leftovers() -> int:
-    """Stop what a suite has left running; how many there were."""
-    # What is just about to end is not left behind.
-    end = time.monotonic() + 2
-    while descendants() and time.monotonic() < end:
-        reap()
-        time.sleep(0.05)
-    leftovers = descendants()
-    for pid, line in leftovers.items():
-        say(f'left running: {pid} {line[:120]}')
-    for number, patience in (signal.SIGTERM, 10), (signal.SIGKILL, 5):
-        for pid in descendants():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, number)
-        end = time.monotonic() + patience
-        while descendants() and time.monotonic() < end:
-            reap()
-            time.sleep(0.05)
-    reap()
-    return len(leftovers)
-
-
-def run_checks(suite: Checks, deadline: float) -> Counts:
-    counts = Counts()
+def run_checks(suite: Checks, deadline: float) -> counting.Counts:
+    counts = counting.Counts()
     for check in suite.checks:
         if check.skip:
             counts.skipped += 1
             say(f'  {check.name:<14} skipped: {check.skip}')
             continue
         started = time.monotonic()
-        process = Process(check.command, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT)
+        process = processes.Process(check.command, TOP,
+                                    stdout=subprocess.PIPE,
+                                    stderr=subprocess.STDOUT)
         status, output = process.wait(deadline)
         if status == 0:
             counts.passed += 1
@@ -296,15 +174,15 @@ def run_checks(suite: Checks, deadline: float) -> Counts:
 
 
 def run_pytest(suite: Pytest, deadline: float,
-               arguments: list[str]) -> Counts:
+               arguments: list[str]) -> counting.Counts:
     name = pathlib.Path(suite.directory).name
     # Two runs may go on in one checkout.
     report = RESULTS / f'{name}-{os.getpid()}.xml'
-    process = Process(
+    process = processes.Process(
         module('pytest', suite.directory, f'--junitxml={report}',
-               *suite.options, *arguments))
+               *suite.options, *arguments), TOP)
     status, _ = process.wait(deadline)
-    counts = read_report(report)
+    counts = counting.read_report(report)
     if report.exists():
         report.replace(RESULTS / f'{name}.xml')
     if status != 0 and counts.failed == 0:
@@ -322,7 +200,8 @@ def sandbox(deadline: float) -> Iterator[None]:
     command = ['/usr/bin/python3', '-m', 'sandbox']
     try:
         for verb in (['purge'] if SANDBOX.exists() else []) + ['up']:
-            status, _ = Process([*command, verb]).wait(deadline)
+            status, _ = processes.Process([*command, verb], TOP).wait(
+                deadline)
             if status:
                 raise subprocess.CalledProcessError(status, f'sandbox {verb}')
         yield
@@ -331,26 +210,12 @@ def sandbox(deadline: float) -> Iterator[None]:
         shutil.rmtree(logs, ignore_errors=True)
         with contextlib.suppress(FileNotFoundError):
             shutil.copytree(SANDBOX / 'logs', logs)
-        Process([*command, 'purge']).wait(time.monotonic() + GRACE)
+        processes.Process([*command, 'purge'], TOP).wait(
+            time.monotonic() + processes.GRACE)
 
 
-def read_report(report: pathlib.Path) -> Counts:
-    """Count the test cases of a JUnit file."""
-    counts = Counts()
-    if not report.exists():
-        return counts
-    for case in ElementTree.parse(report).iter('testcase'):
-        kinds = {child.tag for child in case}
-        if kinds & {'failure', 'error'}:
-            counts.failed += 1
-        elif 'skipped' in kinds:
-            counts.skipped += 1
-        else:
-            counts.passed += 1
-    return counts
-
-
-def run(name: str, suite: Checks | Pytest, arguments: list[str]) -> Counts:
+def run(name: str, suite: Checks | Pytest,
+        arguments: list[str]) -> counting.Counts:
     deadline = time.monotonic() + suite.minutes * 60
     try:
         if isinstance(suite, Checks):
@@ -362,12 +227,14 @@ def run(name: str, suite: Checks | Pytest, arguments: list[str]) -> Counts:
             counts = run_pytest(suite, deadline, arguments)
     except subprocess.TimeoutExpired:
         say(f'{name}: not finished after {suite.minutes} minutes')
-        counts = Counts(failed=1)
+        counts = counting.Counts(failed=1)
     except subprocess.CalledProcessError as error:
         say(f'{name}: {error}')
-        counts = Counts(failed=1)
+        counts = counting.Counts(failed=1)
     finally:
-        left = stop_leftovers()
+        left = processes.stop_leftovers()
+        for pid, line in left.items():
+            say(f'left running: {pid} {line[:120]}')
     if left:
         counts.failed += 1
     return counts
@@ -390,10 +257,10 @@ def main() -> int:
             parser.error(f'there is no suite {name}')
     for number in signal.SIGINT, signal.SIGTERM, signal.SIGHUP:
         signal.signal(number, interrupted)
-    adopt_orphans()
+    processes.adopt_orphans()
     RESULTS.mkdir(exist_ok=True)
 
-    total = Counts()
+    total = counting.Counts()
     lines = []
     status = 0
     try:
