@@ -21,13 +21,6 @@ MIB = 2**20
 
 
 @pytest.fixture
-def ioctx(cluster, pool):
-    with cluster.connection('cinder') as client:
-        with client.open_ioctx('volumes') as ioctx:
-            yield ioctx
-
-
-@pytest.fixture
 def parent(ioctx):
     rbd.RBD().create(ioctx, 'parent', 12 * MIB, 23, old_format=False,
                      features=61)

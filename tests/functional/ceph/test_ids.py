@@ -21,13 +21,6 @@ from rbd_imgdriver.ceph import ids
 
 
 @pytest.fixture
-def ioctx(cluster, pool):
-    with cluster.connection('cinder') as client:
-        with client.open_ioctx('volumes') as ioctx:
-            yield ioctx
-
-
-@pytest.fixture
 def enter(ioctx):
     """Enters a name and an id into the directory, as librbd's creation."""
     def enter(name, id_):
