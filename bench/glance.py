@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Glance's API, as far as Cinder needs it for an image: a server of files.
+"""Glance's API, as far as Cinder needs it for an image.
 
 Both drivers download through Cinder's own image service and glanceclient, so
 that what those do with the data (glanceclient hashes it) is in the figures.
@@ -24,8 +24,13 @@ from http import server
 import json
 import pathlib
 import re
+import socket
 import threading
 from typing import Any
+from typing import Protocol
+
+import rados
+import rbd
 
 # The properties that an image has of itself, as far as Cinder looks at them.
 PROPERTIES = (
@@ -37,6 +42,71 @@ SCHEMA = {'name': 'image', 'properties': {
     for name in PROPERTIES}}
 
 
+# glance_store's RBD store reads that much at once.
+CHUNK = 8 * 1024 * 1024
+
+
+class Store(Protocol):
+    """Where the data of an image is."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of it."""
+
+    def send(self, connection: socket.socket, start: int) -> None:
+        """Send what comes after the first ``start`` bytes."""
+
+
+class FileStore:
+    """Data in a file.
+
+    :param path: of the file
+    """
+
+    def __init__(self, path: pathlib.Path) -> None:
+        self._path = path
+
+    @property
+    def size(self) -> int:
+        return self._path.stat().st_size
+
+    def send(self, connection: socket.socket, start: int) -> None:
+        with self._path.open('rb') as file:
+            connection.sendfile(file, start)
+
+
+class RBDStore:
+    """Data in a snapshot, read as glance_store's RBD store does.
+
+    :param client: connected to the cluster
+    :param snapshot: pool, image and snapshot
+    """
+
+    def __init__(self, client: rados.Rados, snapshot: list[str]) -> None:
+        self._client = client
+        self._snapshot = snapshot
+
+    @property
+    def size(self) -> int:
+        with self._opened() as image:
+            return int(image.size())
+
+    def send(self, connection: socket.socket, start: int) -> None:
+        with self._opened() as image:
+            end = image.size()
+            while start < end:
+                chunk = image.read(start, min(CHUNK, end - start))
+                connection.sendall(chunk)
+                start += len(chunk)
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[rbd.Image]:
+        pool, name, snapshot = self._snapshot
+        with self._client.open_ioctx(pool) as ioctx, \
+                rbd.Image(ioctx, name, snapshot, read_only=True) as image:
+            yield image
+
+
 class Glance:
     """Serves images; in threads of this process, which waits meanwhile.
 
@@ -44,18 +114,18 @@ class Glance:
     """
 
     def __init__(self) -> None:
-        self._images: dict[str, tuple[dict[str, Any], pathlib.Path]] = {}
+        self._images: dict[str, tuple[dict[str, Any], Store]] = {}
         self._lock = threading.Lock()
         self.downloads = 0
         self.url = ''
 
-    def add(self, image: dict[str, Any], path: pathlib.Path) -> None:
+    def add(self, image: dict[str, Any], store: Store) -> None:
         """Offer an image.
 
         :param image: as GET /v2/images/<id> answers
-        :param path: the file with its data
+        :param store: has its data
         """
-        self._images[image['id']] = image, path
+        self._images[image['id']] = image, store
 
     @contextlib.contextmanager
     def running(self) -> Iterator[Glance]:
@@ -71,19 +141,19 @@ class Glance:
                 http.shutdown()
                 thread.join()
 
-    def answer(self, path: str) -> dict[str, Any] | pathlib.Path | None:
-        """What there is at a path of the API; a file's contents or JSON."""
+    def answer(self, path: str) -> dict[str, Any] | Store | None:
+        """What there is at a path of the API: JSON, or an image's data."""
         if path == '/v2/schemas/image':
             return SCHEMA
         found = re.fullmatch(r'/v2/images/([^/]+)(/file)?', path)
         if not found or found[1] not in self._images:
             return None
-        image, data = self._images[found[1]]
+        image, store = self._images[found[1]]
         if not found[2]:
             return image
         with self._lock:
             self.downloads += 1
-        return data
+        return store
 
 
 class _Handler(server.BaseHTTPRequestHandler):
@@ -96,23 +166,21 @@ class _Handler(server.BaseHTTPRequestHandler):
         answer = self.glance.answer(self.path)
         if answer is None:
             self.send_error(404)
-        elif isinstance(answer, pathlib.Path):
-            self._send_file(answer)
-        else:
+        elif isinstance(answer, dict):
             body = json.dumps(answer).encode()
             self._head(200, 'application/json', len(body))
             self.wfile.write(body)
+        else:
+            self._send_data(answer)
 
-    def _send_file(self, path: pathlib.Path) -> None:
+    def _send_data(self, store: Store) -> None:
         wanted = re.fullmatch(r'bytes=(\d+)-', self.headers['Range'] or '')
         start = int(wanted[1]) if wanted else 0
-        size = path.stat().st_size
-        with path.open('rb') as file:
-            self._head(206 if wanted else 200, 'application/octet-stream',
-                       size - start)
-            # Who hangs up has its reasons.
-            with contextlib.suppress(ConnectionError):
-                self.connection.sendfile(file, start)
+        self._head(206 if wanted else 200, 'application/octet-stream',
+                   store.size - start)
+        # Who hangs up has its reasons.
+        with contextlib.suppress(ConnectionError):
+            store.send(self.connection, start)
 
     def _head(self, status: int, kind: str, length: int) -> None:
         self.send_response(status)

@@ -57,7 +57,8 @@ class Scale:
     :param children: earlier children of a cached image
     :param disk: of the direct clones and copies
     :param cloned: of the clones of small images, of whole GiB
-    :param imported: what is imported
+    :param imported: what is imported without conversion
+    :param converted: what is imported from another format
     :param sparse: what is imported to see how much memory that takes
     """
 
@@ -68,6 +69,7 @@ class Scale:
     disk: data.Disk
     cloned: data.Disk
     imported: data.Disk
+    converted: data.Disk
     sparse: data.Disk
 
 
@@ -75,11 +77,13 @@ FULL = Scale(7, 20, 32, (1, 10, 100, 1000),
              data.Disk(4 * data.GIB, 512 * data.MIB),
              data.Disk(1 * data.GIB, 64 * data.MIB),
              data.Disk(1 * data.GIB, 128 * data.MIB),
+             data.Disk(4 * data.GIB, 500 * data.MIB),
              data.Disk(20 * data.GIB, 512 * data.MIB))
 QUICK = Scale(2, 4, 8, (1, 10, 50),
               data.Disk(1 * data.GIB, 128 * data.MIB),
               data.Disk(1 * data.GIB, 64 * data.MIB),
               data.Disk(256 * data.MIB, 64 * data.MIB),
+              data.Disk(1 * data.GIB, 128 * data.MIB),
               data.Disk(4 * data.GIB, 64 * data.MIB))
 
 
@@ -257,21 +261,22 @@ class Lab:
     def image(self, disk: data.Disk) -> str:
         """A new image in Glance, kept in a file; its id."""
         image, path = self.images.image(disk)
-        self.glance.add(image, path)
+        self.glance.add(image, glance.FileStore(path))
         return str(image['id'])
 
     def stored_image(self, disk: data.Disk) -> tuple[str, list[str]]:
         """A new image in Glance's RBD store on the same cluster.
 
-        :returns: its id, and its snapshot: pool, image, snapshot.  Whoever
-            downloads it gets it from a file, which is quicker
+        :returns: its id, and its snapshot: pool, image, snapshot
         """
-        image = self.image(disk)
+        facts, path = self.images.image(disk)
+        image = str(facts['id'])
         if disk.disk_format == 'raw':
             self.store(IMAGES, image, disk, GLANCE_ORDER)
         else:
-            self.store_file(IMAGES, image, self.images.path(disk))
+            self.store_file(IMAGES, image, path)
         snapshot = self.snapshot(IMAGES, image, 'snap')
+        self.glance.add(facts, glance.RBDStore(self._client, snapshot))
         self.know(image, locations=[
             f'rbd://{self.cluster.fsid}/' + '/'.join(snapshot)])
         return image, snapshot

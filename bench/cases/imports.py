@@ -63,7 +63,7 @@ def raw(lab: labs.Lab) -> Iterator[results.Result]:
 
 def qcow2(lab: labs.Lab) -> Iterator[results.Result]:
     """A qcow2 image that Glance has in a file."""
-    disk = dataclasses.replace(lab.scale.imported, disk_format='qcow2')
+    disk = dataclasses.replace(lab.scale.converted, disk_format='qcow2')
     image = lab.image(disk)
     lab.know(image)
     with lab.pools() as pools:
@@ -75,7 +75,7 @@ def qcow2(lab: labs.Lab) -> Iterator[results.Result]:
 
 def qcow2_in_cluster(lab: labs.Lab) -> Iterator[results.Result]:
     """A qcow2 image that Glance has in the same cluster."""
-    disk = dataclasses.replace(lab.scale.imported, disk_format='qcow2')
+    disk = dataclasses.replace(lab.scale.converted, disk_format='qcow2')
     image, _ = lab.stored_image(disk)
     with lab.pools() as pools:
         yield results.of_samples(

@@ -34,6 +34,9 @@ _ANSWER = re.compile(r'\((\d+\.\d+)/100%\)')
 _CPU = 600
 _CPU_PER_GIB = 60
 
+# Requests in flight, of up to 2 MiB each: as many as qemu-img allows.
+_AT_ONCE = '16'
+
 
 class Cluster:
     """Lets qemu-img use the cluster as our user.
@@ -101,7 +104,8 @@ def convert(source: qemu.Source, target: qemu.Target, size: int,
     inherited = dict.fromkeys(source.node.inherited + target.node.inherited)
     program.run(
         ['qemu-img', 'convert', *arguments, '-n',
-         *(['--target-is-zero'] if zeroed else ['-S', '0']), '-W', '-m', '8',
+         *(['--target-is-zero'] if zeroed else ['-S', '0']),
+         '-W', '-m', _AT_ONCE,
          '--target-image-opts', source.name, target.name],
         _for(size, limits), tuple(inherited), _Progress(size, tick))
 
@@ -120,7 +124,7 @@ def create(source: qemu.Source, driver: str, descriptor: int, size: int,
     """
     program.run(
         ['qemu-img', 'convert', *source.node.arguments,
-         *(['-c'] if compressed else []), '-O', driver, '-W', '-m', '8',
+         *(['-c'] if compressed else []), '-O', driver, '-W', '-m', _AT_ONCE,
          source.name, memory.path(descriptor)],
         dataclasses.replace(_for(size, limits), file_size=file_size),
         (*source.node.inherited, descriptor),

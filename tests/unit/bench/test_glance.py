@@ -24,7 +24,7 @@ def served(tmp_path):
     path = tmp_path / 'image'
     path.write_bytes(b'0123456789')
     stand_in = glance.Glance()
-    stand_in.add({'id': 'known', 'size': 10}, path)
+    stand_in.add({'id': 'known', 'size': 10}, glance.FileStore(path))
     with stand_in.running():
         yield stand_in
 
