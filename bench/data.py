@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 import dataclasses
-import functools
 import hashlib
 import pathlib
 import random
@@ -110,10 +109,16 @@ def _write(disk: Disk, path: pathlib.Path) -> None:
         file.truncate(disk.size)
 
 
-@functools.cache
 def _digest(path: pathlib.Path) -> str:
-    with path.open('rb') as file:
-        return hashlib.file_digest(file, 'sha512').hexdigest()
+    """The hash of a file, kept beside it: 20 GiB take half a minute."""
+    kept = path.with_suffix(f'{path.suffix}.sha512')
+    if not kept.exists():
+        with path.open('rb') as file:
+            found = hashlib.file_digest(file, 'sha512').hexdigest()
+        partial = kept.with_suffix('.partial')
+        partial.write_text(found)
+        partial.rename(kept)
+    return kept.read_text()
 
 
 def chunks(path: pathlib.Path, disk: Disk) -> Iterator[tuple[int, bytes]]:
@@ -122,8 +127,6 @@ def chunks(path: pathlib.Path, disk: Disk) -> Iterator[tuple[int, bytes]]:
         for start, end in disk.extents():
             file.seek(start)
             yield start, file.read(end - start)
-
-
 
 
 def whole(path: pathlib.Path) -> Iterator[tuple[int, bytes]]:

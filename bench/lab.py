@@ -58,6 +58,7 @@ class Scale:
     :param disk: of the direct clones and copies
     :param cloned: of the clones of small images, of whole GiB
     :param imported: what is imported without conversion
+    :param encrypted: what is imported into encrypted volumes
     :param converted: what is imported from another format
     :param sparse: what is imported to see how much memory that takes
     """
@@ -69,6 +70,7 @@ class Scale:
     disk: data.Disk
     cloned: data.Disk
     imported: data.Disk
+    encrypted: data.Disk
     converted: data.Disk
     sparse: data.Disk
 
@@ -77,11 +79,13 @@ FULL = Scale(7, 20, 32, (1, 10, 100, 1000),
              data.Disk(4 * data.GIB, 512 * data.MIB),
              data.Disk(1 * data.GIB, 64 * data.MIB),
              data.Disk(1 * data.GIB, 128 * data.MIB),
-             data.Disk(4 * data.GIB, 500 * data.MIB),
+             data.Disk(256 * data.MIB, 64 * data.MIB),
+             data.Disk(2 * data.GIB, 256 * data.MIB),
              data.Disk(20 * data.GIB, 512 * data.MIB))
 QUICK = Scale(2, 4, 8, (1, 10, 50),
               data.Disk(1 * data.GIB, 128 * data.MIB),
               data.Disk(1 * data.GIB, 64 * data.MIB),
+              data.Disk(256 * data.MIB, 64 * data.MIB),
               data.Disk(256 * data.MIB, 64 * data.MIB),
               data.Disk(1 * data.GIB, 128 * data.MIB),
               data.Disk(4 * data.GIB, 64 * data.MIB))
@@ -242,17 +246,16 @@ class Lab:
 
         The monitor is quick only while they are made.
         """
-        quick = {'paxos_propose_interval': '0.05', 'paxos_min_wait': '0.01'}
+        quick = {'paxos_propose_interval': '0.005', 'paxos_min_wait': '0.005'}
         for option, value in quick.items():
             ceph.command(self._client, 'config set', who='mon', name=option,
                          value=value)
         try:
             with self._client.open_ioctx(pool) as ioctx, \
-                    rbd.Image(ioctx, name) as image:
-                for _ in range(count):
-                    snapshot = f'volume-{uuid.uuid4()}.clone_snap'
-                    image.create_snap(snapshot)
-                    image.protect_snap(snapshot)
+                    rbd.Image(ioctx, name) as image, \
+                    futures.ThreadPoolExecutor(8) as threads:
+                list(threads.map(lambda _: _add_snapshot(image),
+                                 range(count)))
         finally:
             for option in quick:
                 ceph.command(self._client, 'config rm', who='mon',
@@ -327,6 +330,12 @@ class Lab:
         return dataclasses.replace(
             sample, connections=self._sessions.opened(),
             downloads=self.glance.downloads - downloads)
+
+
+def _add_snapshot(image: rbd.Image) -> None:
+    name = f'volume-{uuid.uuid4()}.clone_snap'
+    image.create_snap(name)
+    image.protect_snap(name)
 
 
 def say(text: str) -> None:

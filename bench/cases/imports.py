@@ -90,7 +90,7 @@ def luks(lab: labs.Lab) -> Iterator[results.Result]:
 
     All of its bytes are written, holes included.
     """
-    disk = lab.scale.imported
+    disk = lab.scale.encrypted
     image = lab.image(disk)
     lab.know(image)
     # LUKS has a header, for which the image's size has no room.
