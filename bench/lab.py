@@ -52,6 +52,7 @@ class Scale:
     """How much is measured.
 
     :param rounds: turns of each contender that count
+    :param few: the same where one takes half a minute
     :param row: volumes made in a row
     :param at_once: volumes made at the same time
     :param children: earlier children of a cached image
@@ -64,6 +65,7 @@ class Scale:
     """
 
     rounds: int
+    few: int
     row: int
     at_once: int
     children: tuple[int, ...]
@@ -75,14 +77,14 @@ class Scale:
     sparse: data.Disk
 
 
-FULL = Scale(7, 20, 32, (1, 10, 100, 1000),
+FULL = Scale(7, 3, 20, 32, (1, 10, 100, 1000),
              data.Disk(4 * data.GIB, 512 * data.MIB),
              data.Disk(1 * data.GIB, 64 * data.MIB),
-             data.Disk(1 * data.GIB, 128 * data.MIB),
+             data.Disk(512 * data.MIB, 64 * data.MIB),
              data.Disk(256 * data.MIB, 64 * data.MIB),
              data.Disk(2 * data.GIB, 256 * data.MIB),
              data.Disk(20 * data.GIB, 512 * data.MIB))
-QUICK = Scale(2, 4, 8, (1, 10, 50),
+QUICK = Scale(2, 1, 4, 8, (1, 10, 50),
               data.Disk(1 * data.GIB, 128 * data.MIB),
               data.Disk(1 * data.GIB, 64 * data.MIB),
               data.Disk(256 * data.MIB, 64 * data.MIB),

@@ -36,8 +36,8 @@ def cached(lab: labs.Lab) -> Iterator[results.Result]:
         actions['limit'] = functools.partial(
             lab['limit'].sample, 'clone_in_threads',
             parent=sources['limit'], pool=pools['limit'], count=count)
-        # Few rounds: each is dozens of creates, half a minute in-tree.
-        samples = lab.turns(actions, rounds=min(3, lab.scale.rounds))
+        # Each turn warms up itself: it is dozens of creates.
+        samples = lab.turns(actions, lab.scale.few, warm_up=False)
         yield results.of_samples(
             f'concurrent-cached-{count}',
             f'{count} concurrent creates of a cached image', samples,

@@ -99,7 +99,8 @@ def luks(lab: labs.Lab) -> Iterator[results.Result]:
         yield results.of_samples(
             'import-luks', 'import of a raw image into an encrypted volume, '
             + _what(disk),
-            lab.turns(_actions(lab, pools, image, size, encrypted=True)),
+            lab.turns(_actions(lab, pools, image, size, encrypted=True),
+                      lab.scale.few),
             unit='s', wanted=results.Wanted(2.5))
 
 
