@@ -45,6 +45,8 @@ _native_queue: Any = patcher.original('queue') if patcher else queue
 
 _here = native_threading.local()
 
+_TICK = 0.5  # seconds
+
 
 def green() -> bool:
     """Whether this process is patched by eventlet."""
@@ -90,7 +92,8 @@ class Worker(Generic[_T]):
     thread keeps reading from the network.
 
     :param function: called with each item, in order, in the thread
-    :param depth: items that may wait; :meth:`put` waits for room
+    :param depth: items that may wait: :meth:`put` waits for room; 0: any
+        number
 
     ``abandoned`` tells whether nobody wants the result any more.
     """
@@ -113,18 +116,19 @@ class Worker(Generic[_T]):
         self._check()
         self._put(item)
 
-    def finish(self) -> None:
+    def finish(self, waiting: Callable[[], None] = lambda: None) -> None:
         """Wait until every item is worked off.
 
+        :param waiting: called twice a second meanwhile
         :raises BaseException: what the function raised
         """
-        self._end()
+        self._end(waiting)
         self._check()
 
     def abandon(self) -> None:
         """Forget what is queued and end the thread; never raises."""
         self.abandoned = True
-        self._end()
+        self._end(lambda: None)
 
     def _put(self, item: _T | None) -> None:
         try:
@@ -132,10 +136,13 @@ class Worker(Generic[_T]):
         except _native_queue.Full:
             run(self._queue.put, item)
 
-    def _end(self) -> None:
+    def _end(self, waiting: Callable[[], None]) -> None:
         if self._thread.is_alive():
             self._put(None)
-            run(self._thread.join)
+            run(self._thread.join, _TICK)
+        while self._thread.is_alive():
+            waiting()
+            run(self._thread.join, _TICK)
 
     def _check(self) -> None:
         if self._error is not None:

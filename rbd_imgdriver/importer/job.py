@@ -15,16 +15,20 @@ from collections.abc import Callable
 from collections.abc import Generator
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Sequence
 import contextlib
 import dataclasses
 
 from rbd_imgdriver.ceph import clones
+from rbd_imgdriver import errors
 from rbd_imgdriver.importer import fetch
 from rbd_imgdriver.importer import gunzip
 from rbd_imgdriver.importer import inspection
 from rbd_imgdriver.importer import luks
 from rbd_imgdriver.importer import partial as partials
 from rbd_imgdriver.importer import progress
+from rbd_imgdriver.importer import rereading
+from rbd_imgdriver.importer import spool
 from rbd_imgdriver.importer import stream
 from rbd_imgdriver.importer import verify
 from rbd_imgdriver import model
@@ -32,7 +36,7 @@ from rbd_imgdriver import model
 
 @dataclasses.dataclass(frozen=True)
 class Downloaded:
-    """A download that passed every check.
+    """A whole download.
 
     :param disk_format: the format to treat the data as
     :param received: bytes that Glance sent
@@ -80,7 +84,47 @@ class Job:
         :param write: called with each batch in a native thread
         :raises rbd_imgdriver.errors.ImageError: when it fails a check
         """
-        proof = verify.Proof(self.image, self.data.verifier())
+        proof = self._proof()
+        arrived = self._receive(proof.hands, write)
+        proof.check()
+        return arrived.judged()
+
+    @contextlib.contextmanager
+    def downloaded(self, file: spool.Spool) -> Iterator[Downloaded]:
+        """Download the image into a file, to be used before it is proven.
+
+        Format and size are checked when the context begins; hash and
+        signature when it ends, for hashing takes longer than downloading.
+        What is made in the context must not be shown to anybody before.
+
+        :raises rbd_imgdriver.errors.ImageError: when it fails a check, also
+            in place of what the context raises over such data
+        """
+        if self.compressed:  # the hash is not of what the file holds
+            yield self.download(file.write)
+            return
+        proof = self._proof()
+        with rereading.rereading(file, proof.hands) as following:
+            arrived = self._receive([], following.write)
+            try:
+                yield arrived.judged()
+            except errors.ImageError as error:
+                following.finish(self.reporter.alive)
+                _blame_data(proof, error)
+                raise
+            following.finish(self.reporter.alive)
+        proof.check()
+
+    def _proof(self) -> verify.Proof:
+        return verify.Proof(self.image, self.data.verifier())
+
+    def _receive(self, hands: Sequence[Callable[[bytes], object]],
+                 write: Callable[[bytes], object]) -> '_Arrived':
+        """Download, inspect and write the image in one pass.
+
+        :param hands: of what Glance sends
+        :param write: of what is inside, if that is compressed
+        """
         look = inspection.Inspection(self.image.id, self.image.disk_format)
         count = _Count(self.reporter.advance)
         self.reporter.begin('downloading', self.image.size)
@@ -88,15 +132,14 @@ class Job:
             fetch.download(self.image, self.data, self.retries))
         length = 0
         with contextlib.closing(stream.pouring(
-                count.through(arriving), proof.hands)) as proven:
+                count.through(arriving), hands)) as proven:
             with contextlib.closing(stream.pouring(
                     self._unpacked(proven), [write])) as written:
                 for batch in written:
                     look.feed(batch)
                     length += len(batch)
                     self._check_fits(look, length)
-        proof.check()
-        return Downloaded(look.finish(), count.total, length)
+        return _Arrived(look, count.total, length)
 
     def inspect(self, chunks: Generator[bytes]) -> str:
         """Judge data that is at hand, reading no more than that takes.
@@ -134,6 +177,27 @@ class Job:
         if self.image.disk_format in ('raw', 'iso'):
             needed = length
         partials.check_fits(self.image.id, needed, self.limit)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Arrived:
+    """A whole download that nobody has judged; see :class:`Downloaded`."""
+
+    look: inspection.Inspection
+    received: int
+    length: int
+
+    def judged(self) -> Downloaded:
+        """:raises errors.ImageUnsafe: when its format is not acceptable"""
+        return Downloaded(self.look.finish(), self.received, self.length)
+
+
+def _blame_data(proof: verify.Proof, error: errors.ImageError) -> None:
+    """Raise what explains an error better, if the data is not the image."""
+    try:
+        proof.check()
+    except errors.ImageError as reason:
+        raise reason from error
 
 
 class _Count:

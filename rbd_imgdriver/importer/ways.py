@@ -109,8 +109,8 @@ class Ways:
     def _through_file(self, job: jobs.Job) -> int:
         """Download to a file, then convert from it."""
         with self._spooler.file(job.image.id, job.image.size or 0,
-                                job.reporter.alive) as file:
-            done = job.download(file.write)
+                                job.reporter.alive) as file, \
+                job.downloaded(file) as done:
             file.hand_over(self._settings.user)
             with convert.cluster(job.partial.pool) as cluster:
                 self._convert(job, done.disk_format,

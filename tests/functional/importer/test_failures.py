@@ -37,6 +37,8 @@ from tests.functional.importer.conftest import write_disk
 
 NAME = 'volume-x'
 VOLUME = 32 * MIB
+# In the header of a qcow2 image (docs/interop/qcow2.txt in QEMU's source).
+L1_TABLE_OFFSET = 40
 
 
 @pytest.fixture
@@ -181,6 +183,24 @@ def qcow2(disk: pathlib.Path) -> pathlib.Path:
     made = disk.with_suffix('.qcow2')
     qemu_img('convert', '-f', 'raw', '-O', 'qcow2', disk, made)
     return made
+
+
+@pytest.mark.parametrize('hash_of, error', [
+    ('itself', errors.ConversionFailed), ('another', errors.ImageDamaged)])
+def test_data_that_qemu_cannot_read(importer, pool, disk, qcow2,
+                                    nothing_left, hash_of, error):
+    """That it was damaged on its way explains more than what qemu says."""
+    sent = image(qcow2)
+    with qcow2.open('r+b') as file:
+        file.seek(L1_TABLE_OFFSET)
+        file.seek(int.from_bytes(file.read(8), 'big'))
+        file.write(b'\xff' * 8)
+    facts = {} if hash_of == 'itself' else {'hash_value': sent.hash_value}
+
+    with pytest.raises(error):
+        imported(importer, pool, qcow2, **facts)
+
+    nothing_left()
 
 
 @pytest.fixture
