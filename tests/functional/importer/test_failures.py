@@ -185,10 +185,10 @@ def qcow2(disk: pathlib.Path) -> pathlib.Path:
     return made
 
 
-@pytest.mark.parametrize('hash_of, error', [
+@pytest.mark.parametrize(('hash_of', 'error'), [
     ('itself', errors.ConversionFailed), ('another', errors.ImageDamaged)])
-def test_data_that_qemu_cannot_read(importer, pool, disk, qcow2,
-                                    nothing_left, hash_of, error):
+def test_data_that_qemu_cannot_read(importer, pool, qcow2, nothing_left,
+                                    hash_of, error):
     """That it was damaged on its way explains more than what qemu says."""
     sent = image(qcow2)
     with qcow2.open('r+b') as file:
