@@ -36,8 +36,8 @@ def cached(lab: labs.Lab) -> Iterator[results.Result]:
         actions['limit'] = functools.partial(
             lab['limit'].sample, 'clone_in_threads',
             parent=sources['limit'], pool=pools['limit'], count=count)
-        # Each turn warms up itself: it is dozens of creates.
-        samples = lab.turns(actions, lab.scale.few, warm_up=False)
+        samples = lab.turns(actions, lab.scale.few,
+                            warm_up=lab.scale.few > 1)
         yield results.of_samples(
             f'concurrent-cached-{count}',
             f'{count} concurrent creates of a cached image', samples,

@@ -100,7 +100,7 @@ def luks(lab: labs.Lab) -> Iterator[results.Result]:
             'import-luks', 'import of a raw image into an encrypted volume, '
             + _what(disk),
             lab.turns(_actions(lab, pools, image, size, encrypted=True),
-                      lab.scale.few),
+                      lab.scale.few, warm_up=lab.scale.few > 1),
             unit='s', wanted=results.Wanted(2.5))
 
 

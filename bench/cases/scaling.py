@@ -29,15 +29,14 @@ def children(lab: labs.Lab) -> Iterator[results.Result]:
 
     The in-tree driver's source is given the snapshots that its earlier
     clones leave on it.  The clones themselves are left out, which can only
-    favour it.
+    favour it, as it favours the limit, whose source gets none.
     """
     first = None
     with lab.pools(ours=clones.CACHE) as pools:
         image, sources = clones.cached_image(lab, pools)
         there = 0
         for count in lab.scale.children:
-            for kind in ('ours', 'limit'):
-                lab.add_children(sources[kind], count - there)
+            lab.add_children(sources['ours'], count - there)
             lab.add_snapshots(*sources['intree'], count - there)
             there = count
             samples = lab.turns(clones.from_image(
