@@ -330,6 +330,11 @@ class Lab:
             order.append(order.pop(0))
         return samples
 
+    def few_turns(self, actions: Mapping[str, Action]) -> Samples:
+        """The same where a turn takes half a minute."""
+        return self.turns(actions, self.scale.few,
+                          warm_up=self.scale.few > 1)
+
     def _watched(self, action: Action) -> contender.Sample:
         """Do something, and add what others saw of it."""
         self._sessions.opened()

@@ -99,8 +99,7 @@ def luks(lab: labs.Lab) -> Iterator[results.Result]:
         yield results.of_samples(
             'import-luks', 'import of a raw image into an encrypted volume, '
             + _what(disk),
-            lab.turns(_actions(lab, pools, image, size, encrypted=True),
-                      lab.scale.few, warm_up=lab.scale.few > 1),
+            lab.few_turns(_actions(lab, pools, image, size, encrypted=True)),
             unit='s', wanted=results.Wanted(2.5))
 
 

@@ -84,26 +84,25 @@ class Job:
         :param write: called with each batch in a native thread
         :raises rbd_imgdriver.errors.ImageError: when it fails a check
         """
-        proof = self._proof()
-        arrived = self._receive(proof.hands, write)
-        proof.check()
-        return arrived.judged()
+        return self._download_proven(self._proof(), write)
 
     @contextlib.contextmanager
     def downloaded(self, file: spool.Spool) -> Iterator[Downloaded]:
         """Download the image into a file, to be used before it is proven.
 
-        Format and size are checked when the context begins; hash and
-        signature when it ends, for hashing takes longer than downloading.
-        What is made in the context must not be shown to anybody before.
+        Format, size and signature are checked when the context begins; the
+        hash when it ends, for hashing takes longer than downloading.  What
+        is made in the context must not be shown to anybody before.
 
         :raises rbd_imgdriver.errors.ImageError: when it fails a check, also
             in place of what the context raises over such data
         """
-        if self.compressed:  # the hash is not of what the file holds
-            yield self.download(file.write)
-            return
         proof = self._proof()
+        # The hash of a compressed image is not of what the file holds, and
+        # what has to be signed nobody may read before it proves to be.
+        if self.compressed or proof.signed:
+            yield self._download_proven(proof, file.write)
+            return
         with rereading.rereading(file, proof.hands) as following:
             arrived = self._receive([], following.write)
             try:
@@ -117,6 +116,12 @@ class Job:
 
     def _proof(self) -> verify.Proof:
         return verify.Proof(self.image, self.data.verifier())
+
+    def _download_proven(self, proof: verify.Proof,
+                         write: Callable[[bytes], object]) -> Downloaded:
+        arrived = self._receive(proof.hands, write)
+        proof.check()
+        return arrived.judged()
 
     def _receive(self, hands: Sequence[Callable[[bytes], object]],
                  write: Callable[[bytes], object]) -> '_Arrived':

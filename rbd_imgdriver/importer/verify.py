@@ -48,6 +48,11 @@ class Proof:
                 'cannot compute, and it has no checksum')
 
     @property
+    def signed(self) -> bool:
+        """Whether the image has a signature that has to fit."""
+        return self._verifier is not None
+
+    @property
     def hands(self) -> list[Callable[[bytes], object]]:
         """What has to be given all of the bytes, in order."""
         hands: list[Callable[[bytes], object]] = []
