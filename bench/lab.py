@@ -52,7 +52,7 @@ class Scale:
     """How much is measured.
 
     :param rounds: turns of each contender that count
-    :param few: the same where one takes half a minute; if it is one, there
+    :param long: the same where one takes half a minute; if it is one, there
         is no other to warm up
     :param row: volumes made in a row
     :param at_once: volumes made at the same time
@@ -66,7 +66,7 @@ class Scale:
     """
 
     rounds: int
-    few: int
+    long: int
     row: int
     at_once: int
     children: tuple[int, ...]
@@ -78,7 +78,7 @@ class Scale:
     sparse: data.Disk
 
 
-FULL = Scale(7, 3, 20, 32, (1, 10, 100, 1000),
+FULL = Scale(7, 7, 20, 32, (1, 10, 100, 1000),
              data.Disk(4 * data.GIB, 512 * data.MIB),
              data.Disk(1 * data.GIB, 64 * data.MIB),
              data.Disk(1 * data.GIB, 128 * data.MIB),
@@ -330,10 +330,10 @@ class Lab:
             order.append(order.pop(0))
         return samples
 
-    def few_turns(self, actions: Mapping[str, Action]) -> Samples:
+    def long_turns(self, actions: Mapping[str, Action]) -> Samples:
         """The same where a turn takes half a minute."""
-        return self.turns(actions, self.scale.few,
-                          warm_up=self.scale.few > 1)
+        return self.turns(actions, self.scale.long,
+                          warm_up=self.scale.long > 1)
 
     def _watched(self, action: Action) -> contender.Sample:
         """Do something, and add what others saw of it."""

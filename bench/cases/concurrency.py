@@ -36,7 +36,7 @@ def cached(lab: labs.Lab) -> Iterator[results.Result]:
         actions['limit'] = functools.partial(
             lab['limit'].sample, 'clone_in_threads',
             parent=sources['limit'], pool=pools['limit'], count=count)
-        samples = lab.few_turns(actions)
+        samples = lab.long_turns(actions)
         yield results.of_samples(
             f'concurrent-cached-{count}',
             f'{count} concurrent creates of a cached image', samples,

@@ -99,7 +99,7 @@ def luks(lab: labs.Lab) -> Iterator[results.Result]:
         yield results.of_samples(
             'import-luks', 'import of a raw image into an encrypted volume, '
             + _what(disk),
-            lab.few_turns(_actions(lab, pools, image, size, encrypted=True)),
+            lab.long_turns(_actions(lab, pools, image, size, encrypted=True)),
             unit='s', wanted=results.Wanted(2.5))
 
 

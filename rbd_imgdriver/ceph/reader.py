@@ -19,7 +19,7 @@ import rbd
 
 from rbd_imgdriver.ceph import errors
 
-# Bytes of one read, and how many reads are on their way.
+# Bytes of one read, and how many reads are on their way at most.
 PIECE = 4 * 1024 * 1024
 _AHEAD = 8
 
@@ -41,20 +41,24 @@ class Reader:
                 self._image.close()
                 raise
         self._ahead: collections.deque[_Read] = collections.deque()
+        self._depth = 1
 
     def next(self) -> tuple[int, bytes] | None:
         """The next piece of data and where it lies; None at the end.
 
-        What lies between two pieces, and behind the last, are zeros.
+        What lies between two pieces, and behind the last, are zeros.  The
+        more pieces are taken, the more are read ahead: who only looks at an
+        image's header does not wait for others.
         """
         with errors.translated(self._subject):
-            while len(self._ahead) < _AHEAD:
+            while len(self._ahead) < self._depth:
                 place = next(self._places, None)
                 if place is None:
                     break
                 self._ahead.append(_Read(self._image, *place))
             if not self._ahead:
                 return None
+            self._depth = min(2 * self._depth, _AHEAD)
             read = self._ahead.popleft()
             return read.offset, read.wait(self._subject)
 

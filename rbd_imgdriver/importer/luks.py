@@ -35,9 +35,14 @@ from rbd_imgdriver.importer import qemu
 LOG = logging.getLogger(__name__)
 
 # qemu measures how fast the machine is to choose the number of iterations of
-# the key's derivation, and gives up when the machine is too busy to measure
-# ("Unable to get accurate CPU usage", seen with qemu 7.2).
-_ATTEMPTS = 8
+# the key's derivation, and gives up at once, in 10 ms, when no tick of the
+# clock falls into its first measurement ("Unable to get accurate CPU usage",
+# crypto/pbkdf.c; with qemu 7.2 seven times in a row).
+_ATTEMPTS = 100
+
+# Milliseconds that deriving a container's key may take: what cryptsetup and
+# qemu both aim at.
+_DERIVATION_MS = 2000
 
 _SECTOR = 512
 
@@ -115,7 +120,8 @@ class Key:
         with memory.file('luks.header') as file:
             program.run(
                 ['qemu-img', 'create', '-q', '-f', 'luks', *self.arguments,
-                 '-o', _options(self._encryption), memory.path(file), '0'],
+                 '-o', header_options(self._encryption), memory.path(file),
+                 '0'],
                 limits, (self._descriptor, file))
             begin = _BEGIN.unpack(os.pread(file, _BEGIN.size, 0))
             return os.pread(file, begin[5] * _SECTOR, 0)
@@ -155,10 +161,25 @@ def _cipher(name: bytes, mode: bytes, key_bytes: int) -> tuple[str, str, str]:
     return f'{cipher}-{bits}', chaining, ivgen
 
 
-def _options(encryption: Encryption) -> str:
+def header_options(encryption: Encryption) -> str:
+    """What qemu-img is told of a new container."""
     ivgen, _, ivgen_hash = encryption.ivgen_alg.partition(':')
     options = {'key-secret': 'luks', 'cipher-alg': encryption.cipher_alg,
-               'cipher-mode': encryption.cipher_mode, 'ivgen-alg': ivgen}
+               'cipher-mode': encryption.cipher_mode, 'ivgen-alg': ivgen,
+               'iter-time': str(_iter_time(encryption))}
     if ivgen_hash:
         options['ivgen-hash-alg'] = ivgen_hash
     return ','.join(f'{name}={value}' for name, value in options.items())
+
+
+def _iter_time(encryption: Encryption) -> int:
+    """What qemu is told, so that a derivation takes as long as it may.
+
+    SHA-256 yields 32 bytes at a time.  For more, which are the two keys of
+    XTS unless they have 128 bits, qemu derives twice, and allows the time for
+    each; cryptsetup allows it for both together.  More would protect no
+    better, as the passphrase is a random key, and delay each server's start.
+    """
+    twice = (encryption.cipher_mode == 'xts'
+             and not encryption.cipher_alg.endswith('-128'))
+    return _DERIVATION_MS // (2 if twice else 1)

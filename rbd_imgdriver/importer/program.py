@@ -98,20 +98,25 @@ def command(argv: Sequence[str], limits: Limits, root: bool) -> list[str]:
         '--ignore-signal=USR1', *argv]
 
 
-def let_use(descriptor: int, user: str, mode: int = 0o600) -> None:
+def let_use(descriptor: int, user: str) -> None:
     """Let a program that inherits a file open it, also to write it.
 
     :param user: whom the program runs as if we are root
     """
-    os.fchmod(descriptor, mode)
+    os.fchmod(descriptor, 0o600)
     if os.geteuid() == 0:
         entry = pwd.getpwnam(user)
         os.fchown(descriptor, entry.pw_uid, entry.pw_gid)
 
 
 def let_read(descriptor: int, user: str) -> None:
-    """The same for a file that it has no business to write."""
-    let_use(descriptor, user, 0o400)
+    """The same for a file that it has no business to write.
+
+    It gets there as one of the group: an owner could let itself write.
+    """
+    if os.geteuid() == 0:
+        os.fchown(descriptor, -1, pwd.getpwnam(user).pw_gid)
+    os.fchmod(descriptor, 0o440)
 
 
 def run(argv: Sequence[str], limits: Limits, inherited: Sequence[int] = (),

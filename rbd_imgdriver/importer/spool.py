@@ -30,6 +30,7 @@ from oslo_log import log as logging
 
 from rbd_imgdriver import blocking
 from rbd_imgdriver import errors
+from rbd_imgdriver.importer import memory
 from rbd_imgdriver.importer import program
 from rbd_imgdriver.importer import turns
 
@@ -78,13 +79,21 @@ class Spool:
             self._length += written
             view = view[written:]
 
-    def hand_over(self, user: str) -> None:
-        """End it and let a converter read it.
+    @contextlib.contextmanager
+    def shared(self, user: str) -> Iterator[int]:
+        """End it and open it so that a converter can read it.
 
         :param user: whom the converter runs as if we are root
+        :returns: the descriptor, which does not let it write: the data is
+            not even hashed to its end
         """
         os.ftruncate(self.descriptor, self._length)
         program.let_read(self.descriptor, user)
+        descriptor = os.open(memory.path(self.descriptor), os.O_RDONLY)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
 
     def _grow(self) -> None:
         if not allocate(self.descriptor, self._directory, self._allocated,

@@ -110,11 +110,11 @@ class Ways:
         """Download to a file, then convert from it."""
         with self._spooler.file(job.image.id, job.image.size or 0,
                                 job.reporter.alive) as file, \
-                job.downloaded(file) as done:
-            file.hand_over(self._settings.user)
-            with convert.cluster(job.partial.pool) as cluster:
-                self._convert(job, done.disk_format,
-                              qemu.local(file.descriptor), cluster)
+                job.downloaded(file) as done, \
+                file.shared(self._settings.user) as descriptor, \
+                convert.cluster(job.partial.pool) as cluster:
+            self._convert(job, done.disk_format, qemu.local(descriptor),
+                          cluster)
         return done.received
 
     def _convert(self, job: jobs.Job, disk_format: str, node: qemu.Node,

@@ -22,6 +22,7 @@ import time
 import pytest
 
 from rbd_imgdriver import errors
+from rbd_imgdriver.importer import program
 from rbd_imgdriver.importer import spool
 from tests.functional.importer.conftest import MIB
 
@@ -130,6 +131,7 @@ def test_imports_wait_for_each_other_in_order(small, spooler):
 
 HOLDER = '''
 import sys
+from rbd_imgdriver.importer import program
 from rbd_imgdriver.importer import spool
 with spool.Spooler(*sys.argv[1:3]).file('id', int(sys.argv[3]), lambda: None):
     print('inside', flush=True)
@@ -157,10 +159,36 @@ def test_a_file_of_unknown_length_grows(small, spooler):
     with spooler.file('id', 0, nobody_waits) as file:
         for _ in range(5):
             file.write(b'x' * 4 * MIB)
-        file.hand_over('nobody')
-        assert os.fstat(file.descriptor).st_size == 20 * MIB
+        with file.shared('nobody') as descriptor:
+            assert os.fstat(descriptor).st_size == 20 * MIB
+            assert os.pread(descriptor, 1, 20 * MIB - 1) == b'x'
 
-        assert os.pread(file.descriptor, 1, 20 * MIB - 1) == b'x'
+
+# What a converter that an image has taken over might try.
+ATTACKS = {
+    'write': 'os.write({0}, b"x")',
+    'open': 'os.open("/dev/fd/{0}", os.O_RDWR)',
+    'chmod': 'os.fchmod({0}, 0o666)',
+    'truncate': 'os.truncate("/dev/fd/{0}", 0)'}
+
+
+@pytest.mark.parametrize('attack', ATTACKS.values(), ids=ATTACKS)
+def test_a_converter_can_read_the_file_and_nothing_else(spooler, attack):
+    limits = program.Limits('nobody', 2 * 1024 * MIB, 60, 60)
+    with spooler.file('id', MIB, nobody_waits) as file:
+        file.write(b'image')
+        with file.shared('nobody') as descriptor:
+            def python(code: str) -> str:
+                return program.run(
+                    ['/usr/bin/python3', '-c',
+                     'import os; ' + code.format(descriptor)],
+                    limits, (descriptor,))
+
+            assert python('print(open("/dev/fd/{0}").read())') == 'image\n'
+            with pytest.raises(program.Failed, match='Error'):
+                python(attack)
+
+        assert os.pread(file.descriptor, MIB, 0) == b'image'
 
 
 def test_a_file_that_outgrows_the_room(small, spooler):
