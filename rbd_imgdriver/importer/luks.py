@@ -113,7 +113,7 @@ class Key:
             except program.Failed as error:
                 if 'CPU usage' not in str(error):
                     raise
-                LOG.info('Making a LUKS header once more: %s', error)
+                LOG.debug('Making a LUKS header once more: %s', error)
         return self._header(limits)
 
     def _header(self, limits: program.Limits) -> bytes:

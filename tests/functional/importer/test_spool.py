@@ -131,7 +131,6 @@ def test_imports_wait_for_each_other_in_order(small, spooler):
 
 HOLDER = '''
 import sys
-from rbd_imgdriver.importer import program
 from rbd_imgdriver.importer import spool
 with spool.Spooler(*sys.argv[1:3]).file('id', int(sys.argv[3]), lambda: None):
     print('inside', flush=True)
