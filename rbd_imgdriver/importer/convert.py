@@ -83,9 +83,14 @@ def info(source: qemu.Source, limits: program.Limits,
         tick()
         return False  # it has nothing to tell before its end
 
-    return qemu.facts(program.run(
+    answer = program.run(
         ['qemu-img', 'info', '--output=json', *source.node.arguments,
-         source.name], limits, source.node.inherited, look))
+         source.name], limits, source.node.inherited, look)
+    try:
+        return qemu.facts(answer)
+    except ValueError as error:
+        raise program.Failed(f'qemu-img info makes no sense: {error}'
+                             ) from error
 
 
 def convert(source: qemu.Source, target: qemu.Target, size: int,
@@ -154,7 +159,7 @@ class _Progress:
         heard = os.fstat(errors).st_size
         moved = heard > self._heard
         self._heard = heard
-        answers = _ANSWER.findall(memory.text(errors))
+        answers = _ANSWER.findall(memory.tail(errors))
         percent = float(answers[-1]) if answers else 0.0
         self._tick(int(self._size * percent / 100))
         if _is_qemu(process):

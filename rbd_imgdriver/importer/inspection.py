@@ -86,7 +86,10 @@ class Inspection:
         inspector = self._matching.get(self._declared)
         if inspector is None or self._declared in formats.PLAIN:
             return 0
-        return int(inspector.virtual_size)
+        try:
+            return int(inspector.virtual_size)
+        except Exception as error:
+            raise self._damaged(self._declared, error) from error
 
     @property
     def _looks(self) -> frozenset[str]:
@@ -132,10 +135,14 @@ class Inspection:
             raise errors.ImageUnsafe(
                 self._image_id, f'this {name} image is not safe to convert: '
                 f'{found}') from error
-        except format_inspector.ImageFormatError as error:
-            raise errors.ImageUnsafe(
-                self._image_id,
-                f'this {name} image is damaged: {error}') from error
+        except Exception as error:
+            raise self._damaged(name, error) from error
+
+    def _damaged(self, name: str, error: Exception) -> errors.ImageUnsafe:
+        """The inspectors raise all sorts of errors over hostile data."""
+        return errors.ImageUnsafe(
+            self._image_id, f'this {name} image is damaged: '
+            f'{type(error).__name__}: {error}')
 
     def _mismatch(self) -> errors.ImageUnsafe:
         looks = ' and '.join(sorted(self._looks)) or 'raw'

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 import contextlib
 import os
 
-_TAIL = 64 * 1024  # bytes of a text that are looked at
+_TAIL = 64 * 1024  # bytes of what a program has to say
 
 
 @contextlib.contextmanager
@@ -42,7 +42,18 @@ def path(descriptor: int) -> str:
 
 
 def text(descriptor: int) -> str:
-    """The end of what a program has written."""
+    """All of what a program has written."""
+    return _decoded(descriptor, 0)
+
+
+def tail(descriptor: int) -> str:
+    """The end of what a program has written, enough for a message."""
+    return _decoded(descriptor, _TAIL)
+
+
+def _decoded(descriptor: int, most: int) -> str:
+    """:param most: bytes from the end; 0: all"""
     size = os.fstat(descriptor).st_size
-    return os.pread(descriptor, _TAIL, max(size - _TAIL, 0)).decode(
+    most = most or size
+    return os.pread(descriptor, most, max(size - most, 0)).decode(
         errors='replace')

@@ -22,6 +22,7 @@ import dataclasses
 import grp
 import os
 import pwd
+import signal
 import subprocess
 import time
 from typing import Any
@@ -94,8 +95,9 @@ def command(argv: Sequence[str], limits: Limits, root: bool) -> list[str]:
         '--pdeathsig', 'KILL', '--',
         'prlimit', f'--as={limits.memory}', f'--cpu={limits.cpu}',
         f'--fsize={limits.file_size}', '--core=0', '--',
-        'env', '-i', 'LC_ALL=C', 'PATH=/usr/bin:/bin', 'MALLOC_ARENA_MAX=4',
-        '--ignore-signal=USR1', *argv]
+        # Options first: behind an assignment they would be assignments.
+        'env', '-i', '--ignore-signal=USR1', 'LC_ALL=C', 'PATH=/usr/bin:/bin',
+        'MALLOC_ARENA_MAX=4', *argv]
 
 
 def let_use(descriptor: int, user: str) -> None:
@@ -143,7 +145,7 @@ def run(argv: Sequence[str], limits: Limits, inherited: Sequence[int] = (),
                 raise
         if process.returncode:
             raise Failed(_reason(argv[0], process.returncode,
-                                 memory.text(err)))
+                                 memory.tail(err)))
         return memory.text(out)
 
 
@@ -171,5 +173,7 @@ def _watch(process: 'subprocess.Popen[bytes]', err: int, limits: Limits,
 
 def _reason(name: str, code: int, said: str) -> str:
     last = ' '.join(said.split())[-500:] or 'it said nothing'
-    how = f'was killed by signal {-code}' if code < 0 else f'failed ({code})'
+    how = f'failed ({code})'
+    if code < 0:
+        how = f'was killed by signal {-code} ({signal.strsignal(-code)})'
     return f'{name} {how}: {last}'

@@ -121,9 +121,15 @@ def secret(name: str, descriptor: int, encoding: str) -> tuple[str, ...]:
 
 
 def facts(answer: str) -> Facts:
-    """Understand ``qemu-img info --output=json``."""
+    """Understand ``qemu-img info --output=json``.
+
+    :raises ValueError: when it is no such answer
+    """
     details = json.loads(answer)
-    return Facts(int(details['virtual-size']), details)
+    try:
+        return Facts(int(details['virtual-size']), details)
+    except (KeyError, TypeError) as error:
+        raise ValueError(f'no size in {answer[:100]!r}') from error
 
 
 def objection(disk_format: str, found: Facts,

@@ -57,3 +57,27 @@ def test_a_start_that_is_abandoned_under_eventlet():
 def test_a_program_that_is_not_installed():
     with pytest.raises(FileNotFoundError, match='no-such-program'):
         program.Process(['no-such-program'])
+
+
+def test_a_question_for_progress_that_comes_before_the_handler():
+    """The signal's default action would kill the program."""
+    limits = program.Limits('nobody', 2**32, 60, 60)
+
+    said = program.run(['sh', '-c', 'kill -USR1 $$; echo alive'], limits)
+
+    assert said == 'alive\n'
+
+
+def test_a_long_answer_is_not_cut():
+    limits = program.Limits('nobody', 2**32, 60, 60)
+
+    said = program.run(['seq', '200000'], limits)
+
+    assert said.split() == [str(number) for number in range(1, 200_001)]
+
+
+def test_an_answer_without_end():
+    limits = program.Limits('nobody', 2**32, 60, 60)
+
+    with pytest.raises(program.Failed, match='File size limit exceeded'):
+        program.run(['cat', '/dev/zero'], limits)
