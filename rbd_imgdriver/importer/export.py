@@ -37,10 +37,6 @@ _GZIP = 16 + zlib.MAX_WBITS
 _CPU = 60
 _ZEROS = bytes(reader.PIECE)
 
-# What tables and headers may add to the data, as a part of it and at least.
-_OVERHEAD_PART = 16
-_OVERHEAD = 64 * 1024 * 1024
-
 # Parallels' driver grows its file by 128 MiB at a time.
 _AHEAD = 256 * 1024 * 1024
 
@@ -155,8 +151,7 @@ class Exporter:
             finally:
                 blocking.run(disk.close)
             return
-        used = pool.usage(name).used
-        room = used + max(used // _OVERHEAD_PART, _OVERHEAD)
+        room = formats.with_tables(pool.usage(name).used)
         with self._spooler.file(image_id, room, lambda: None) as file:
             self._convert(image_id, pool, name, driver, compressed,
                           file.descriptor, room + _AHEAD)

@@ -33,6 +33,16 @@ _AMI = 'ami'
 KNOWN = PLAIN | _DRIVERS.keys() | {_AMI}
 
 
+# What tables and headers add to the data, as a part of it and at least.
+_TABLES_PART = 16
+_TABLES = 64 * 1024 * 1024
+
+
+def with_tables(data: int) -> int:
+    """Bytes that a file of any format takes for so many bytes of a disk."""
+    return data + max(data // _TABLES_PART, _TABLES)
+
+
 def settle(declared: str, looks: frozenset[str]) -> str | None:
     """The format to treat the data as, or None when it is not as declared.
 

@@ -22,6 +22,7 @@ import dataclasses
 from rbd_imgdriver.ceph import clones
 from rbd_imgdriver import errors
 from rbd_imgdriver.importer import fetch
+from rbd_imgdriver.importer import formats
 from rbd_imgdriver.importer import gunzip
 from rbd_imgdriver.importer import inspection
 from rbd_imgdriver.importer import luks
@@ -182,6 +183,21 @@ class Job:
         if self.image.disk_format in ('raw', 'iso'):
             needed = length
         partials.check_fits(self.image.id, needed, self.limit)
+        if self.compressed:
+            self._check_unpacked(length, needed or self.limit)
+
+    def _check_unpacked(self, length: int, disk: int) -> None:
+        """Do not unpack a thousand times what was sent, for a small disk.
+
+        What is not compressed has the length that Glance says, and its owner
+        a quota there.
+        """
+        most = formats.with_tables(disk)
+        if length > most:
+            raise errors.ImageUnsafe(
+                self.image.id, f'unpacked it has more than the {most} bytes '
+                f'that a disk of {disk} bytes takes; upload it without gzip '
+                'if it holds more, such as internal snapshots')
 
 
 @dataclasses.dataclass(frozen=True)

@@ -52,6 +52,23 @@ def test_a_bomb_comes_out_piece_by_piece():
     assert max(pieces) <= 4 * 2**20
 
 
+def test_members_of_bgzip():
+    """Blocks of 64 KiB and an empty one at the end."""
+    blocks = [DATA[:65536]] * 3000
+
+    packed = b''.join(map(gzip.compress, blocks)) + gzip.compress(b'')
+
+    assert unpack(packed, 100_000) == b''.join(blocks)
+
+
+@pytest.mark.parametrize('inside', [b'', b'x'])
+def test_members_that_hold_next_to_nothing(inside):
+    packed = gzip.compress(inside) * 100_000
+
+    with pytest.raises(errors.ImageUnsafe, match='members'):
+        unpack(packed, len(packed))
+
+
 @pytest.mark.parametrize('data', [b'', b'\x1f', PACKED[:-1], PACKED[:50]])
 def test_too_short(data):
     with pytest.raises(errors.ImageDamaged, match='too early'):
