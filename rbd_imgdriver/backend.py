@@ -26,8 +26,8 @@ from rbd_imgdriver.ceph import connection
 from rbd_imgdriver.ceph import pool as ceph_pool
 from rbd_imgdriver.chain import chains
 from rbd_imgdriver.importer import export
+from rbd_imgdriver.importer import importer
 from rbd_imgdriver.importer import options
-from rbd_imgdriver.importer import service
 from rbd_imgdriver.strategies import base
 from rbd_imgdriver.strategies import cached_clone
 from rbd_imgdriver.strategies import cinder_clone
@@ -68,7 +68,7 @@ class Backend:
                                    settings.pool)
         self.chains = chains.Chains(self.pool, settings.chains)
         self.store = cache_store.Store(self.pool)
-        self.importer = service.Importer(settings.imports)
+        self.importer = importer.Importer(settings.imports)
         self.exporter = export.Exporter(settings.imports)
         self.filler = fill.Filler(
             self.store, self.importer, settings.cache or eviction.Limits(),

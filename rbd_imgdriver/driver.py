@@ -37,13 +37,17 @@ from rbd_imgdriver.ceph import pool as ceph_pool
 from rbd_imgdriver import driver_chains
 from rbd_imgdriver import driver_images
 from rbd_imgdriver import errors
-from rbd_imgdriver import glance_data
-from rbd_imgdriver import host
 from rbd_imgdriver import metrics
 from rbd_imgdriver import model
+from rbd_imgdriver.openstack import errors as cinder_errors
+from rbd_imgdriver.openstack import glance_data
+from rbd_imgdriver.openstack import images as cinder_images
+from rbd_imgdriver.openstack import notifications
+from rbd_imgdriver.openstack import service_glance
+from rbd_imgdriver.openstack import settings
+from rbd_imgdriver.openstack import volumes as cinder_volumes
 from rbd_imgdriver import opts
 from rbd_imgdriver import provision
-from rbd_imgdriver import service_glance
 from rbd_imgdriver import signals
 from rbd_imgdriver.strategies import base
 
@@ -102,7 +106,7 @@ class RBDImageDriver(driver_chains.ChainsMixin, driver_images.ImagesMixin):
         cluster = self._cluster_spec()
         if self._parts is None or self._parts.settings.cluster != cluster:
             self._parts = backend.Backend(
-                host.settings_of(self.configuration, cluster))
+                settings.settings_of(self.configuration, cluster))
         return self._parts
 
     def _connect_to_rados(self, pool: str | None = None,
@@ -172,7 +176,7 @@ class RBDImageDriver(driver_chains.ChainsMixin, driver_images.ImagesMixin):
     def _hear(self, signal: signals.Signal) -> None:
         if (isinstance(signal, signals.Flattened)
                 and signal.pool == self.configuration.rbd_pool):
-            host.notify_flattened(self.host, signal)
+            notifications.notify_flattened(self.host, signal)
 
     # -- What the cache keeps in the pool
 
@@ -259,14 +263,14 @@ class RBDImageDriver(driver_chains.ChainsMixin, driver_images.ImagesMixin):
                    volume: Any, image_location: Any,
                    image_meta: dict[str, Any], image_service: Any,
                    ) -> tuple[dict[str, Any], bool]:
-        image = host.image_of(image_meta, image_location)
+        image = cinder_images.image_of(image_meta, image_location)
         request = model.Request(
             image=image,
-            target=host.target_of(
+            target=cinder_images.target_of(
                 volume, self._is_replicated_type(volume.volume_type)),
             data=glance_data.GlanceData(context, image_service, image.id),
-            volumes=host.CinderVolumes(context),
-            events=host.CinderEvents(context, volume.host))
+            volumes=cinder_volumes.CinderVolumes(context),
+            events=notifications.CinderEvents(context, volume.host))
         try:
             outcome = provision.provision(strategies, request)
         except provision.NoStrategy as error:
@@ -274,8 +278,8 @@ class RBDImageDriver(driver_chains.ChainsMixin, driver_images.ImagesMixin):
                      {'volume': volume.name, 'error': error})
             return {}, False
         except errors.ImageError as error:
-            raised = host.cinder_error(error)
-            host.tell_user(context, volume.id, error, raised)
+            raised = cinder_errors.cinder_error(error)
+            cinder_errors.tell_user(context, volume.id, error, raised)
             raise raised from error
-        host.notify_made(context, volume, image.id, outcome)
+        notifications.notify_made(context, volume, image.id, outcome)
         return {**self._set_up(volume), 'provider_location': None}, True

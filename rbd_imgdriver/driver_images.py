@@ -31,16 +31,18 @@ from oslo_log import log as logging
 
 from rbd_imgdriver import backend
 from rbd_imgdriver.cache import names
-from rbd_imgdriver.ceph import clones
 from rbd_imgdriver.ceph import errors as ceph_errors
+from rbd_imgdriver.ceph.images import clones
 from rbd_imgdriver import errors
-from rbd_imgdriver import glance_data
-from rbd_imgdriver import host
-from rbd_imgdriver.importer import local
-from rbd_imgdriver.importer import luks
 from rbd_imgdriver.importer import partial as partials
-from rbd_imgdriver.importer import program
+from rbd_imgdriver.importer.qemu import confined
+from rbd_imgdriver.importer.qemu import luks
+from rbd_imgdriver.importer.source import local
 from rbd_imgdriver import model
+from rbd_imgdriver.openstack import encryption as cinder_encryption
+from rbd_imgdriver.openstack import errors as cinder_errors
+from rbd_imgdriver.openstack import glance_data
+from rbd_imgdriver.openstack import images as cinder_images
 
 LOG = logging.getLogger(__name__)
 CONF = cfg.CONF
@@ -70,7 +72,8 @@ class ImagesMixin(cinder_rbd.RBDDriver):
             image_id: str, disable_sparse: bool = False) -> None:
         """The same for an image that is to be encrypted on the way."""
         self._copy_in(context, volume, image_service, image_id,
-                      host.encryption_of(context, volume), disable_sparse)
+                      cinder_encryption.encryption_of(context, volume),
+                      disable_sparse)
 
     def copy_volume_to_image(self, context: Any, volume: Any,
                              image_service: Any,
@@ -107,12 +110,12 @@ class ImagesMixin(cinder_rbd.RBDDriver):
                 self._backend.pool, volume.name,
                 order=self._backend.settings.order,
                 size=int(volume.size) * model.GIB,
-                encryption=host.encryption_of(context, volume))
+                encryption=cinder_encryption.encryption_of(context, volume))
 
     def _copy_in(self, context: Any, volume: Any, image_service: Any,
                  image_id: str, encryption: luks.Encryption | None,
                  in_place: bool) -> None:
-        image = host.image_of(
+        image = cinder_images.image_of(
             image_service.show(context, image_id),
             _location(context, image_service, image_id))
         data = _data(context, image_service, image_id)
@@ -201,9 +204,10 @@ def _cinder_errors(context: Any = None,
     try:
         yield
     except errors.ImageError as error:
-        raised = host.cinder_error(error)
+        raised = cinder_errors.cinder_error(error)
         if volume_id is not None:
-            host.tell_user(context, volume_id, error, raised, reimage=True)
+            cinder_errors.tell_user(context, volume_id, error, raised,
+                                    reimage=True)
         raise raised from error
-    except (ceph_errors.CephError, program.Failed) as error:
+    except (ceph_errors.CephError, confined.Failed) as error:
         raise exception.VolumeBackendAPIException(data=str(error)) from error

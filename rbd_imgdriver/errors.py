@@ -11,8 +11,8 @@
 # under the License.
 """What no strategy could do: these end a create at once.
 
-:mod:`rbd_imgdriver.host` turns each into Cinder's own exception and the
-user message that Cinder would have sent.
+:mod:`rbd_imgdriver.openstack.errors` turns each into Cinder's own exception
+and the user message that Cinder would have sent.
 """
 
 

@@ -30,9 +30,9 @@ from rbd_imgdriver.cache import eviction
 from rbd_imgdriver.cache import names
 from rbd_imgdriver.cache import store as cache_store
 from rbd_imgdriver.ceph import errors as ceph_errors
-from rbd_imgdriver.ceph import leases
+from rbd_imgdriver.ceph.wire import leases
 from rbd_imgdriver import errors
-from rbd_imgdriver.importer import service
+from rbd_imgdriver.importer import importer as image_importer
 from rbd_imgdriver import model
 
 LOG = logging.getLogger(__name__)
@@ -91,7 +91,8 @@ class Filler:
     :param sleep: waits some seconds; the tests' own clock may
     """
 
-    def __init__(self, store: cache_store.Store, importer: service.Importer,
+    def __init__(self, store: cache_store.Store,
+                 importer: image_importer.Importer,
                  limits: eviction.Limits, order: int,
                  sleep: Callable[[float], None] = time.sleep,
                  clock: Callable[[], float] = time.monotonic) -> None:

@@ -20,7 +20,7 @@ import time
 
 from rbd_imgdriver.cache import entry
 from rbd_imgdriver.cache import names
-from rbd_imgdriver.ceph import clones
+from rbd_imgdriver.ceph.images import clones
 from rbd_imgdriver.ceph import pool as ceph_pool
 from rbd_imgdriver import model
 

@@ -19,8 +19,8 @@ from oslo_log import log as logging
 
 from rbd_imgdriver.cache import names
 from rbd_imgdriver.cache import store as cache_store
-from rbd_imgdriver.ceph import directory
 from rbd_imgdriver.ceph import errors as ceph_errors
+from rbd_imgdriver.ceph.wire import directory
 
 LOG = logging.getLogger(__name__)
 

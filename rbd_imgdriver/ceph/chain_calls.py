@@ -16,26 +16,26 @@ Images are named by their internal ids where names may change meanwhile.
 
 from collections.abc import Callable
 
-from rbd_imgdriver.ceph import ancestry
-from rbd_imgdriver.ceph import calls
-from rbd_imgdriver.ceph import clones
-from rbd_imgdriver.ceph import copies
-from rbd_imgdriver.ceph import diff
-from rbd_imgdriver.ceph import directory
 from rbd_imgdriver.ceph import errors
-from rbd_imgdriver.ceph import flatten
-from rbd_imgdriver.ceph import header
-from rbd_imgdriver.ceph import lineage
-from rbd_imgdriver.ceph import removal
-from rbd_imgdriver.ceph import snapshots
-from rbd_imgdriver.ceph import trash
-from rbd_imgdriver.ceph import usages
+from rbd_imgdriver.ceph.images import ancestry
+from rbd_imgdriver.ceph.images import clones
+from rbd_imgdriver.ceph.images import copies
+from rbd_imgdriver.ceph.images import diff
+from rbd_imgdriver.ceph.images import flatten
+from rbd_imgdriver.ceph.images import lineage
+from rbd_imgdriver.ceph.images import removal
+from rbd_imgdriver.ceph.images import snapshots
+from rbd_imgdriver.ceph.images import trash
+from rbd_imgdriver.ceph.images import usage
+from rbd_imgdriver.ceph import native
+from rbd_imgdriver.ceph.wire import directory
+from rbd_imgdriver.ceph.wire import header
 
 
-class ChainCalls(calls.Base):
+class ChainCalls(native.Base):
     """The part of :class:`rbd_imgdriver.ceph.pool.Pool` for clone chains."""
 
-    @calls.in_native_thread
+    @native.in_native_thread
     def depth(self, image: str) -> int:
         """How many ancestors an image has, in all pools.
 
@@ -46,7 +46,7 @@ class ChainCalls(calls.Base):
         id_ = header.image_id(self._ioctx, image)
         return len(lineage.ancestors(self.cluster, self._ioctx, id_))
 
-    @calls.in_native_thread
+    @native.in_native_thread
     def ancestry(self, image: str) -> list[ancestry.Ancestor]:
         """The ancestors of an image with their names, the parent first.
 
@@ -55,17 +55,17 @@ class ChainCalls(calls.Base):
         id_ = header.image_id(self._ioctx, image)
         return ancestry.ancestry(self.cluster, self._ioctx, id_)
 
-    @calls.in_native_thread
+    @native.in_native_thread
     def parent(self, id_: str) -> header.ParentRef | None:
         """The parent of an image's head, or None."""
         return header.parent(self._ioctx, id_)
 
-    @calls.in_native_thread
+    @native.in_native_thread
     def parent_spec(self, id_: str) -> header.ParentRef | None:
         """The parent of an image's head or of any of its snapshots."""
         return header.parent_spec(self._ioctx, id_)
 
-    @calls.in_native_thread
+    @native.in_native_thread
     def is_lone(self, id_: str) -> bool:
         """Whether an image has no snapshot, and therefore no children.
 
@@ -73,12 +73,12 @@ class ChainCalls(calls.Base):
         """
         return not header.snapshot_ids(self._ioctx, id_)
 
-    @calls.in_native_thread
+    @native.in_native_thread
     def metadata_value(self, id_: str, key: str) -> str | None:
         """One metadata value; None when there is none, or no image."""
         return header.value(self._ioctx, id_, key)
 
-    @calls.in_native_thread
+    @native.in_native_thread
     def metadata_values(self, key: str) -> dict[str, str]:
         """The values of one metadata key on all images, by image id.
 
@@ -90,18 +90,18 @@ class ChainCalls(calls.Base):
         return {id_: value for id_, value in values.items()
                 if value is not None}
 
-    @calls.in_native_thread
+    @native.in_native_thread
     def update_header(self, id_: str, values: dict[str, str],
                       remove: tuple[str, ...] = ()) -> None:
         """Set and remove metadata of an image by its id."""
         header.update_metadata(self._ioctx, id_, values, remove)
 
-    @calls.in_native_thread
+    @native.in_native_thread
     def flatten(self, id_: str, progress: flatten.Progress) -> None:
         """Flatten an image; see :func:`flatten.flatten`."""
         flatten.flatten(self._ioctx, id_, progress)
 
-    @calls.in_native_thread
+    @native.in_native_thread
     def removal_facts(self, image: str) -> removal.Facts:
         """What has to be known before an image is removed.
 
@@ -109,7 +109,7 @@ class ChainCalls(calls.Base):
         """
         return removal.facts(self._ioctx, image)
 
-    @calls.in_native_thread
+    @native.in_native_thread
     def parent_facts(self, ref: header.ParentRef) -> tuple[str,
                                                            removal.Parent]:
         """A parent that may no longer be needed, and its pool's name.
@@ -121,12 +121,12 @@ class ChainCalls(calls.Base):
         return (self.cluster.pool_name(ref.pool_id),
                 removal.parent(ioctx, ref))
 
-    @calls.in_native_thread
+    @native.in_native_thread
     def is_watched(self, id_: str) -> bool:
         """Whether a client has an image open for writing."""
         return removal.watched(self._ioctx, id_)
 
-    @calls.in_native_thread
+    @native.in_native_thread
     def create_snapshot(self, image: str, snapshot: str) -> None:
         """Make a snapshot that can be cloned.
 
@@ -135,24 +135,24 @@ class ChainCalls(calls.Base):
         """
         snapshots.create_protected(self._ioctx, image, snapshot)
 
-    @calls.in_native_thread
+    @native.in_native_thread
     def drop_snapshot(self, id_: str, name: str, hidden_name: str) -> None:
         """Remove a snapshot, or hide it; see :mod:`removal`."""
         removal.drop_snapshot(self._ioctx, id_, name, hidden_name)
 
-    @calls.in_native_thread
+    @native.in_native_thread
     def rename_snapshot(self, id_: str, name: str, new_name: str) -> None:
         """Rename a snapshot, which may have clones."""
         removal.rename_snapshot(self._ioctx, id_, name, new_name)
 
-    @calls.in_native_thread
+    @native.in_native_thread
     def drop_snapshots(self, id_: str,
                        droppable: Callable[[str], bool],
                        ) -> removal.Remaining:
         """Remove the snapshots that may go, and say what is left."""
         return removal.drop_snapshots(self._ioctx, id_, droppable)
 
-    @calls.in_native_thread
+    @native.in_native_thread
     def trash_remove(self, id_: str) -> bool:
         """Remove an image from the trash.
 
@@ -161,7 +161,7 @@ class ChainCalls(calls.Base):
         """
         return trash.remove(self._ioctx, id_)
 
-    @calls.in_native_thread
+    @native.in_native_thread
     def unchanged_since(self, image: str,
                         wanted: Callable[[str], bool]) -> str | None:
         """The newest of certain snapshots, if nothing was written since.
@@ -170,7 +170,7 @@ class ChainCalls(calls.Base):
         """
         return diff.unchanged_since(self._ioctx, image, wanted)
 
-    @calls.in_native_thread
+    @native.in_native_thread
     def copy_head(self, image: str, target: str, name: str) -> None:
         """Copy an image's head to a pool of the cluster.
 
@@ -182,7 +182,7 @@ class ChainCalls(calls.Base):
         copies.copy_head(self._ioctx, image, self.cluster.ioctx(target),
                          name, self._can_share_parent(image))
 
-    @calls.in_native_thread
+    @native.in_native_thread
     def copy_unused_head(self, image: str, name: str,
                          most: int | None = None) -> bool:
         """Copy an image's head within the pool unless it is in use.
@@ -202,18 +202,18 @@ class ChainCalls(calls.Base):
         ref = header.parent(self._ioctx, header.image_id(self._ioctx, image))
         return ref is None or lineage.can_be_cloned(self.cluster, ref)
 
-    @calls.in_native_thread
+    @native.in_native_thread
     def drop_inherited(self, image: str) -> None:
         """Remove the metadata that describe what an image was copied from."""
         ioctx = self._ioctx
         clones.drop_inherited(ioctx, header.image_id(ioctx, image))
 
-    @calls.in_native_thread
+    @native.in_native_thread
     def image_ids(self) -> dict[str, str]:
         """The ids of all images by name; for rare, long work only."""
         return directory.names(self._ioctx, '')
 
-    @calls.in_native_thread
+    @native.in_native_thread
     def snapshot_list(self, id_: str) -> list[header.Snapshot]:
         """All snapshots of an image, from its header; empty when it is gone.
 
@@ -226,7 +226,7 @@ class ChainCalls(calls.Base):
         except errors.ImageNotFound:
             return []
 
-    @calls.in_native_thread
-    def snapshot_usage(self, id_: str, name: str) -> usages.SnapshotUsage:
+    @native.in_native_thread
+    def snapshot_usage(self, id_: str, name: str) -> usage.SnapshotUsage:
         """What a snapshot takes up, and who depends on it."""
-        return usages.snapshot_usage(self._ioctx, id_, name)
+        return usage.snapshot_usage(self._ioctx, id_, name)

@@ -11,16 +11,16 @@
 # under the License.
 """What :class:`rbd_imgdriver.ceph.pool.Pool` does for the importer."""
 
-from rbd_imgdriver.ceph import calls
 from rbd_imgdriver.ceph import credentials
-from rbd_imgdriver.ceph import layouts
-from rbd_imgdriver.ceph import reader
-from rbd_imgdriver.ceph import writer
+from rbd_imgdriver.ceph.images import layouts
+from rbd_imgdriver.ceph.images import reader
+from rbd_imgdriver.ceph.images import writer
+from rbd_imgdriver.ceph import native
 
-_blocking = calls.in_native_thread
+_blocking = native.in_native_thread
 
 
-class ImportCalls(calls.Base):
+class ImportCalls(native.Base):
     """Reading and writing the data of images."""
 
     @_blocking

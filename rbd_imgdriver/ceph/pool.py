@@ -26,25 +26,25 @@ from typing import Any
 import rbd
 
 from rbd_imgdriver import blocking
-from rbd_imgdriver.ceph import calls
 from rbd_imgdriver.ceph import chain_calls
-from rbd_imgdriver.ceph import clones
 from rbd_imgdriver.ceph import connection
-from rbd_imgdriver.ceph import digests
-from rbd_imgdriver.ceph import directory
 from rbd_imgdriver.ceph import errors
-from rbd_imgdriver.ceph import header
-from rbd_imgdriver.ceph import ids
+from rbd_imgdriver.ceph.images import clones
+from rbd_imgdriver.ceph.images import digests
+from rbd_imgdriver.ceph.images import ids
+from rbd_imgdriver.ceph.images import layouts
+from rbd_imgdriver.ceph.images import locks
+from rbd_imgdriver.ceph.images import snapshots
+from rbd_imgdriver.ceph.images import trash
+from rbd_imgdriver.ceph.images import usage as usages
 from rbd_imgdriver.ceph import import_calls
-from rbd_imgdriver.ceph import layouts
-from rbd_imgdriver.ceph import leases
-from rbd_imgdriver.ceph import locks
+from rbd_imgdriver.ceph import native
 from rbd_imgdriver.ceph import probe
-from rbd_imgdriver.ceph import snapshots
-from rbd_imgdriver.ceph import trash
-from rbd_imgdriver.ceph import usages
+from rbd_imgdriver.ceph.wire import directory
+from rbd_imgdriver.ceph.wire import header
+from rbd_imgdriver.ceph.wire import leases
 
-_blocking = calls.in_native_thread
+_blocking = native.in_native_thread
 
 
 def checkout(cluster: connection.Cluster, pool: str) -> tuple[Any, Any]:
@@ -175,7 +175,7 @@ class Pool(chain_calls.ChainCalls, import_calls.ImportCalls):
     def clone(self, spec: clones.CloneSpec) -> None:
         """Clone a snapshot of any pool of the cluster into this pool.
 
-        See :func:`rbd_imgdriver.ceph.clones.clone` for the errors.
+        See :func:`rbd_imgdriver.ceph.images.clones.clone` for the errors.
         """
         clones.clone(self.cluster.ioctx(spec.parent.pool), self._ioctx, spec,
                      self._features())

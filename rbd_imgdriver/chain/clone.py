@@ -23,9 +23,9 @@ import dataclasses
 
 from oslo_log import log as logging
 
-from rbd_imgdriver.ceph import clones
 from rbd_imgdriver.ceph import errors
-from rbd_imgdriver.ceph import flatten as ceph_flatten
+from rbd_imgdriver.ceph.images import clones
+from rbd_imgdriver.ceph.images import flatten as ceph_flatten
 from rbd_imgdriver.ceph import pool as ceph_pool
 from rbd_imgdriver.chain import flattener as chain_flattener
 from rbd_imgdriver.chain import names

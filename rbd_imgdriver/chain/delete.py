@@ -17,8 +17,8 @@ import time
 from oslo_log import log as logging
 
 from rbd_imgdriver.ceph import errors
+from rbd_imgdriver.ceph.images import removal
 from rbd_imgdriver.ceph import pool as ceph_pool
-from rbd_imgdriver.ceph import removal
 from rbd_imgdriver.chain import flattener as chain_flattener
 from rbd_imgdriver.chain import names
 from rbd_imgdriver.chain import release

@@ -32,9 +32,9 @@ import time
 from oslo_log import log as logging
 
 from rbd_imgdriver.ceph import errors
-from rbd_imgdriver.ceph import flatten
-from rbd_imgdriver.ceph import leases
+from rbd_imgdriver.ceph.images import flatten
 from rbd_imgdriver.ceph import pool as ceph_pool
+from rbd_imgdriver.ceph.wire import leases
 from rbd_imgdriver.chain import intents
 from rbd_imgdriver.chain import names
 from rbd_imgdriver.chain import release

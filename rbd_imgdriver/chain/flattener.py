@@ -19,7 +19,7 @@ import time
 from oslo_log import log as logging
 
 from rbd_imgdriver.ceph import errors
-from rbd_imgdriver.ceph import flatten as ceph_flatten
+from rbd_imgdriver.ceph.images import flatten as ceph_flatten
 from rbd_imgdriver.ceph import pool as ceph_pool
 from rbd_imgdriver.chain import flatten
 from rbd_imgdriver.chain import intents

@@ -18,7 +18,7 @@ host can finish what another has begun.
 import dataclasses
 import json
 
-from rbd_imgdriver.ceph import header
+from rbd_imgdriver.ceph.wire import header
 from rbd_imgdriver import model
 
 KEY = model.METADATA_PREFIX + 'flatten'

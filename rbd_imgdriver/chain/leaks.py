@@ -22,9 +22,9 @@ import dataclasses
 import time
 
 from rbd_imgdriver.ceph import errors
+from rbd_imgdriver.ceph.images import trash
+from rbd_imgdriver.ceph.images import usage as usages
 from rbd_imgdriver.ceph import pool as ceph_pool
-from rbd_imgdriver.ceph import trash
-from rbd_imgdriver.ceph import usages
 from rbd_imgdriver.chain import names
 from rbd_imgdriver.chain import release
 from rbd_imgdriver.chain import snapshots

@@ -20,10 +20,10 @@ import time
 from oslo_log import log as logging
 
 from rbd_imgdriver.ceph import errors
-from rbd_imgdriver.ceph import header
-from rbd_imgdriver.ceph import lineage
+from rbd_imgdriver.ceph.images import lineage
+from rbd_imgdriver.ceph.images import removal
 from rbd_imgdriver.ceph import pool as ceph_pool
-from rbd_imgdriver.ceph import removal
+from rbd_imgdriver.ceph.wire import header
 from rbd_imgdriver.chain import names
 
 LOG = logging.getLogger(__name__)

@@ -20,10 +20,10 @@ from rbd_imgdriver import backend as backends
 from rbd_imgdriver.cache import eviction
 from rbd_imgdriver.cache import names
 from rbd_imgdriver.cache import store as cache_store
-from rbd_imgdriver.ceph import clones
+from rbd_imgdriver.ceph import dry_run
 from rbd_imgdriver.ceph import errors as ceph_errors
+from rbd_imgdriver.ceph.images import clones
 from rbd_imgdriver.ceph import pool as ceph_pool
-from rbd_imgdriver.ceph import rehearsal
 from rbd_imgdriver.cmd import advice
 from rbd_imgdriver.cmd import exits
 from rbd_imgdriver.cmd import output
@@ -157,7 +157,7 @@ def _verdict(backend: backends.Backend, name: str,
 def _rehearsed(backend: backends.Backend) -> dict[str, base.Strategy]:
     """The cloning strategies on a pool where nothing is done."""
     wanted = backend.settings
-    pool = typing.cast(ceph_pool.Pool, rehearsal.Rehearsal(backend.pool))
+    pool = typing.cast(ceph_pool.Pool, dry_run.Rehearsal(backend.pool))
     store = cache_store.Store(pool) if wanted.cache else None
     made: list[base.Strategy] = [
         rbd_clone.RbdClone(pool, wanted.order),
@@ -206,7 +206,7 @@ def _source_in_cluster(pool: ceph_pool.Pool,
     """Glance's snapshot, if the importer would read that."""
     if image.container_format == 'compressed':
         return None
-    look = rehearsal.Rehearsal(pool)
+    look = dry_run.Rehearsal(pool)
     for url in image.locations:
         location = locations.parse(url)
         if (not isinstance(location, locations.RbdLocation)

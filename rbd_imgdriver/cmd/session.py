@@ -28,7 +28,7 @@ from rbd_imgdriver.cmd import exits
 from rbd_imgdriver import model
 
 if TYPE_CHECKING:
-    from rbd_imgdriver import service_glance
+    from rbd_imgdriver.openstack import service_glance
 
 DRIVER = 'rbd_imgdriver.driver.RBDImageDriver'
 
@@ -46,29 +46,29 @@ class Session:
     def backend(self) -> backends.Backend:
         """The parts of the backend, as cinder-volume has them."""
         configuration = self.configuration  # Cinder's modules come first
-        from rbd_imgdriver import host
+        from rbd_imgdriver.openstack import settings
         return backends.Backend(
-            host.settings_of(configuration, self.cluster))
+            settings.settings_of(configuration, self.cluster))
 
     @functools.cached_property
     def glance(self) -> 'service_glance.ServiceGlance':
         """Glance, with the service's own credentials."""
         self.conf  # noqa: B018 - Cinder's modules come first
-        from rbd_imgdriver import service_glance
+        from rbd_imgdriver.openstack import service_glance
         return service_glance.ServiceGlance()
 
     def volume_status(self, volume_id: str) -> str | None:
         """Cinder's status of a volume; None when it does not know it."""
         self.conf  # noqa: B018 - Cinder's modules come first
-        from rbd_imgdriver import host
-        return host.volume_status(volume_id)
+        from rbd_imgdriver.openstack import volumes as cinder_volumes
+        return cinder_volumes.volume_status(volume_id)
 
     @property
     def volumes(self) -> model.ImageVolumes:
         """Cinder's volumes, from its database."""
         self.conf  # noqa: B018 - Cinder's modules come first
-        from rbd_imgdriver import host
-        return host.all_volumes()
+        from rbd_imgdriver.openstack import volumes as cinder_volumes
+        return cinder_volumes.all_volumes()
 
     @property
     def cluster(self) -> connection.ClusterSpec:

@@ -18,11 +18,11 @@ from collections.abc import Iterator
 import contextlib
 
 from rbd_imgdriver import blocking
+from rbd_imgdriver.ceph.images import writer
 from rbd_imgdriver.ceph import pool as ceph_pool
-from rbd_imgdriver.ceph import writer
-from rbd_imgdriver.importer import cluster_source
+from rbd_imgdriver.importer import fan_out
 from rbd_imgdriver.importer import progress
-from rbd_imgdriver.importer import stream
+from rbd_imgdriver.importer.source import cluster
 
 _ZERO_STEP = 1024 ** 3  # bytes
 
@@ -42,7 +42,7 @@ def writing(pool: ceph_pool.Pool, name: str) -> Iterator[writer.Writer]:
     blocking.run(opened.close)
 
 
-def copy(source: cluster_source.Source, into: writer.Writer,
+def copy(source: cluster.Source, into: writer.Writer,
          reporter: progress.Reporter) -> int:
     """Copy into an image that reads as zeros.
 
@@ -50,7 +50,7 @@ def copy(source: cluster_source.Source, into: writer.Writer,
     """
     copied = 0
     reporter.begin('copying', source.size)
-    with contextlib.closing(stream.pouring(
+    with contextlib.closing(fan_out.pouring(
             source.pieces(), [into.write_at])) as pieces:
         for offset, data in pieces:
             copied += len(data)
@@ -58,7 +58,7 @@ def copy(source: cluster_source.Source, into: writer.Writer,
     return copied
 
 
-def replace(source: cluster_source.Source, name: str,
+def replace(source: cluster.Source, name: str,
             reporter: progress.Reporter) -> int:
     """Give an image in the source's pool the source's contents.
 

@@ -19,15 +19,15 @@ from oslo_log import log as logging
 
 from rbd_imgdriver import blocking
 from rbd_imgdriver import errors
-from rbd_imgdriver.importer import cluster_source
-from rbd_imgdriver.importer import convert
 from rbd_imgdriver.importer import copying
 from rbd_imgdriver.importer import job as jobs
-from rbd_imgdriver.importer import luks
-from rbd_imgdriver.importer import memory
 from rbd_imgdriver.importer import partial as partials
-from rbd_imgdriver.importer import program
-from rbd_imgdriver.importer import qemu
+from rbd_imgdriver.importer.qemu import arguments
+from rbd_imgdriver.importer.qemu import confined
+from rbd_imgdriver.importer.qemu import convert
+from rbd_imgdriver.importer.qemu import luks
+from rbd_imgdriver.importer.qemu import memfd
+from rbd_imgdriver.importer.source import cluster
 from rbd_imgdriver import model
 
 LOG = logging.getLogger(__name__)
@@ -43,8 +43,9 @@ _NOT_OPENED = 'Could not open'
 _TAIL = 16 * 1024 * 1024
 
 
-def encrypt(job: jobs.Job, encryption: luks.Encryption, source: qemu.Source,
-            size: int, into: qemu.Node, limits: program.Limits) -> None:
+def encrypt(job: jobs.Job, encryption: luks.Encryption,
+            source: arguments.Source, size: int, into: arguments.Node,
+            limits: confined.Limits) -> None:
     """Fill the partial image with a container of the disk.
 
     All of the disk's zeros are written, for a hole would decrypt to noise.
@@ -52,14 +53,14 @@ def encrypt(job: jobs.Job, encryption: luks.Encryption, source: qemu.Source,
     :param size: bytes of the disk
     :param into: the partial image
     :raises errors.ImageTooLarge: when the volume cannot hold disk and header
-    :raises program.Failed: when qemu-img does
+    :raises confined.Failed: when qemu-img does
     """
     with luks.key(encryption) as key:
         header = _made_before(job, encryption) or key.header(limits)
         room = job.limit - len(header)
         if size > room:
             _check_tail(job, source, size, room, limits)
-            source = qemu.Source(source.disk_format, source.node, 0, room)
+            source = arguments.Source(source.disk_format, source.node, 0, room)
             size = room
         job.partial.fit(len(header) + size)
         with copying.writing(job.partial.pool, job.partial.name) as writer:
@@ -68,7 +69,7 @@ def encrypt(job: jobs.Job, encryption: luks.Encryption, source: qemu.Source,
         by_librbd, by_qemu = key.containers(into)
         try:
             _convert(job, source, by_librbd, size, limits)
-        except program.Failed as error:
+        except confined.Failed as error:
             if _NOT_OPENED not in str(error):
                 raise
             LOG.info('librbd does not encrypt %(image)s, qemu does: %(error)s',
@@ -76,8 +77,9 @@ def encrypt(job: jobs.Job, encryption: luks.Encryption, source: qemu.Source,
             _convert(job, source, by_qemu, size, limits)
 
 
-def _convert(job: jobs.Job, source: qemu.Source, into: qemu.Target, size: int,
-             limits: program.Limits) -> None:
+def _convert(job: jobs.Job, source: arguments.Source,
+             into: arguments.Target, size: int,
+             limits: confined.Limits) -> None:
     convert.convert(
         source, into, size,
         dataclasses.replace(limits, file_size=_LIBRBD_HEADER),
@@ -85,10 +87,10 @@ def _convert(job: jobs.Job, source: qemu.Source, into: qemu.Target, size: int,
 
 
 def make_blank(partial: partials.Partial, encryption: luks.Encryption,
-               limits: program.Limits) -> None:
+               limits: confined.Limits) -> None:
     """Make an empty container, whose inside has the image's present size.
 
-    :raises program.Failed: when qemu-img cannot make such a container
+    :raises confined.Failed: when qemu-img cannot make such a container
     """
     with luks.key(encryption) as key:
         header = key.header(limits)
@@ -104,14 +106,14 @@ def _made_before(job: jobs.Job, encryption: luks.Encryption) -> bytes | None:
     """
     if job.header_of is None:
         return None
-    source = cluster_source.Source(job.partial.pool, job.header_of, 0)
+    source = cluster.Source(job.partial.pool, job.header_of, 0)
     with contextlib.closing(source.pieces()) as pieces:
         _, data = next(pieces, (0, b''))
     return luks.header_in(data, encryption)
 
 
-def _check_tail(job: jobs.Job, source: qemu.Source, size: int, room: int,
-                limits: program.Limits) -> None:
+def _check_tail(job: jobs.Job, source: arguments.Source, size: int, room: int,
+                limits: confined.Limits) -> None:
     """What has no room beside the container's header must be zeros.
 
     A disk of exactly the volume's size may well end with them; Cinder's own
@@ -119,12 +121,12 @@ def _check_tail(job: jobs.Job, source: qemu.Source, size: int, room: int,
     """
     length = size - room
     if length <= _TAIL:
-        tail = qemu.Source(source.disk_format, source.node, room, length)
-        with memory.file('tail') as file:
+        tail = arguments.Source(source.disk_format, source.node, room, length)
+        with memfd.file('tail') as file:
             os.ftruncate(file, length)
-            convert.convert(tail, qemu.Target('raw', qemu.local(file)),
-                            length, limits, lambda _: job.reporter.alive(),
-                            zeroed=True)
+            raw = arguments.Target('raw', arguments.local(file))
+            convert.convert(tail, raw, length, limits,
+                            lambda _: job.reporter.alive(), zeroed=True)
             if not os.pread(file, length, 0).strip(b'\0'):
                 return
     raise errors.ImageTooLarge(

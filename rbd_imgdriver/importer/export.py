@@ -23,14 +23,14 @@ from typing import Protocol
 import zlib
 
 from rbd_imgdriver import blocking
+from rbd_imgdriver.ceph.images import reader
 from rbd_imgdriver.ceph import pool as ceph_pool
-from rbd_imgdriver.ceph import reader
 from rbd_imgdriver import errors
-from rbd_imgdriver.importer import convert
-from rbd_imgdriver.importer import formats
+from rbd_imgdriver.importer.check import formats
 from rbd_imgdriver.importer import options
-from rbd_imgdriver.importer import program
-from rbd_imgdriver.importer import qemu
+from rbd_imgdriver.importer.qemu import arguments
+from rbd_imgdriver.importer.qemu import confined
+from rbd_imgdriver.importer.qemu import convert
 from rbd_imgdriver.importer import spool
 
 _GZIP = 16 + zlib.MAX_WBITS
@@ -119,7 +119,7 @@ class Exporter:
         self._settings = settings
         self._spooler = spool.Spooler(settings.conversion_dir,
                                       settings.lock_path)
-        self._limits = program.Limits(settings.user, settings.memory_limit,
+        self._limits = confined.Limits(settings.user, settings.memory_limit,
                                       _CPU, settings.stall_timeout)
 
     @contextlib.contextmanager
@@ -163,12 +163,12 @@ class Exporter:
     def _convert(self, image_id: str, pool: ceph_pool.Pool, name: str,
                  driver: str, compressed: bool, descriptor: int,
                  most: int) -> None:
-        program.let_use(descriptor, self._settings.user)
+        confined.let_use(descriptor, self._settings.user)
         try:
             with convert.cluster(pool) as cluster:
                 convert.create(
-                    qemu.Source('raw', cluster.node(pool.name, name)),
+                    arguments.Source('raw', cluster.node(pool.name, name)),
                     driver, descriptor, pool.size(name), self._limits, most,
                     compressed=compressed and driver == 'qcow2')
-        except program.Failed as error:
+        except confined.Failed as error:
             raise errors.ConversionFailed(image_id, str(error)) from error

@@ -19,19 +19,19 @@ from collections.abc import Sequence
 import contextlib
 import dataclasses
 
-from rbd_imgdriver.ceph import clones
+from rbd_imgdriver.ceph.images import clones
 from rbd_imgdriver import errors
-from rbd_imgdriver.importer import fetch
-from rbd_imgdriver.importer import formats
-from rbd_imgdriver.importer import gunzip
-from rbd_imgdriver.importer import inspection
-from rbd_imgdriver.importer import luks
+from rbd_imgdriver.importer.check import formats
+from rbd_imgdriver.importer.check import inspection
+from rbd_imgdriver.importer.check import verify
+from rbd_imgdriver.importer import fan_out
 from rbd_imgdriver.importer import partial as partials
 from rbd_imgdriver.importer import progress
+from rbd_imgdriver.importer.qemu import luks
 from rbd_imgdriver.importer import rereading
+from rbd_imgdriver.importer.source import fetch
+from rbd_imgdriver.importer.source import gunzip
 from rbd_imgdriver.importer import spool
-from rbd_imgdriver.importer import stream
-from rbd_imgdriver.importer import verify
 from rbd_imgdriver import model
 
 
@@ -137,9 +137,9 @@ class Job:
         arriving = fetch.batches(
             fetch.download(self.image, self.data, self.retries))
         length = 0
-        with contextlib.closing(stream.pouring(
+        with contextlib.closing(fan_out.pouring(
                 count.through(arriving), hands)) as proven:
-            with contextlib.closing(stream.pouring(
+            with contextlib.closing(fan_out.pouring(
                     self._unpacked(proven), [write])) as written:
                 for batch in written:
                     look.feed(batch)
@@ -163,7 +163,7 @@ class Job:
         self.reporter.begin('inspecting', self.image.size)
         count = _Count(self.reporter.advance)
         with contextlib.closing(chunks), contextlib.closing(
-                stream.pouring(count.through(chunks), hands)) as passing:
+                fan_out.pouring(count.through(chunks), hands)) as passing:
             for chunk in passing:
                 look.feed(chunk)
                 if look.settled and verifier is None:

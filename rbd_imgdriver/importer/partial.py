@@ -16,8 +16,8 @@ from collections.abc import Mapping
 import contextlib
 
 from rbd_imgdriver.ceph import errors as ceph_errors
+from rbd_imgdriver.ceph.images import writer
 from rbd_imgdriver.ceph import pool as ceph_pool
-from rbd_imgdriver.ceph import writer
 from rbd_imgdriver import errors
 from rbd_imgdriver.importer import copying
 from rbd_imgdriver import model

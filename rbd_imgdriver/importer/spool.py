@@ -30,9 +30,9 @@ from oslo_log import log as logging
 
 from rbd_imgdriver import blocking
 from rbd_imgdriver import errors
-from rbd_imgdriver.importer import memory
-from rbd_imgdriver.importer import program
-from rbd_imgdriver.importer import turns
+from rbd_imgdriver.importer import fair_semaphore
+from rbd_imgdriver.importer.qemu import confined
+from rbd_imgdriver.importer.qemu import memfd
 
 LOG = logging.getLogger(__name__)
 
@@ -88,8 +88,8 @@ class Spool:
             not even hashed to its end
         """
         os.ftruncate(self.descriptor, self._length)
-        program.let_read(self.descriptor, user)
-        descriptor = os.open(memory.path(self.descriptor), os.O_RDONLY)
+        confined.let_read(self.descriptor, user)
+        descriptor = os.open(memfd.path(self.descriptor), os.O_RDONLY)
         try:
             yield descriptor
         finally:
@@ -120,7 +120,7 @@ class Spooler:
         self._lock_path = lock_path or directory
         self._pause = pause
         self._step = step
-        self._queue = turns.Turns(1)
+        self._queue = fair_semaphore.Turns(1)
 
     @contextlib.contextmanager
     def file(self, image_id: str, size: int,

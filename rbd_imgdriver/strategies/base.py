@@ -14,8 +14,8 @@
 from typing import NoReturn
 from typing import Protocol
 
-from rbd_imgdriver.ceph import clones
 from rbd_imgdriver.ceph import errors as ceph_errors
+from rbd_imgdriver.ceph.images import clones
 from rbd_imgdriver import errors
 from rbd_imgdriver import model
 

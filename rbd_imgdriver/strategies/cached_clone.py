@@ -19,8 +19,8 @@ only librbd operation.
 
 from rbd_imgdriver.cache import names
 from rbd_imgdriver.cache import store as cache_store
-from rbd_imgdriver.ceph import clones
 from rbd_imgdriver.ceph import errors as ceph_errors
+from rbd_imgdriver.ceph.images import clones
 from rbd_imgdriver.ceph import pool as ceph_pool
 from rbd_imgdriver import model
 from rbd_imgdriver.strategies import base

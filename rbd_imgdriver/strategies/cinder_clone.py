@@ -26,8 +26,8 @@ driver do, so that after a switch back that driver knows what it is.
 
 from typing import Protocol
 
-from rbd_imgdriver.ceph import clones
 from rbd_imgdriver.ceph import errors as ceph_errors
+from rbd_imgdriver.ceph.images import clones
 from rbd_imgdriver.ceph import pool as ceph_pool
 from rbd_imgdriver.chain import names
 from rbd_imgdriver import locations

@@ -22,7 +22,7 @@ from rbd_imgdriver.cache import fill
 from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver.ceph import pool as ceph_pool
 from rbd_imgdriver import errors
-from rbd_imgdriver.importer import service
+from rbd_imgdriver.importer import importer as image_importer
 from rbd_imgdriver import model
 from rbd_imgdriver.strategies import base
 from rbd_imgdriver.strategies import cached_clone
@@ -41,7 +41,7 @@ class ImportImage:
 
     name = 'import'
 
-    def __init__(self, pool: ceph_pool.Pool, importer: service.Importer,
+    def __init__(self, pool: ceph_pool.Pool, importer: image_importer.Importer,
                  order: int, filler: fill.Filler | None,
                  cached: cached_clone.CachedClone) -> None:
         self._pool = pool

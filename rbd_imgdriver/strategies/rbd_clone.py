@@ -16,8 +16,8 @@ Prerequisites: the image is raw and not compressed, Glance shows a location
 (``profile rbd-read-only pool=images`` is enough).
 """
 
-from rbd_imgdriver.ceph import clones
 from rbd_imgdriver.ceph import errors as ceph_errors
+from rbd_imgdriver.ceph.images import clones
 from rbd_imgdriver.ceph import pool as ceph_pool
 from rbd_imgdriver import locations
 from rbd_imgdriver import model

@@ -19,11 +19,11 @@ snapshot is left, seen or unseen.
 import dataclasses
 import itertools
 
-from rbd_imgdriver.ceph import clones
-from rbd_imgdriver.ceph import directory
 from rbd_imgdriver.ceph import errors
-from rbd_imgdriver.ceph import leases
-from rbd_imgdriver.ceph import trash
+from rbd_imgdriver.ceph.images import clones
+from rbd_imgdriver.ceph.images import trash
+from rbd_imgdriver.ceph.wire import directory
+from rbd_imgdriver.ceph.wire import leases
 
 
 @dataclasses.dataclass

@@ -32,7 +32,7 @@ from rbd_imgdriver.cache import names
 from rbd_imgdriver.cache import store as cache_store
 from rbd_imgdriver.cache import sweep
 from rbd_imgdriver import errors
-from rbd_imgdriver.importer import service
+from rbd_imgdriver.importer import importer
 from rbd_imgdriver import model
 from rbd_imgdriver.strategies import cached_clone
 from rbd_imgdriver.strategies import import_image
@@ -79,7 +79,7 @@ class Importer:
         if self.bad:
             pool.remove(name)
             raise errors.ImageDamaged(image.id, 'it is')
-        return service.Imported(image.virtual_size, 1)
+        return importer.Imported(image.virtual_size, 1)
 
 
 class Machine(stateful.RuleBasedStateMachine):

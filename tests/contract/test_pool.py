@@ -13,9 +13,9 @@
 
 import pytest
 
-from rbd_imgdriver.ceph import clones
 from rbd_imgdriver.ceph import errors
-from rbd_imgdriver.ceph import leases
+from rbd_imgdriver.ceph.images import clones
+from rbd_imgdriver.ceph.wire import leases
 
 MIB = 2**20
 PARENT = clones.SnapshotSpec('volumes', 'parent', 'snap')

@@ -28,8 +28,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2] / PACKAGE
 LAYERS = (
     ('driver', 'cmd'),
     ('driver_chains', 'driver_images'),
-    ('service_glance',),
-    ('host', 'opts', 'metrics', 'glance_data'),
+    ('openstack', 'opts', 'metrics'),
     ('backend',),
     ('provision',),
     ('strategies',),
@@ -42,8 +41,8 @@ LAYERS = (
 
 # Who may know the world outside.  What is not named here everybody may import.
 OUTSIDE = {
-    'cinder': ('driver', 'driver_chains', 'driver_images',
-               'service_glance', 'host', 'opts', 'glance_data'),
+    'cinder': ('driver', 'driver_chains', 'driver_images', 'openstack',
+               'opts'),
     'rados': ('ceph',),
     'rbd': ('ceph',),
     'eventlet': ('blocking',),
@@ -190,7 +189,7 @@ def test_every_component_stands_in_the_table_once():
      'ceph may not import chain'),
     ('ceph/pool.py', 'from ..cache import entries',
      'ceph may not import cache'),
-    ('importer/fetch.py', 'import rbd_imgdriver.cache.entries',
+    ('importer/source/fetch.py', 'import rbd_imgdriver.cache.entries',
      'importer may not import cache'),
     ('strategies/base.py', 'import typing\n'
      'if typing.TYPE_CHECKING:\n    from rbd_imgdriver import provision',
@@ -227,7 +226,7 @@ def test_what_is_allowed_is_not_found(tmp_path):
     ''')
     _write(tmp_path, 'driver.py', '''
         from cinder.volume.drivers import rbd
-        from rbd_imgdriver import host
+        from rbd_imgdriver.openstack import settings
     ''')
     _write(tmp_path, 'cmd/cache.py', '''
         from rbd_imgdriver import provision

@@ -15,8 +15,8 @@ from collections.abc import Iterator
 import json
 import secrets
 
-from rbd_imgdriver.ceph import clones
 from rbd_imgdriver.ceph import errors as ceph_errors
+from rbd_imgdriver.ceph.images import clones
 from rbd_imgdriver.ceph import pool as ceph_pool
 from rbd_imgdriver.cmd.checks import findings
 from rbd_imgdriver.cmd.checks import pools

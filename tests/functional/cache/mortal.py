@@ -25,8 +25,8 @@ from rbd_imgdriver.cache import fill
 from rbd_imgdriver.cache import store as cache_store
 from rbd_imgdriver.ceph import connection
 from rbd_imgdriver.ceph import pool as ceph_pool
+from rbd_imgdriver.importer import importer as image_importer
 from rbd_imgdriver.importer import options
-from rbd_imgdriver.importer import service
 from rbd_imgdriver import model
 
 # Each step of a fill, and the operation of the pool that completes it.
@@ -73,7 +73,7 @@ def mortal(operation: str) -> type[ceph_pool.Pool]:
 
 
 def filler(pool: ceph_pool.Pool, conversion_dir: str) -> fill.Filler:
-    importer = service.Importer(options.Options(conversion_dir))
+    importer = image_importer.Importer(options.Options(conversion_dir))
     return fill.Filler(cache_store.Store(pool), importer, eviction.Limits(),
                        order=22)
 

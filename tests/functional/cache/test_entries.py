@@ -19,9 +19,9 @@ import rbd
 
 from rbd_imgdriver.cache import names
 from rbd_imgdriver.cache import sweep
-from rbd_imgdriver.ceph import clones
 from rbd_imgdriver.ceph import errors
-from rbd_imgdriver.ceph import leases
+from rbd_imgdriver.ceph.images import clones
+from rbd_imgdriver.ceph.wire import leases
 from tests.functional import host
 
 GIB = 2**30

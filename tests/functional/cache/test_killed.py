@@ -23,7 +23,7 @@ import uuid
 
 from rbd_imgdriver.cache import names
 from rbd_imgdriver.cache import sweep
-from rbd_imgdriver.ceph import clones
+from rbd_imgdriver.ceph.images import clones
 from rbd_imgdriver import model
 from tests.functional.cache import mortal
 

@@ -15,9 +15,9 @@ import pytest
 import rados
 import rbd
 
-from rbd_imgdriver.ceph import clones
 from rbd_imgdriver.ceph import connection
 from rbd_imgdriver.ceph import errors
+from rbd_imgdriver.ceph.images import clones
 from rbd_imgdriver.ceph import pool as ceph_pool
 from tests.functional import host
 

@@ -21,8 +21,8 @@ import time
 
 import pytest
 
-from rbd_imgdriver.ceph import flatten as ceph_flatten
-from rbd_imgdriver.ceph import leases
+from rbd_imgdriver.ceph.images import flatten as ceph_flatten
+from rbd_imgdriver.ceph.wire import leases
 from rbd_imgdriver.chain import delete
 from rbd_imgdriver.chain import flatten
 from rbd_imgdriver.chain import flattener

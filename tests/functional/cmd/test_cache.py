@@ -17,7 +17,7 @@ import pytest
 import rbd
 
 from rbd_imgdriver.cache import names
-from rbd_imgdriver.ceph import leases
+from rbd_imgdriver.ceph.wire import leases
 
 DATA = b'\x00\x01data' * 500_000
 

@@ -14,7 +14,7 @@
 import pytest
 import rbd
 
-from rbd_imgdriver.ceph import clones
+from rbd_imgdriver.ceph.images import clones
 from rbd_imgdriver import model
 
 

@@ -24,8 +24,8 @@ import pytest
 import rados
 import rbd
 
+from rbd_imgdriver.importer import importer as image_importer
 from rbd_imgdriver.importer import options
-from rbd_imgdriver.importer import service
 from rbd_imgdriver import model
 
 GIB = model.GIB
@@ -96,8 +96,8 @@ def settings(conversion_dir: pathlib.Path,
 
 
 @pytest.fixture
-def importer(settings: options.Options) -> service.Importer:
-    return service.Importer(settings)
+def importer(settings: options.Options) -> image_importer.Importer:
+    return image_importer.Importer(settings)
 
 
 @pytest.fixture

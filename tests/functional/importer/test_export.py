@@ -17,8 +17,8 @@ import pathlib
 import pytest
 import rbd
 
-from rbd_imgdriver.ceph import clones
 from rbd_imgdriver.ceph import errors as ceph_errors
+from rbd_imgdriver.ceph.images import clones
 from rbd_imgdriver.importer import export
 from tests.functional.importer.conftest import MIB
 from tests.functional.importer.conftest import qemu_img

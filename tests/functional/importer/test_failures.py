@@ -23,8 +23,8 @@ import pytest
 
 from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver import errors
+from rbd_imgdriver.importer import importer as image_importer
 from rbd_imgdriver.importer import partial as partials
-from rbd_imgdriver.importer import service
 from rbd_imgdriver import model
 from sandbox import polling
 from sandbox import process
@@ -236,7 +236,7 @@ def test_given_up_while_converting(importer, pool, qcow2, held_up,
 
 def test_a_conversion_that_stands_still(settings, pool, qcow2, held_up,
                                         nothing_left):
-    importer = service.Importer(dataclasses.replace(settings,
+    importer = image_importer.Importer(dataclasses.replace(settings,
                                                     stall_timeout=2))
 
     with pytest.raises(errors.ConversionFailed, match='no progress for 2'):
@@ -268,7 +268,8 @@ def test_the_name_is_taken(importer, pool, path, read):
 def test_refused_without_a_look_at_the_data(settings, pool, disk, disk_format,
                                             facts, setting, error,
                                             nothing_left):
-    importer = service.Importer(dataclasses.replace(settings, **setting))
+    importer = image_importer.Importer(
+        dataclasses.replace(settings, **setting))
     nothing = FileData(pathlib.Path('/nonexistent'))
 
     with pytest.raises(error):
@@ -288,7 +289,7 @@ from rbd_imgdriver.ceph import connection
 from rbd_imgdriver.ceph import pool
 from rbd_imgdriver.importer import options
 from rbd_imgdriver.importer import partial as partials
-from rbd_imgdriver.importer import service
+from rbd_imgdriver.importer import importer as image_importer
 from rbd_imgdriver import model
 from tests.functional.importer import conftest
 
@@ -303,7 +304,7 @@ def die():
 
 
 threading.Thread(target=die, daemon=True).start()
-importer = service.Importer(options.Options(directory))
+importer = image_importer.Importer(options.Options(directory))
 importer.import_image(
     conftest.image_of(pathlib.Path(path), 'qcow2'),
     conftest.FileData(pathlib.Path(path)),
@@ -340,7 +341,7 @@ from rbd_imgdriver.ceph import connection
 from rbd_imgdriver.ceph import pool
 from rbd_imgdriver.importer import options
 from rbd_imgdriver.importer import partial as partials
-from rbd_imgdriver.importer import service
+from rbd_imgdriver.importer import importer as image_importer
 from rbd_imgdriver import model
 from sandbox import polling
 from tests.functional.importer import conftest
@@ -366,7 +367,8 @@ def run():
 
 volumes = pool.Pool(connection.cluster(
     connection.ClusterSpec('ceph', conf, 'cinder')), 'volumes')
-importer = service.Importer(options.Options(directory, lock_path=directory
+importer = image_importer.Importer(options.Options(directory,
+                                            lock_path=directory
                                             + '/..'))
 importing = eventlet.spawn(run)
 eventlet.spawn_n(abandon)

@@ -33,9 +33,9 @@ from oslo_config import cfg
 import pytest
 
 from rbd_imgdriver import errors
-from rbd_imgdriver import glance_data
-from rbd_imgdriver.importer import fetch
+from rbd_imgdriver.importer.source import fetch
 from rbd_imgdriver import model
+from rbd_imgdriver.openstack import glance_data
 
 CONF = cfg.CONF
 ID = '5d3a9d0c-4c8b-4b8e-9f0c-1d4c0a5a8f11'

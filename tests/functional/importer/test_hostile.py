@@ -19,8 +19,8 @@ import pytest
 import rbd
 
 from rbd_imgdriver import errors
+from rbd_imgdriver.importer import importer as image_importer
 from rbd_imgdriver.importer import options
-from rbd_imgdriver.importer import service
 from tests.functional import conftest as functional
 from tests.functional.importer.conftest import children
 from tests.functional.importer.conftest import FileData
@@ -72,7 +72,7 @@ def was_read(path: pathlib.Path) -> bool:
 def scene(cluster, tmp_path_factory):
     """An importer with its directory, and a pool that stays open."""
     directory = tmp_path_factory.mktemp('conversion')
-    importer = service.Importer(options.Options(
+    importer = image_importer.Importer(options.Options(
         str(directory), lock_path=str(tmp_path_factory.mktemp('locks')),
         retries=0, stall_timeout=20))
     yield importer, functional.open_pool(cluster, 'volumes'), directory

@@ -13,7 +13,7 @@
 
 import pytest
 
-from rbd_imgdriver.ceph import layouts
+from rbd_imgdriver.ceph.images import layouts
 from tests.functional.importer.conftest import FileData
 from tests.functional.importer.conftest import image_of
 from tests.functional.importer.conftest import MIB

@@ -16,7 +16,7 @@ import pathlib
 import pytest
 import rbd
 
-from rbd_imgdriver.ceph import clones
+from rbd_imgdriver.ceph.images import clones
 from rbd_imgdriver import errors
 from tests.functional.importer.conftest import FileData
 from tests.functional.importer.conftest import image_of

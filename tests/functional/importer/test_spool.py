@@ -22,7 +22,7 @@ import time
 import pytest
 
 from rbd_imgdriver import errors
-from rbd_imgdriver.importer import program
+from rbd_imgdriver.importer.qemu import confined
 from rbd_imgdriver.importer import spool
 from tests.functional.importer.conftest import MIB
 
@@ -173,18 +173,18 @@ ATTACKS = {
 
 @pytest.mark.parametrize('attack', ATTACKS.values(), ids=ATTACKS)
 def test_a_converter_can_read_the_file_and_nothing_else(spooler, attack):
-    limits = program.Limits('nobody', 2 * 1024 * MIB, 60, 60)
+    limits = confined.Limits('nobody', 2 * 1024 * MIB, 60, 60)
     with spooler.file('id', MIB, nobody_waits) as file:
         file.write(b'image')
         with file.shared('nobody') as descriptor:
             def python(code: str) -> str:
-                return program.run(
+                return confined.run(
                     ['/usr/bin/python3', '-c',
                      'import os; ' + code.format(descriptor)],
                     limits, (descriptor,))
 
             assert python('print(open("/dev/fd/{0}").read())') == 'image\n'
-            with pytest.raises(program.Failed, match='Error'):
+            with pytest.raises(confined.Failed, match='Error'):
                 python(attack)
 
         assert os.pread(file.descriptor, MIB, 0) == b'image'

@@ -15,7 +15,7 @@ import hypothesis
 from hypothesis import strategies as st
 import pytest
 
-from rbd_imgdriver.ceph import header
+from rbd_imgdriver.ceph.wire import header
 from rbd_imgdriver.chain import intents
 
 PARENT = header.ParentRef(3, '', 'beef', 17)

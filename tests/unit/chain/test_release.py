@@ -13,8 +13,8 @@
 
 import pytest
 
-from rbd_imgdriver.ceph import header
-from rbd_imgdriver.ceph import removal
+from rbd_imgdriver.ceph.images import removal
+from rbd_imgdriver.ceph.wire import header
 from rbd_imgdriver.chain import names
 from rbd_imgdriver.chain import release
 

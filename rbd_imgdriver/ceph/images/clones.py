@@ -1,0 +1,159 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Copy-on-write clones: one call for the clone and what belongs to it.
+
+Runs in a native thread; see :class:`rbd_imgdriver.ceph.pool.Pool`.
+"""
+
+from collections.abc import Mapping
+import dataclasses
+from typing import Any
+
+import rbd
+
+from rbd_imgdriver.ceph import errors
+from rbd_imgdriver.ceph.images import ids
+from rbd_imgdriver.ceph.wire import header
+
+# A clone inherits its parent's metadata (CloneRequest.cc in Ceph).  Our own
+# keys describe the parent, and a QoS limit belongs to one volume.
+_NOT_INHERITED = ('rbd-imgdriver/', 'conf_rbd_qos_')
+
+
+@dataclasses.dataclass(frozen=True)
+class SnapshotSpec:
+    """A snapshot of an image, by names."""
+
+    pool: str
+    image: str
+    snapshot: str
+
+    def __str__(self) -> str:
+        return f'{self.pool}/{self.image}@{self.snapshot}'
+
+
+@dataclasses.dataclass(frozen=True)
+class CloneSpec:
+    """The clone that is wanted.
+
+    :param parent: the snapshot to clone
+    :param name: name of the new image
+    :param size: its size in bytes, at least the parent's; None: as parent
+    :param order: log2 of its object size in bytes; the parent's is the
+        least, and 0 means the parent's
+    :param metadata: image metadata to set on it
+    """
+
+    parent: SnapshotSpec
+    name: str
+    size: int | None = None
+    order: int = 0
+    metadata: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+class ParentTooLarge(errors.CephError):
+    """The parent holds more bytes than the new image may have."""
+
+    code = 'image-too-large'
+
+    def __init__(self, parent: SnapshotSpec, size: int) -> None:
+        super().__init__(f'{parent} has {size} bytes')
+        self.size = size
+
+
+def clone(source: Any, target: Any, spec: CloneSpec, features: int) -> None:
+    """Clone a snapshot and finish the new image.
+
+    On failure nothing of the new image is left, unless Ceph no longer
+    answers; the first error is the one that is raised.
+
+    :param source: I/O context of the parent's pool
+    :param target: I/O context of the new image's pool
+    :param features: RBD feature bits of the new image
+    :raises ParentTooLarge: when ``spec.size`` is less than the parent's
+    :raises errors.ImageNotFound: when there is no such parent
+    :raises errors.SnapshotNotFound: when the parent has no such snapshot
+    :raises errors.ImageExists: when the new image's name is taken
+    :raises errors.CephError: when Ceph refuses for another reason
+    """
+    order = _order(source, spec)
+    try:
+        ids.with_free_id(
+            lambda: _clone(source, target, spec, features, order))
+        _finish(target, spec)
+    except errors.ImageExists:
+        raise  # it is not ours to remove
+    except errors.CephError as error:
+        undo(target, spec.name, error)
+        raise
+
+
+def _order(source: Any, spec: CloneSpec) -> int | None:
+    """The object size of the clone; None: the parent's, unasked."""
+    if not spec.order:
+        return None
+    parent_id = header.image_id(source, spec.parent.image)
+    _, parent_order = header.size(source, parent_id)
+    return max(spec.order, parent_order)
+
+
+def _clone(source: Any, target: Any, spec: CloneSpec, features: int,
+           order: int | None) -> None:
+    parent = spec.parent
+    try:
+        with errors.translated(f'clone of {parent} to {spec.name}'):
+            rbd.RBD().clone(source, parent.image, parent.snapshot, target,
+                            spec.name, features=features, order=order)
+    except errors.ImageNotFound as error:
+        # Either the image is missing, which this says, or its snapshot.
+        header.image_id(source, parent.image)
+        raise errors.SnapshotNotFound(str(error)) from error
+
+
+def drop_inherited(target: Any, id_: str,
+                   metadata: Mapping[str, str] | None = None) -> None:
+    """Replace the metadata that describe another image.
+
+    :param id_: of the new image
+    :param metadata: of its own
+    """
+    inherited = [key for key in header.metadata(target, id_)
+                 if key.startswith(_NOT_INHERITED)]
+    header.update_metadata(target, id_, metadata or {}, remove=inherited)
+
+
+def _finish(target: Any, spec: CloneSpec) -> None:
+    id_ = header.image_id(target, spec.name)
+    drop_inherited(target, id_, spec.metadata)
+    if spec.size is None:
+        return
+    size, _ = header.size(target, id_)
+    if size > spec.size:
+        raise ParentTooLarge(spec.parent, size)
+    if size < spec.size:
+        with errors.translated(f'resize of {spec.name}'), \
+                rbd.Image(target, spec.name) as image:
+            image.resize(spec.size)
+
+
+def undo(target: Any, name: str, first: errors.CephError) -> None:
+    """Remove what a failed clone may have made, keeping the first error.
+
+    A clone that timed out may have happened all the same.
+    """
+    try:
+        with errors.translated(f'removal of {name}'):
+            rbd.RBD().remove(target, name)
+    except errors.ImageNotFound:
+        return
+    except errors.CephError as error:
+        first.add_note(f'left behind: image {name} ({error})')

@@ -1,0 +1,115 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Copies of an image's head that share as much as the source shares.
+
+Runs in a native thread; see :class:`rbd_imgdriver.ceph.pool.Pool`.
+"""
+
+from typing import Any
+
+import rbd
+
+from rbd_imgdriver.ceph import errors
+from rbd_imgdriver.ceph.images import clones
+from rbd_imgdriver.ceph.images import diff
+from rbd_imgdriver.ceph.images import ids
+from rbd_imgdriver.ceph.images import removal
+from rbd_imgdriver.ceph.images import usage
+from rbd_imgdriver.ceph.wire import header
+
+
+def copy_head(source: Any, image: str, target: Any, name: str,
+              shared: bool) -> None:
+    """Copy an image's head, with holes and metadata, without snapshots.
+
+    Whoever writes to the image meanwhile gets a copy of no single moment.
+    On failure nothing of the copy is left, unless Ceph no longer answers.
+
+    :param source: I/O context of the image's pool
+    :param target: I/O context of the copy's pool
+    :param shared: copy only the image's own objects and make the copy a
+        clone of the same parent, whose snapshot must not be in the trash;
+        False copies all into one flat image
+    :raises errors.ImageNotFound: when there is no such image
+    :raises errors.ImageExists: when the copy's name is taken
+    """
+    with errors.translated(f'opening of {image}'):
+        opened = rbd.Image(source, image, read_only=True)
+    with opened:
+        _copy(opened, target, name, shared)
+
+
+def copy_unused_head(source: Any, image: str, target: Any, name: str,
+                     shared: bool, most: int | None) -> bool:
+    """Copy an image's head unless somebody writes to it.
+
+    See :func:`copy_head`.
+
+    :param most: bytes that may be copied; None for any number
+    :returns: whether there is a copy; False when a client has the image
+        open for writing, before or after, or when more bytes would have to
+        be copied, or how many cannot be told quickly
+    """
+    with errors.translated(f'opening of {image}'):
+        opened = rbd.Image(source, image, read_only=True)
+    with opened:
+        with errors.translated(f'usage of {image}'):
+            if _is_watched(opened) or not _is_small(opened, most):
+                return False
+        _copy(opened, target, name, shared)
+        with errors.translated(f'watchers of {image}'):
+            if not _is_watched(opened):
+                return True
+    with errors.translated(f'removal of {name}'):
+        rbd.RBD().remove(target, name)
+    return False
+
+
+def _is_watched(image: Any) -> bool:
+    return any(True for _ in image.watchers_list())
+
+
+def _is_small(image: Any, most: int | None) -> bool:
+    if most is None:
+        return True
+    return diff.is_quick(image, []) and usage.used_by(image) <= most
+
+
+def _copy(opened: Any, target: Any, name: str, shared: bool) -> None:
+    def make() -> None:
+        with errors.translated(f'copy to {name}'):
+            if shared:
+                opened.deep_copy(target, name)
+            else:
+                opened.copy(target, name)
+
+    try:
+        ids.with_free_id(make)
+        id_ = header.image_id(target, name)
+        if header.snapshot_ids(target, id_):
+            removal.drop_snapshots(target, id_, lambda _: True)
+    except errors.ImageExists:
+        raise  # it is not ours to remove
+    except errors.CephError as error:
+        _undo(target, name, error)
+        raise
+
+
+def _undo(target: Any, name: str, first: errors.CephError) -> None:
+    try:
+        removal.drop_snapshots(target, header.image_id(target, name),
+                               lambda _: True)
+    except errors.ImageNotFound:
+        return
+    except errors.CephError as error:
+        first.add_note(f'left behind: snapshots of {name} ({error})')
+    clones.undo(target, name, first)

@@ -1,0 +1,119 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Images by the beginning of their names, without listing the pool.
+
+A pool's directory is the omap of ``rbd_directory``, with a key
+``name_<image>`` for each image (src/cls/rbd/cls_rbd.cc, ``dir_add_image``).
+Keys are sorted and the OSD filters by prefix, so the cost is that of the
+images found, whatever else is in the pool.
+
+Runs in a native thread; see :class:`rbd_imgdriver.ceph.pool.Pool`.
+"""
+
+from collections.abc import Iterator
+import dataclasses
+from typing import Any
+
+import rados
+
+from rbd_imgdriver.ceph import errors
+from rbd_imgdriver.ceph.wire import encoding
+from rbd_imgdriver.ceph.wire import header
+
+_DIRECTORY = 'rbd_directory'
+_KEY = 'name_'
+_PAGE = 512
+_REPLY = 4096
+
+
+@dataclasses.dataclass(frozen=True)
+class Listed:
+    """An image as its header describes it.
+
+    :param id: Ceph's internal id
+    :param size: bytes of the head
+    :param created: seconds since the epoch
+    """
+
+    name: str
+    id: str
+    size: int
+    created: float
+    metadata: dict[str, str]
+
+
+def names(ioctx: Any, prefix: str) -> dict[str, str]:
+    """The ids of the images whose names begin with ``prefix``, by name."""
+    found: dict[str, str] = {}
+    after = ''
+    while True:
+        page = list(_page(ioctx, _KEY + prefix, after))
+        for key, value in page:
+            # A string in Ceph's encoding: a length, then the bytes.
+            found[key.removeprefix(_KEY)] = value[4:].decode()
+        if len(page) < _PAGE:
+            return found
+        after = page[-1][0]
+
+
+def listed(ioctx: Any, prefix: str) -> list[Listed]:
+    """The images whose names begin with ``prefix``, with their headers.
+
+    Images that vanish meanwhile are left out.
+    """
+    found = []
+    for name, id_ in names(ioctx, prefix).items():
+        try:
+            size, _ = header.size(ioctx, id_)
+            found.append(Listed(name, id_, size,
+                                header.created(ioctx, id_),
+                                header.metadata(ioctx, id_)))
+        except errors.ImageNotFound:
+            continue
+    return found
+
+
+def finish_rename(ioctx: Any, old: str, new: str, id_: str) -> None:
+    """Finish a rename whose client died between its steps.
+
+    librbd writes ``rbd_id.<new>``, then changes the directory, then removes
+    ``rbd_id.<old>`` (src/librbd/operation/RenameRequest.cc).  Between the
+    first and the second, both names open the image and the directory has the
+    old one.
+    """
+    query = b''.join(encoding.text(part) for part in (old, new, id_))
+    with errors.translated(f'rename of {old} to {new}'):
+        ioctx.execute(_DIRECTORY, 'rbd', 'dir_rename_image', query)
+        ioctx.remove_object(f'rbd_id.{old}')
+
+
+def _page(ioctx: Any, prefix: str,
+          after: str) -> Iterator[tuple[str, bytes]]:
+    with errors.translated(f'directory of images {prefix}*'), \
+            rados.ReadOpCtx() as op:
+        pairs, _ = ioctx.get_omap_vals(op, after, prefix, _PAGE)
+        try:
+            ioctx.operate_read_op(op, _DIRECTORY)
+        except rados.ObjectNotFound:
+            return  # a pool that never had an image
+        yield from pairs
+
+
+def name_of(ioctx: Any, id_: str) -> str | None:
+    """The name of an image, or None when it is in the trash or gone."""
+    with errors.translated(f'name of image id {id_}'):
+        try:
+            _, reply = ioctx.execute(_DIRECTORY, 'rbd', 'dir_get_name',
+                                     encoding.text(id_), _REPLY)
+        except rados.ObjectNotFound:
+            return None
+    return encoding.Reader(bytes(reply)).text()

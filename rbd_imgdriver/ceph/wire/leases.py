@@ -1,0 +1,148 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Leases: locks that expire unless their holder keeps renewing them.
+
+For economy, not for correctness: they keep two hosts from doing the same
+long work at once, and let another take over when one dies.  All leases of a
+pool are locks of the ``lock`` object class (src/cls/lock/cls_lock.cc) on one
+RADOS object, which is never removed; the OSD's clock decides on expiry.  What
+the holder says of itself is written in the same operation that takes the
+lock.
+
+Runs in a native thread; see :class:`rbd_imgdriver.ceph.pool.Pool`.
+"""
+
+import dataclasses
+import json
+import struct
+from typing import Any
+
+import rados
+
+from rbd_imgdriver.ceph import errors
+from rbd_imgdriver.ceph.wire import encoding
+
+_OBJECT = 'rbd-imgdriver.leases'
+_EXCLUSIVE = 1
+_MUST_RENEW = 2
+_REPLY = 64 * 1024
+_HOLDER = 'holder.'  # xattr beside the object class's own ``lock.<name>``
+
+
+class LeaseLost(errors.CephError):
+    """The lease expired, and somebody else may have it now."""
+
+    code = 'lease-lost'
+
+
+@dataclasses.dataclass(frozen=True)
+class Lease:
+    """A lease that was acquired.
+
+    :param name: what it is for; up to 80 bytes
+    :param cookie: of this holder alone, for example a random token
+    :param seconds: after which it expires unless renewed
+    """
+
+    name: str
+    cookie: str
+    seconds: float
+
+
+def acquire(ioctx: Any, lease: Lease, holder: dict[str, str]) -> bool:
+    """Take a lease if nobody has it.
+
+    :param holder: what others may know of the holder
+    """
+    facts = json.dumps(holder, sort_keys=True).encode()
+    try:
+        with errors.translated(f'lease {lease.name}'), \
+                rados.WriteOpCtx() as op:
+            op.execute('lock', 'lock', _lock(lease, flags=0))
+            op.set_xattr(_HOLDER + lease.name, facts)
+            ioctx.operate_write_op(op, _OBJECT)
+    except (errors.ImageBusy, errors.ImageExists):
+        return False
+    return True
+
+
+def renew(ioctx: Any, lease: Lease) -> None:
+    """Keep a lease for another period.
+
+    :raises LeaseLost: when it had expired
+    """
+    try:
+        with errors.translated(f'renewal of lease {lease.name}'):
+            ioctx.execute(_OBJECT, 'lock', 'lock', _lock(lease, _MUST_RENEW))
+    except (errors.ImageNotFound, errors.ImageBusy) as error:
+        raise LeaseLost(f'lease {lease.name}: {error}') from error
+
+
+def release(ioctx: Any, lease: Lease) -> None:
+    """Give a lease back; one that was lost is left to its new holder."""
+    try:
+        with errors.translated(f'release of lease {lease.name}'), \
+                rados.WriteOpCtx() as op:
+            op.execute('lock', 'assert_locked', _assertion(lease))
+            op.rm_xattr('lock.' + lease.name)
+            op.rm_xattr(_HOLDER + lease.name)
+            ioctx.operate_write_op(op, _OBJECT)
+    except (errors.ImageNotFound, errors.ImageBusy):
+        return
+
+
+def holder(ioctx: Any, name: str) -> dict[str, str] | None:
+    """What the holder of a lease said of itself; None when it is free."""
+    try:
+        with errors.translated(f'holder of lease {name}'):
+            _, reply = ioctx.execute(
+                _OBJECT, 'lock', 'get_info',
+                encoding.versioned(encoding.text(name)), _REPLY)
+            if not _locked(encoding.Reader(bytes(reply))):
+                return None
+            facts = _facts(ioctx, name)
+    except errors.ImageNotFound:
+        return None  # no lease was ever held in this pool
+    return {str(key): str(value)
+            for key, value in json.loads(facts).items()}
+
+
+def _facts(ioctx: Any, name: str) -> bytes:
+    try:
+        return bytes(ioctx.get_xattr(_OBJECT, _HOLDER + name))
+    except rados.NoData:
+        return b'{}'  # released between the two questions
+
+
+def _locked(reply: encoding.Reader) -> bool:
+    """From a cls_lock_get_info_reply; the OSD leaves out who has expired."""
+    reply.enter()
+    return reply.uint32() > 0
+
+
+def _lock(lease: Lease, flags: int) -> bytes:
+    """A cls_lock_lock_op."""
+    seconds = int(lease.seconds)
+    nanoseconds = int((lease.seconds - seconds) * 1e9)
+    tag = description = ''
+    return encoding.versioned(b''.join((
+        encoding.text(lease.name), struct.pack('<B', _EXCLUSIVE),
+        encoding.text(lease.cookie), encoding.text(tag),
+        encoding.text(description),
+        struct.pack('<IIB', seconds, nanoseconds, flags))))
+
+
+def _assertion(lease: Lease) -> bytes:
+    """A cls_lock_assert_op."""
+    return encoding.versioned(b''.join((
+        encoding.text(lease.name), struct.pack('<B', _EXCLUSIVE),
+        encoding.text(lease.cookie), encoding.text(''))))

@@ -1,0 +1,180 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""The importer: an image's data into a new RBD image, checked."""
+
+from collections.abc import Iterator
+from collections.abc import Mapping
+import contextlib
+import dataclasses
+
+from rbd_imgdriver.ceph.images import clones
+from rbd_imgdriver.ceph import pool as ceph_pool
+from rbd_imgdriver import errors
+from rbd_imgdriver.importer.check import formats
+from rbd_imgdriver.importer import copying
+from rbd_imgdriver.importer import fair_semaphore
+from rbd_imgdriver.importer import job as jobs
+from rbd_imgdriver.importer import options
+from rbd_imgdriver.importer import partial as partials
+from rbd_imgdriver.importer import pipeline
+from rbd_imgdriver.importer import progress
+from rbd_imgdriver.importer.qemu import luks
+from rbd_imgdriver.importer.source import cluster
+from rbd_imgdriver import model
+from rbd_imgdriver import signals
+
+
+@dataclasses.dataclass(frozen=True)
+class Imported:
+    """An import that went well.
+
+    :param size: bytes of the new RBD image
+    :param bytes_moved: bytes downloaded or copied within the cluster
+    """
+
+    size: int
+    bytes_moved: int
+
+
+class Importer:
+    """Makes RBD images of image data.  One serves all of a backend.
+
+    :param settings: what the operator decided
+    """
+
+    def __init__(self, settings: options.Options) -> None:
+        self._settings = settings
+        self._turns = fair_semaphore.Turns(settings.concurrent)
+        self._ways = pipeline.Ways(settings)
+
+    @signals.importing
+    def import_image(self, image: model.Image, data: model.ImageData,
+                     pool: ceph_pool.Pool, name: str, *, order: int,
+                     limit: int, size: int | None = None,
+                     metadata: Mapping[str, str] | None = None,
+                     progress: progress.Listener | None = None,
+                     encryption: luks.Encryption | None = None,
+                     golden: clones.SnapshotSpec | None = None,
+                     header_of: str | None = None) -> Imported:
+        """Make RBD image ``name`` hold the image's data, checked.
+
+        Nobody sees an image of that name before all of it is there and every
+        check has passed.  On any failure nothing is left.
+
+        :param order: log2 of the object size in bytes
+        :param limit: bytes of the volume
+        :param size: bytes of the RBD image; None: those of the disk inside,
+            rounded up to whole GiB
+        :param metadata: image metadata to set on it
+        :param progress: called with (bytes done, bytes to do) every second
+            or two as long as the import lives; what it raises ends it
+        :param encryption: make the image a LUKS container
+        :param golden: a snapshot in this cluster that holds the disk of the
+            image, checked: nothing needs to be downloaded
+        :param header_of: an empty container in the pool, made with the same
+            encryption: its header is taken if it fits
+        :raises rbd_imgdriver.errors.ImageError: when the image cannot be had
+            or must not be used
+        :raises rbd_imgdriver.ceph.errors.CephError: when Ceph refuses
+        """
+        self.admit(image, limit)
+        partial = partials.Partial(image.id, pool, name, order, limit, size)
+        job = jobs.Job(image, data, partial, limit, self._settings.retries,
+                       _reporter(image, partial, progress), encryption,
+                       golden, header_of)
+        with self._filled(job, metadata or {}) as moved:
+            partial.publish()
+        return Imported(partial.size, moved)
+
+    @signals.importing
+    def overwrite(self, image: model.Image, data: model.ImageData,
+                  pool: ceph_pool.Pool, name: str, *, order: int,
+                  encryption: luks.Encryption | None = None,
+                  golden: clones.SnapshotSpec | None = None) -> Imported:
+        """Give a volume that exists the contents of an image.
+
+        Its snapshots stay as they are.  The volume is not touched before
+        every check has passed; then what it held is zeroed and the image's
+        disk copied into it within the cluster.
+
+        :param name: of the volume's RBD image; nobody may have it open
+        :param order: log2 of the object size of a temporary image in bytes
+        :raises: as :meth:`import_image`
+        """
+        limit = pool.size(name)
+        self.admit(image, limit)
+        partial = partials.Partial(image.id, pool, name, order, limit, limit)
+        job = jobs.Job(image, data, partial, limit, self._settings.retries,
+                       _reporter(image, partial, None), encryption, golden)
+        with self._filled(job, {}) as moved:
+            source = cluster.Source(pool, partial.name, limit)
+            moved += copying.replace(source, name, job.reporter)
+            pool.remove(partial.name)
+        return Imported(limit, moved)
+
+    def create_encrypted(self, pool: ceph_pool.Pool, name: str, *,
+                         order: int, size: int,
+                         encryption: luks.Encryption) -> None:
+        """Make an encrypted volume that holds nothing.
+
+        Its header comes in front of the size, as with Cinder's driver.
+
+        :param order: log2 of the object size in bytes
+        :param size: bytes that the volume's user sees
+        :raises confined.Failed: when qemu-img cannot make such a container
+        :raises rbd_imgdriver.ceph.errors.CephError: when Ceph refuses
+        """
+        partial = partials.Partial('', pool, name, order, size, size)
+        partial.create(None, {})
+        with partials.removed_on_error(partial):
+            self._ways.make_blank(partial, encryption)
+            partial.publish()
+
+    @contextlib.contextmanager
+    def _filled(self, job: jobs.Job,
+                metadata: Mapping[str, str]) -> Iterator[int]:
+        """A partial image with all the data; gone when the context fails.
+
+        :returns: bytes moved
+        """
+        job.partial.create(job.image.minimal_size, metadata)
+        with partials.removed_on_error(job.partial), \
+                self._turns.turn(job.reporter.alive):
+            yield self._ways.fill(job)
+
+    def admit(self, image: model.Image, limit: int) -> None:
+        """Refuse at once what needs no look at the data.
+
+        :raises rbd_imgdriver.errors.ImageError: when it is refused
+        """
+        settings = self._settings
+        if image.disk_format not in formats.KNOWN:
+            raise errors.ImageUnsafe(
+                image.id, f'its disk format {image.disk_format!r} cannot be '
+                f'made a volume; known are {", ".join(sorted(formats.KNOWN))}')
+        if settings.conversion_disabled and image.disk_format != 'raw':
+            raise errors.ConversionDisabled(
+                image.id, f'it is {image.disk_format} and the operator has '
+                'disabled image conversion; use a raw image')
+        if (image.container_format == 'compressed'
+                and not settings.compressed_allowed):
+            raise errors.ImageUnsafe(
+                image.id, 'it is compressed, which the operator has not '
+                'allowed (allow_compression_on_image_upload)')
+        partials.check_fits(image.id, image.minimal_size or 0, limit)
+
+
+def _reporter(image: model.Image, partial: partials.Partial,
+              listener: progress.Listener | None) -> progress.Reporter:
+    return progress.Reporter(
+        f'Import of image {image.id} into {partial.pool}/{partial.name}',
+        listener or (lambda done, total: None), partial.note)

@@ -1,0 +1,179 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""External programs, confined and watched.
+
+What they read is hostile.  They run without privileges (as another user
+where the service is root, and never gaining any), with limits on memory and
+CPU time, without core dumps, in an empty environment, and die with us.
+"""
+
+from collections.abc import Callable
+from collections.abc import Sequence
+import dataclasses
+import grp
+import os
+import pwd
+import signal
+import subprocess
+import time
+from typing import Any
+
+from rbd_imgdriver.importer.qemu import memfd
+
+TICK = 0.5  # seconds between two looks at a program
+
+# Bytes that it may write to any file; its output and its complaints go to
+# files in memory.
+_OUTPUT_LIMIT = 16 * 1024 * 1024
+
+
+class Failed(Exception):
+    """A program ended with an error; the text is fit for users."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """What a program may use.
+
+    :param user: whom it runs as when we are root
+    :param memory: bytes of address space
+    :param cpu: seconds of CPU time
+    :param stall: seconds without progress
+    :param file_size: bytes that any file it writes may have
+    """
+
+    user: str
+    memory: int
+    cpu: int
+    stall: float
+    file_size: int = _OUTPUT_LIMIT
+
+
+# Looks at a running program and at the file of its standard error; answers
+# whether it has moved on.
+Look = Callable[['subprocess.Popen[bytes]', int], bool]
+
+
+class Process(subprocess.Popen[bytes]):
+    """One that does not outlive its own start being abandoned.
+
+    Under eventlet the start gives way to other green threads while it waits
+    to hear that the program runs; one of them may kill the starting one.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        try:
+            super().__init__(*args, **kwargs)
+        except BaseException:
+            if self.pid is not None:
+                self.kill()
+                self.wait()
+            raise
+
+
+def command(argv: Sequence[str], limits: Limits, root: bool) -> list[str]:
+    """The command line that runs ``argv`` confined.
+
+    setpriv, prlimit and env are of util-linux and coreutils.  SIGUSR1, with
+    which qemu-img is asked for its progress, is ignored until qemu-img has
+    installed its handler.  Few malloc arenas keep Ceph's many threads from
+    reserving address space that nothing uses.
+
+    :param root: whether we may, and so must, become somebody else
+    """
+    return [
+        'setpriv', *(_drop(limits.user) if root else []), '--no-new-privs',
+        '--pdeathsig', 'KILL', '--',
+        'prlimit', f'--as={limits.memory}', f'--cpu={limits.cpu}',
+        f'--fsize={limits.file_size}', '--core=0', '--',
+        # Options first: behind an assignment they would be assignments.
+        'env', '-i', '--ignore-signal=USR1', 'LC_ALL=C', 'PATH=/usr/bin:/bin',
+        'MALLOC_ARENA_MAX=4', *argv]
+
+
+def let_use(descriptor: int, user: str) -> None:
+    """Let a program that inherits a file open it, also to write it.
+
+    :param user: whom the program runs as if we are root
+    """
+    os.fchmod(descriptor, 0o600)
+    if os.geteuid() == 0:
+        entry = pwd.getpwnam(user)
+        os.fchown(descriptor, entry.pw_uid, entry.pw_gid)
+
+
+def let_read(descriptor: int, user: str) -> None:
+    """The same for a file that it has no business to write.
+
+    It gets there as one of the group: an owner could let itself write.
+    """
+    if os.geteuid() == 0:
+        os.fchown(descriptor, -1, pwd.getpwnam(user).pw_gid)
+    os.fchmod(descriptor, 0o440)
+
+
+def run(argv: Sequence[str], limits: Limits, inherited: Sequence[int] = (),
+        look: Look | None = None) -> str:
+    """Run a program to its end.
+
+    :param inherited: descriptors that it keeps
+    :param look: called twice a second; without it, the program has to end
+        within the time that counts as a stall
+    :returns: its standard output
+    :raises Failed: when it fails, stalls or is killed
+    """
+    with memfd.file('stdout') as out, memfd.file('stderr') as err:
+        # Forked by the thread that waits for it: should the thread die, so
+        # does the program.
+        with Process(
+                command(argv, limits, os.geteuid() == 0),
+                stdin=subprocess.DEVNULL, stdout=out, stderr=err,
+                pass_fds=inherited, cwd='/') as process:
+            try:
+                _watch(process, err, limits, look)
+            except BaseException:
+                process.kill()
+                raise
+        if process.returncode:
+            raise Failed(_reason(argv[0], process.returncode,
+                                 memfd.tail(err)))
+        return memfd.text(out)
+
+
+def _drop(user: str) -> list[str]:
+    entry = pwd.getpwnam(user)
+    group = grp.getgrgid(entry.pw_gid).gr_name
+    return ['--reuid', user, '--regid', group, '--clear-groups',
+            '--inh-caps=-all', '--bounding-set=-all']
+
+
+def _watch(process: 'subprocess.Popen[bytes]', err: int, limits: Limits,
+           look: Look | None) -> None:
+    moved = time.monotonic()
+    while True:
+        try:
+            process.wait(TICK)
+            return
+        except subprocess.TimeoutExpired:
+            now = time.monotonic()
+        if look is not None and look(process, err):
+            moved = now
+        if now - moved > limits.stall:
+            raise Failed(f'no progress for {limits.stall:.0f} seconds')
+
+
+def _reason(name: str, code: int, said: str) -> str:
+    last = ' '.join(said.split())[-500:] or 'it said nothing'
+    how = f'failed ({code})'
+    if code < 0:
+        how = f'was killed by signal {-code} ({signal.strsignal(-code)})'
+    return f'{name} {how}: {last}'

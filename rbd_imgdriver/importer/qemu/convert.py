@@ -1,0 +1,176 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""qemu-img at work: from an image in a foreign format into another."""
+
+from collections.abc import Callable
+from collections.abc import Iterator
+import contextlib
+import dataclasses
+import os
+import pathlib
+import re
+import signal
+import subprocess
+
+from rbd_imgdriver.ceph import pool as ceph_pool
+from rbd_imgdriver.importer.qemu import arguments as qemu
+from rbd_imgdriver.importer.qemu import confined
+from rbd_imgdriver.importer.qemu import memfd
+from rbd_imgdriver import model
+
+_ANSWER = re.compile(r'\((\d+\.\d+)/100%\)')
+
+# CPU time that a conversion may take: so much, and so much for each GiB.
+# Decompression and encryption take up to 10 seconds for a GiB.
+_CPU = 600
+_CPU_PER_GIB = 60
+
+# Requests in flight, of up to 2 MiB each: as many as qemu-img allows.
+_AT_ONCE = '16'
+
+
+class Cluster:
+    """Lets qemu-img use the cluster as our user.
+
+    :param user: cephx user
+    :param conf: descriptor of the configuration
+    :param key: descriptor of the secret
+    """
+
+    def __init__(self, user: str, conf: int, key: int) -> None:
+        self._user = user
+        self._conf = conf
+        self._key = key
+
+    def node(self, pool: str, image: str) -> qemu.Node:
+        """An RBD image."""
+        options = {'driver': 'rbd', 'pool': pool, 'image': image,
+                   'user': self._user, 'conf': memfd.path(self._conf),
+                   'key-secret': 'ceph'}
+        return qemu.Node(options, (self._conf, self._key),
+                         qemu.secret('ceph', self._key, 'base64'))
+
+
+@contextlib.contextmanager
+def cluster(pool: ceph_pool.Pool) -> Iterator[Cluster]:
+    """Hand our credentials to programs, in memory."""
+    who = pool.credentials()
+    # No keyring, log or socket: the program could not open them.
+    conf = (f'{who.conf}\n[client.{who.user}]\n'
+            'keyring =\nlog_file =\nadmin_socket =\n')
+    with memfd.file('ceph.conf', conf.encode()) as conf_file, \
+            memfd.file('ceph.key', who.key.encode()) as key_file:
+        yield Cluster(who.user, conf_file, key_file)
+
+
+def info(source: qemu.Source, limits: confined.Limits,
+         tick: Callable[[], None]) -> qemu.Facts:
+    """Ask qemu-img what an image is.
+
+    :param tick: called twice a second
+    :raises confined.Failed: when it is none that qemu-img can read
+    """
+    def look(_process: 'subprocess.Popen[bytes]', _errors: int) -> bool:
+        tick()
+        return False  # it has nothing to tell before its end
+
+    answer = confined.run(
+        ['qemu-img', 'info', '--output=json', *source.node.arguments,
+         source.name], limits, source.node.inherited, look)
+    try:
+        return qemu.facts(answer)
+    except ValueError as error:
+        raise confined.Failed(f'qemu-img info makes no sense: {error}'
+                             ) from error
+
+
+def convert(source: qemu.Source, target: qemu.Target, size: int,
+            limits: confined.Limits, tick: Callable[[int], None],
+            zeroed: bool) -> None:
+    """Copy a disk into an image that exists and is large enough.
+
+    :param size: bytes of the disk
+    :param tick: called twice a second with the bytes done
+    :param zeroed: whether the target reads as zeros; if not, all of the
+        disk's zeros are written
+    :raises confined.Failed: when the source is damaged, or nothing moves
+    """
+    # What both ends need is named once.
+    arguments = dict.fromkeys(source.node.arguments + target.node.arguments)
+    inherited = dict.fromkeys(source.node.inherited + target.node.inherited)
+    confined.run(
+        ['qemu-img', 'convert', *arguments, '-n',
+         *(['--target-is-zero'] if zeroed else ['-S', '0']),
+         '-W', '-m', _AT_ONCE,
+         '--target-image-opts', source.name, target.name],
+        _for(size, limits), tuple(inherited), _Progress(size, tick))
+
+
+def create(source: qemu.Source, driver: str, descriptor: int, size: int,
+           limits: confined.Limits, file_size: int,
+           compressed: bool) -> None:
+    """Write a disk into a file, as an image of another format.
+
+    :param driver: qemu's name of the format
+    :param descriptor: of the file
+    :param size: bytes of the disk
+    :param file_size: bytes that the file may have at most
+    :param compressed: compress the data
+    :raises confined.Failed: when it cannot be done
+    """
+    confined.run(
+        ['qemu-img', 'convert', *source.node.arguments,
+         *(['-c'] if compressed else []), '-O', driver, '-W', '-m', _AT_ONCE,
+         source.name, memfd.path(descriptor)],
+        dataclasses.replace(_for(size, limits), file_size=file_size),
+        (*source.node.inherited, descriptor),
+        _Progress(size, lambda _: None))
+
+
+def _for(size: int, limits: confined.Limits) -> confined.Limits:
+    """The limits for a disk of so many bytes."""
+    return dataclasses.replace(
+        limits, cpu=_CPU + _CPU_PER_GIB * (size // model.GIB))
+
+
+class _Progress:
+    """Asks qemu-img with SIGUSR1 how far it is, as its manual says.
+
+    It answers when the next part is done, in hundredths of a percent, so an
+    answer is a sign of life however large the image is.
+    """
+
+    def __init__(self, size: int, tick: Callable[[int], None]) -> None:
+        self._size = size
+        self._tick = tick
+        self._heard = 0
+
+    def __call__(self, process: 'subprocess.Popen[bytes]',
+                 errors: int) -> bool:
+        heard = os.fstat(errors).st_size
+        moved = heard > self._heard
+        self._heard = heard
+        answers = _ANSWER.findall(memfd.tail(errors))
+        percent = float(answers[-1]) if answers else 0.0
+        self._tick(int(self._size * percent / 100))
+        if _is_qemu(process):
+            process.send_signal(signal.SIGUSR1)
+        return moved
+
+
+def _is_qemu(process: 'subprocess.Popen[bytes]') -> bool:
+    """Whether the wrappers, which the signal would kill, are done."""
+    try:
+        name = pathlib.Path(f'/proc/{process.pid}/comm').read_text()
+    except OSError:
+        return False  # it has ended
+    return name.strip() == 'qemu-img'

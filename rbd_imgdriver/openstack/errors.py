@@ -1,0 +1,72 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Translates what ends a create into Cinder's exceptions and user messages."""
+
+from typing import Any
+
+from cinder import exception
+from cinder.message import api as message_api
+from cinder.message import message_field
+
+from rbd_imgdriver import errors
+
+_EXCEPTIONS: dict[type[errors.ImageError], Any] = {
+    errors.ImageTooLarge: lambda e: exception.ImageUnacceptable(
+        image_id=e.image_id, reason=e.reason),
+    errors.ImageGone: lambda e: exception.ImageNotFound(image_id=e.image_id),
+    errors.ImageUnsafe: lambda e: exception.ImageUnacceptable(
+        image_id=e.image_id, reason=e.reason),
+    errors.ImageDamaged: lambda e: exception.ImageDownloadFailed(
+        image_href=e.image_id, reason=e.reason),
+    errors.DownloadFailed: lambda e: exception.ImageDownloadFailed(
+        image_href=e.image_id, reason=e.reason),
+    errors.SignatureInvalid: lambda e: (
+        exception.ImageSignatureVerificationException(reason=e.reason)),
+    errors.ConversionDisabled: lambda e: exception.ImageConversionNotAllowed(
+        image_id=e.image_id, reason=e.reason),
+    errors.NoTemporarySpace: lambda e: exception.ImageTooBig(
+        image_id=e.image_id, reason=e.reason),
+    errors.ConversionFailed: lambda e: exception.ImageCopyFailure(
+        reason=e.reason),
+}
+_DETAIL = message_field.Detail
+_MESSAGES = {
+    errors.SignatureInvalid: _DETAIL.SIGNATURE_VERIFICATION_FAILED,
+    errors.ConversionDisabled: _DETAIL.IMAGE_FORMAT_UNACCEPTABLE,
+    errors.ImageUnsafe: _DETAIL.IMAGE_FORMAT_UNACCEPTABLE,
+    errors.NoTemporarySpace: _DETAIL.NOT_ENOUGH_SPACE_FOR_IMAGE,
+}
+
+
+def cinder_error(error: errors.ImageError) -> exception.CinderException:
+    """Cinder's own exception for what ends a create."""
+    make = _EXCEPTIONS.get(type(error))
+    if make is None:
+        return exception.VolumeBackendAPIException(data=str(error))
+    return make(error)
+
+
+def tell_user(context: Any, volume_id: str, error: errors.ImageError,
+              raised: exception.CinderException,
+              reimage: bool = False) -> None:
+    """Leave the message that Cinder's own flow would have left.
+
+    :param reimage: the volume was there before
+    """
+    detail = _MESSAGES.get(type(error))
+    if detail is None or (
+            reimage and isinstance(error, errors.ConversionDisabled)):
+        return  # the manager's reimage() tells of that one
+    action = (message_field.Action.REIMAGE_VOLUME if reimage
+              else message_field.Action.COPY_IMAGE_TO_VOLUME)
+    message_api.API().create(context, action, resource_uuid=volume_id,
+                             detail=detail, exception=raised)

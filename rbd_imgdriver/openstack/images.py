@@ -1,0 +1,60 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Turns what Cinder says of images and wanted volumes into our values."""
+
+from typing import Any
+
+from rbd_imgdriver import locations
+from rbd_imgdriver import model
+
+
+def image_of(image_meta: dict[str, Any], image_location: Any) -> model.Image:
+    """What Cinder says of an image, as our value.
+
+    :param image_meta: as ``GlanceImageService.show`` returns it
+    :param image_location: (direct_url, locations) or None; either part may
+        be None, and so may the URL of a location
+    """
+    direct_url, listed = image_location or (None, None)
+    urls = [direct_url]
+    for entry in listed or []:
+        urls.append(entry.get('url'))
+    extra = image_meta.get('properties') or {}
+
+    def fact(name: str) -> Any:
+        return image_meta.get(name) or extra.get(name)
+
+    return model.Image(
+        id=str(image_meta['id']),
+        name=image_meta.get('name') or '',
+        disk_format=(image_meta.get('disk_format') or '').lower(),
+        container_format=(image_meta.get('container_format') or '').lower(),
+        size=image_meta.get('size'),
+        virtual_size=image_meta.get('virtual_size'),
+        owner=image_meta.get('owner'),
+        hash_algo=fact('os_hash_algo'),
+        hash_value=fact('os_hash_value'),
+        checksum=image_meta.get('checksum'),
+        updated_at=_iso(image_meta.get('updated_at')),
+        locations=locations.unique(urls))
+
+
+def target_of(volume: Any, replicated: bool) -> model.Target:
+    """The volume that Cinder wants, as our value."""
+    return model.Target(
+        volume_id=str(volume.id), name=str(volume.name),
+        size=int(volume.size) * model.GIB, project_id=volume.project_id,
+        replicated=replicated)
+
+
+def _iso(when: Any) -> str:
+    return when.isoformat() if hasattr(when, 'isoformat') else str(when or '')

@@ -1,0 +1,81 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Turns the options of a Cinder backend into our settings."""
+
+import math
+from typing import Any
+
+from cinder.volume import volume_utils
+from oslo_config import cfg
+
+from rbd_imgdriver import backend
+from rbd_imgdriver.cache import eviction
+from rbd_imgdriver.cache import names as cache_names
+from rbd_imgdriver.ceph import connection
+from rbd_imgdriver.chain import chains
+from rbd_imgdriver.chain import names
+from rbd_imgdriver.importer import options
+from rbd_imgdriver import model
+
+CONF = cfg.CONF
+
+
+def settings_of(configuration: Any,
+                cluster: connection.ClusterSpec) -> backend.Settings:
+    """What the operator decided for a backend.
+
+    :param configuration: Cinder's, of the backend's section
+    :param cluster: the cluster that is active now
+    """
+    get = configuration.safe_get
+    limits = None
+    if get('image_volume_cache_enabled'):
+        limits = eviction.Limits(get('image_volume_cache_max_size_gb') or 0,
+                                 get('image_volume_cache_max_count') or 0)
+    return backend.Settings(
+        cluster=cluster,
+        pool=configuration.rbd_pool,
+        order=20 + int(math.log2(configuration.rbd_store_chunk_size)),
+        max_depth=configuration.rbd_max_clone_depth,
+        cascade=tuple(configuration.rbd_imgdriver_strategies),
+        cinder_allowed='cinder' in CONF.allowed_direct_url_schemes,
+        chains=chain_options(configuration),
+        cache=limits,
+        imports=import_options(configuration))
+
+
+def chain_options(configuration: Any) -> chains.Options:
+    """What the operator decided about clones."""
+    deferred = configuration.enable_deferred_deletion
+    return chains.Options(
+        limit=configuration.rbd_max_clone_depth,
+        concurrency=configuration.rbd_concurrent_flatten_operations,
+        deferment=configuration.deferred_deletion_delay if deferred else None,
+        patience=(configuration.rados_connection_interval
+                  * configuration.rados_connection_retries),
+        rules=names.Names(CONF.volume_name_template, cache_names.GOLDEN))
+
+
+def import_options(configuration: Any) -> options.Options:
+    """What the operator decided about imports."""
+    return options.Options(
+        conversion_dir=str(volume_utils.image_conversion_dir()),
+        lock_path=CONF.oslo_concurrency.lock_path or '',
+        concurrent=configuration.rbd_imgdriver_concurrent_imports,
+        user=configuration.rbd_imgdriver_converter_user,
+        memory_limit=(configuration.rbd_imgdriver_converter_memory_gb
+                      * model.GIB),
+        stall_timeout=configuration.rbd_imgdriver_stall_timeout,
+        retries=CONF.glance_num_retries,
+        conversion_disabled=CONF.image_conversion_disable,
+        compressed_allowed=CONF.allow_compression_on_image_upload,
+        vmdk_types=tuple(CONF.vmdk_allowed_types))

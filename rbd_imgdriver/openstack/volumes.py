@@ -1,0 +1,82 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Looks up volumes in Cinder's database."""
+
+from collections.abc import Iterator
+import contextlib
+from typing import Any
+
+from cinder import context
+from cinder import exception
+from cinder import objects
+from oslo_db import exception as db_exception
+from sqlalchemy import exc as sqlalchemy_exc
+
+from rbd_imgdriver import errors
+from rbd_imgdriver import model
+
+
+class CinderVolumes:
+    """Finds the Cinder volumes that back images."""
+
+    def __init__(self, context: Any) -> None:
+        self._context = context
+
+    def image_volume(self, volume_id: str) -> model.ImageVolume | None:
+        """The volume, or None when Cinder has none of that id.
+
+        :raises rbd_imgdriver.errors.ServiceError: when there is no database
+        """
+        try:
+            with _database():
+                volume = objects.Volume.get_by_id(self._context.elevated(),
+                                                  volume_id)
+        except exception.VolumeNotFound:
+            return None
+        return model.ImageVolume(
+            id=str(volume.id), name=str(volume.name),
+            image_owner=(volume.metadata or {}).get('image_owner'),
+            encrypted=bool(volume.encryption_key_id))
+
+
+def all_volumes() -> CinderVolumes:
+    """Cinder's volumes, whoever asks."""
+    return CinderVolumes(context.get_admin_context())
+
+
+def volume_status(volume_id: str) -> str | None:
+    """The status of a volume that Cinder's database knows, else None.
+
+    A volume that was migrated while attached is in the cluster under its
+    ``name_id``; it is found by that, too.
+
+    :raises rbd_imgdriver.errors.ServiceError: when there is no database
+    """
+    admin = context.get_admin_context()
+    with _database():
+        for key in ('id', '_name_id'):
+            found = objects.VolumeList.get_all(admin,
+                                               filters={key: volume_id})
+            if found:
+                return str(found[0].status)
+    return None
+
+
+@contextlib.contextmanager
+def _database() -> Iterator[None]:
+    try:
+        yield
+    except (db_exception.DBError, sqlalchemy_exc.SQLAlchemyError,
+            ImportError) as error:
+        raise errors.ServiceError(
+            f"Cinder's database cannot be read: {error}; see [database] "
+            'connection in cinder.conf') from error

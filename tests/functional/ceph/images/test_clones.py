@@ -1,0 +1,96 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Clones: exact size, own metadata, and nothing left of a failure."""
+
+import pytest
+import rbd
+
+from rbd_imgdriver.ceph import errors
+from rbd_imgdriver.ceph.images import clones
+
+MIB = 2**20
+PARENT = clones.SnapshotSpec('volumes', 'parent', 'snap')
+
+
+@pytest.fixture
+def parent(pool):
+    pool.create('parent', 8 * MIB, 22, {'plain': 'inherited'})
+    pool.snapshot('parent', 'snap')
+    return pool
+
+
+def test_a_clone_has_the_size_and_order_asked_for(parent):
+    parent.clone(clones.CloneSpec(PARENT, 'same', size=8 * MIB))
+    parent.clone(clones.CloneSpec(PARENT, 'larger', size=20 * MIB, order=24))
+
+    assert parent.size('same') == 8 * MIB
+    assert parent.size('larger') == 20 * MIB
+    with rbd.Image(parent._ioctx, 'larger') as image:
+        assert image.stat()['order'] == 24
+
+
+def test_metadata_of_the_parent_that_means_the_parent_stays_there(parent):
+    parent.update_metadata('parent', {
+        'rbd-imgdriver/cache/rbd_id': 'x', 'conf_rbd_qos_iops_limit': '5'})
+
+    parent.clone(clones.CloneSpec(PARENT, 'child',
+                                  metadata={'rbd-imgdriver/strategy': 's'}))
+
+    assert parent.metadata('child') == {'plain': 'inherited',
+                                        'rbd-imgdriver/strategy': 's'}
+
+
+def test_a_parent_that_is_too_large_leaves_nothing(parent, contents):
+    with pytest.raises(clones.ParentTooLarge) as caught:
+        parent.clone(clones.CloneSpec(PARENT, 'child', size=4 * MIB))
+
+    assert caught.value.size == 8 * MIB
+    assert contents() == (['parent'], [])
+
+
+@pytest.mark.parametrize(('missing', 'error'), [
+    (clones.SnapshotSpec('volumes', 'parent', 'no'), errors.SnapshotNotFound),
+    (clones.SnapshotSpec('volumes', 'no', 'snap'), errors.ImageNotFound),
+    (clones.SnapshotSpec('no', 'parent', 'snap'), errors.PoolNotFound),
+])
+def test_what_is_missing_is_told_apart(parent, contents, missing, error):
+    with pytest.raises(error):
+        parent.clone(clones.CloneSpec(missing, 'child'))
+    assert contents() == (['parent'], [])
+
+
+def test_an_image_of_that_name_is_left_alone(parent):
+    parent.create('child', 4 * MIB, 22)
+    with pytest.raises(errors.ImageExists):
+        parent.clone(clones.CloneSpec(PARENT, 'child'))
+    assert parent.size('child') == 4 * MIB
+
+
+def test_a_copy_has_no_parent(parent):
+    parent.copy(clones.CloneSpec(PARENT, 'copy', size=12 * MIB))
+
+    assert parent.size('copy') == 12 * MIB
+    with rbd.Image(parent._ioctx, 'copy') as image, \
+            pytest.raises(rbd.ImageNotFound):
+        image.parent_info()
+
+
+def test_a_clone_from_a_pool_that_may_only_be_read(pool, glance_image):
+    glance_image('image')
+    spec = clones.SnapshotSpec('images', 'image', 'snap')
+
+    pool.clone(clones.CloneSpec(spec, 'child', size=32 * MIB, order=22))
+
+    # The parent's objects are of 8 MiB; a clone's may not be smaller.
+    with rbd.Image(pool._ioctx, 'child') as image:
+        assert image.stat()['order'] == 23
+        assert image.parent_info() == ('images', 'image', 'snap')
