@@ -23,6 +23,7 @@ from rbd_imgdriver.ceph.images import copies
 from rbd_imgdriver.ceph.images import diff
 from rbd_imgdriver.ceph.images import flatten
 from rbd_imgdriver.ceph.images import lineage
+from rbd_imgdriver.ceph.images import mirroring
 from rbd_imgdriver.ceph.images import removal
 from rbd_imgdriver.ceph.images import snapshots
 from rbd_imgdriver.ceph.images import trash
@@ -64,6 +65,14 @@ class ChainCalls(native.Base):
     def parent_spec(self, id_: str) -> header.ParentRef | None:
         """The parent of an image's head or of any of its snapshots."""
         return header.parent_spec(self._ioctx, id_)
+
+    @native.in_native_thread
+    def has_unmirrored_parent(self, image: str) -> bool:
+        """Whether an image is a clone whose parent is not mirrored."""
+        ioctx = self._ioctx
+        ref = header.parent_spec(ioctx, header.image_id(ioctx, image))
+        return ref is not None and not mirroring.is_mirrored(
+            lineage.ioctx_of(self.cluster, ref), ref.image_id)
 
     @native.in_native_thread
     def is_lone(self, id_: str) -> bool:
