@@ -36,6 +36,7 @@ from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver.ceph import pool as ceph_pool
 from rbd_imgdriver import driver_chains
 from rbd_imgdriver import driver_images
+from rbd_imgdriver import driver_types
 from rbd_imgdriver import errors
 from rbd_imgdriver import metrics
 from rbd_imgdriver import model
@@ -60,7 +61,8 @@ cfg.CONF.register_opts(opts.OPTS, group=configuration.SHARED_CONF_GROUP)
 
 
 @interface.volumedriver
-class RBDImageDriver(driver_chains.ChainsMixin, driver_images.ImagesMixin):
+class RBDImageDriver(driver_chains.ChainsMixin, driver_images.ImagesMixin,
+                     driver_types.TypesMixin):
     """RBD volumes, with images turned into volumes at the cost of a clone.
 
     Everything that Cinder's driver does, with the same options and the same
@@ -193,6 +195,22 @@ class RBDImageDriver(driver_chains.ChainsMixin, driver_images.ImagesMixin):
             LOG.warning('The cache of %(pool)s could not be swept: %(error)s',
                         {'pool': self._pool, 'error': error})
 
+    def _get_pool_stats(self) -> tuple[Any, Any]:
+        """Free and total GiB of the pool that new volumes' data goes to.
+
+        Cinder's driver asks about the pool that holds the headers.
+        """
+        found = self._pool.capacity()
+        if found is None:
+            LOG.warning('The monitors do not tell the capacity of %s',
+                        self._pool)
+            return 'unknown', 'unknown'
+        total = found.total
+        if self.configuration.report_dynamic_total_capacity:
+            total = found.free + found.used
+        return (round(found.free / model.GIB, 2),
+                round(total / model.GIB, 2))
+
     def _update_volume_stats(self) -> None:
         super()._update_volume_stats()
         try:
@@ -282,4 +300,4 @@ class RBDImageDriver(driver_chains.ChainsMixin, driver_images.ImagesMixin):
             cinder_errors.tell_user(context, volume.id, error, raised)
             raise raised from error
         notifications.notify_made(context, volume, image.id, outcome)
-        return {**self._set_up(volume), 'provider_location': None}, True
+        return {'provider_location': None, **self._set_up(volume)}, True

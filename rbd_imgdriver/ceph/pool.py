@@ -26,6 +26,7 @@ from typing import Any
 import rbd
 
 from rbd_imgdriver import blocking
+from rbd_imgdriver.ceph import capacity
 from rbd_imgdriver.ceph import chain_calls
 from rbd_imgdriver.ceph import connection
 from rbd_imgdriver.ceph import errors
@@ -309,6 +310,15 @@ class Pool(chain_calls.ChainCalls, import_calls.ImportCalls):
     def data_pool(self) -> str:
         """The pool of new images' data, or '' for this one."""
         return layouts.wanted(self.cluster, self._ioctx, 0, 0).data_pool
+
+    @_blocking
+    def capacity(self) -> capacity.Capacity | None:
+        """The room for new images' data; None when monitors refuse to say.
+
+        Their data may go to another pool than this one.
+        """
+        return capacity.read(self.cluster.client(),
+                             self.data_pool() or self.name)
 
     @_blocking
     def usage(self, image: str) -> usages.Usage:
