@@ -76,6 +76,9 @@ class Cluster:
     :param min_compat_client: "mimic" gives v2 clones, "luminous" v1 clones
     :param osds: how many object stores
     :param logs: directory of the logs, by default within the directory
+    :param bound: whether its daemons are killed when the process that
+        started them ends, however that happens; for tests, which throw the
+        data away
     """
 
     def __init__(self, directory: pathlib.Path | str, *,
@@ -85,7 +88,8 @@ class Cluster:
                  pools: Sequence[str] = (),
                  min_compat_client: str = 'mimic',
                  osds: int = 1,
-                 logs: pathlib.Path | None = None) -> None:
+                 logs: pathlib.Path | None = None,
+                 bound: bool = False) -> None:
         self.directory = pathlib.Path(directory).resolve()
         self.name = name
         self.pools = tuple(pools)
@@ -94,6 +98,7 @@ class Cluster:
         self._min_compat_client = min_compat_client
         self._osds = osds
         self._logs = logs or self.directory / 'log'
+        self._prefix = ('setpriv', '--pdeathsig', 'KILL') if bound else ()
 
     # -- what it is --------------------------------------------------------
 
@@ -251,8 +256,8 @@ class Cluster:
             name=name, env=ENVIRON, ready=ready, cwd=self.directory,
             log=self._logs / f'{name}.log',
             record=self.directory / 'run' / f'{name}.json',
-            command=[program, '-f', '-c', self.conf(), '--cluster',
-                     self.name, '-i', ident],
+            command=[*self._prefix, program, '-f', '-c', self.conf(),
+                     '--cluster', self.name, '-i', ident],
             configuration=[pathlib.Path(self.conf())])
 
     def _monitor(self) -> background.Daemon:

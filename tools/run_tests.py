@@ -73,12 +73,16 @@ class Pytest:
 
     :param sandbox: whether they need a sandbox; they get a fresh one, apart
         from the developer's own, and it is removed again
+    :param workers: processes that share the tests.  One that hangs or dies is
+        replaced, and only the test that it was running has failed; 0: none,
+        the tests run in pytest's own process
     """
 
     minutes: int
     directory: str
     options: tuple[str, ...] = ()
     sandbox: bool = False
+    workers: int = 0
 
 
 def tracked(*patterns: str) -> list[str]:
@@ -131,7 +135,7 @@ def suites() -> dict[str, Checks | Pytest]:
                 'sphinx', '-W', '--keep-going', '-q', '-b', 'man',
                 str(TOP / 'doc/source'), str(TOP / 'doc/build/man'))),
         ]),
-        'functional': Pytest(30, 'tests/functional'),
+        'functional': Pytest(30, 'tests/functional', workers=2),
         'devstack': Pytest(10, 'tests/devstack'),
         'e2e': Pytest(40 if os.environ.get('SANDBOX_NOVA') else 20,
                       'tests/e2e', ('--timeout=600',), sandbox=True),
@@ -178,9 +182,12 @@ def run_pytest(suite: Pytest, deadline: float,
     name = pathlib.Path(suite.directory).name
     # Two runs may go on in one checkout.
     report = RESULTS / f'{name}-{os.getpid()}.xml'
+    # Each worker has a cluster of its own.
+    spread = (f'--numprocesses={suite.workers}', '--dist=worksteal')
     process = processes.Process(
         module('pytest', suite.directory, f'--junitxml={report}',
-               *suite.options, *arguments), TOP)
+               *(spread if suite.workers else ()), *suite.options,
+               *arguments), TOP)
     status, _ = process.wait(deadline)
     counts = counting.read_report(report)
     if report.exists():

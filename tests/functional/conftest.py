@@ -41,7 +41,8 @@ CAPS = {
 def cluster(tmp_path_factory: pytest.TempPathFactory,
             ) -> Iterator[ceph.Cluster]:
     """A cluster with the pools of a cloud and a user ``cinder``."""
-    cluster = ceph.Cluster(tmp_path_factory.mktemp('ceph'), pools=POOLS)
+    cluster = ceph.Cluster(tmp_path_factory.mktemp('ceph'), pools=POOLS,
+                           bound=True)
     try:
         cluster.start()
         cluster.create_user('cinder', CAPS)

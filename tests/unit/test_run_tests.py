@@ -28,7 +28,7 @@ RUNNER = pathlib.Path(run_tests.__file__)
 @pytest.fixture
 def run(tmp_path):
     """Run a suite of the given tests as the gate would; (status, lines)."""
-    def run(source):
+    def run(source, workers=0):
         suite = tmp_path / 'suite'
         suite.mkdir()
         (suite / 'test_it.py').write_text(textwrap.dedent(source))
@@ -38,7 +38,8 @@ def run(tmp_path):
             import run_tests
             run_tests.RESULTS = pathlib.Path({str(tmp_path)!r})
             run_tests.suites = lambda: {{
-                'it': run_tests.Pytest(1, {str(suite)!r})}}
+                'it': run_tests.Pytest(1, {str(suite)!r},
+                                       workers={workers})}}
             sys.exit(run_tests.main())
         ''')
         done = subprocess.run([sys.executable, '-c', program], text=True,
@@ -78,6 +79,20 @@ def test_a_module_that_cannot_be_imported(run):
     status, lines = run('import no_such_module')
 
     assert lines[-1] == '0 passed, 1 failed, 0 skipped'
+    assert status == 1
+
+
+def test_a_hang_costs_one_test(run):
+    """pytest-timeout can only end the process of a test that hangs in C."""
+    status, lines = run('''
+        import pytest, time
+        def test_before(): pass
+        @pytest.mark.timeout(1, method='thread')
+        def test_hangs(): time.sleep(600)
+        def test_after(): pass
+    ''', workers=1)
+
+    assert lines[-1] == '2 passed, 1 failed, 0 skipped'
     assert status == 1
 
 
