@@ -125,6 +125,8 @@ def suites() -> dict[str, Checks | Pytest]:
             Check('package', module(
                 'build', '--no-isolation', '--outdir',
                 str(RESULTS / 'dist'), str(TOP))),
+            Check('architecture', module('tools.draw_architecture',
+                                         '--check')),
             Check('sample-config', [str(TOP / 'tools/sample-config.sh')]),
             Check('reno', [str(BIN / 'reno'), '-q', 'lint', str(TOP)],
                   skip='it needs the whole history' if shallow() else ''),

@@ -12,13 +12,13 @@
 
 """The architecture as a table, and the check that the imports obey it."""
 
-import ast
 from collections.abc import Iterator
-import dataclasses
 import pathlib
 import textwrap
 
 import pytest
+
+from tools import imports as scan
 
 PACKAGE = 'rbd_imgdriver'
 ROOT = pathlib.Path(__file__).resolve().parents[2] / PACKAGE
@@ -54,93 +54,25 @@ OUTSIDE_LATE = {
     'cinder': ('cmd',),
 }
 
-# Functions that import what their first argument names.
-IMPORTERS = {'__import__', 'import_module', 'import_class', 'import_object',
-             'try_import'}
-
-
-@dataclasses.dataclass(frozen=True)
-class Import:
-    name: str
-    line: int
-    late: bool
-
-
-class _Finder(ast.NodeVisitor):
-    """Collects what a module imports, with absolute names."""
-
-    def __init__(self, package: str) -> None:
-        self._package = package.split('.')
-        self._depth = 0
-        self.found: list[Import] = []
-
-    def _add(self, name: str, node: ast.AST) -> None:
-        self.found.append(Import(name, node.lineno, self._depth > 0))
-
-    def _function(self, node: ast.AST) -> None:
-        self._depth += 1
-        self.generic_visit(node)
-        self._depth -= 1
-
-    visit_FunctionDef = visit_AsyncFunctionDef = visit_Lambda = _function
-
-    def visit_Import(self, node: ast.Import) -> None:
-        for alias in node.names:
-            self._add(alias.name, node)
-
-    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
-        module = node.module or ''
-        if node.level:
-            parents = self._package[:len(self._package) - node.level + 1]
-            module = '.'.join([*parents, module]).rstrip('.')
-        for alias in node.names:
-            self._add(f'{module}.{alias.name}', node)
-
-    def visit_Call(self, node: ast.Call) -> None:
-        called = getattr(node.func, 'attr', getattr(node.func, 'id', None))
-        if called in IMPORTERS and node.args:
-            argument = node.args[0]
-            if (isinstance(argument, ast.Constant)
-                    and isinstance(argument.value, str)):
-                self._add(argument.value, node)
-        self.generic_visit(node)
-
-
-def components(root: pathlib.Path) -> dict[str, list[pathlib.Path]]:
-    """The files of each component; that of the package itself is ''."""
-    found: dict[str, list[pathlib.Path]] = {}
-    for path in sorted(root.rglob('*.py')):
-        first = path.relative_to(root).parts[0]
-        name = first.removesuffix('.py')
-        found.setdefault('' if name == '__init__' else name, []).append(path)
-    return found
-
-
-def imports(root: pathlib.Path, path: pathlib.Path) -> list[Import]:
-    package = '.'.join([PACKAGE, *path.relative_to(root).parts[:-1]])
-    finder = _Finder(package)
-    finder.visit(ast.parse(path.read_text(), str(path)))
-    return finder.found
-
 
 def violations(root: pathlib.Path) -> Iterator[str]:
     """What in the tree under root is not as the tables above say."""
     level = {name: number
              for number, names in enumerate(LAYERS) for name in names}
-    found = components(root)
+    found = scan.components(root)
     for component, paths in found.items():
         if component and component not in level:
             yield f'{component}: has no place in LAYERS'
             continue
         for path in paths:
             where = path.relative_to(root)
-            for entry in imports(root, path):
+            for entry in scan.imports(root, path, PACKAGE):
                 fault = _fault(component, entry, level, found)
                 if fault:
                     yield f'{where}:{entry.line}: {fault}'
 
 
-def _fault(component: str, entry: Import, level: dict[str, int],
+def _fault(component: str, entry: scan.Import, level: dict[str, int],
            found: dict[str, list[pathlib.Path]]) -> str | None:
     top, _, rest = entry.name.partition('.')
     if top != PACKAGE:
