@@ -120,7 +120,7 @@ class RBDImageDriver(driver_chains.ChainsMixin, driver_images.ImagesMixin,
                      self.configuration.rados_connection_retries)
         def connect() -> tuple[Any, Any]:
             try:
-                client, ioctx = ceph_pool.checkout(
+                client, ioctx = ceph_pool.lend(
                     connection.cluster(self._cluster_spec(remote, timeout)),
                     pool or self.configuration.rbd_pool)
             except ceph_errors.CephError as error:
@@ -136,7 +136,7 @@ class RBDImageDriver(driver_chains.ChainsMixin, driver_images.ImagesMixin,
     @staticmethod
     def _disconnect_from_rados(client: Any, ioctx: Any) -> None:
         """Close the I/O context; the client is shared and stays."""
-        ioctx.close()
+        ceph_pool.give_back(ioctx)
 
     def _get_fsid(self) -> str:
         try:

@@ -15,15 +15,12 @@ The program may run as a user who can read neither the configuration nor the
 keyring, so it is given their contents.
 """
 
-import configparser
 import dataclasses
 import pathlib
-import re
 
 from rbd_imgdriver.ceph import connection
 from rbd_imgdriver.ceph import errors
-
-_SEPARATORS = re.compile(r'[\s,;]+')
+from rbd_imgdriver.ceph import keyring
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,33 +49,9 @@ def read(cluster: connection.Cluster) -> Credentials:
         conf = path.read_text()
     except OSError as error:
         raise errors.PermissionDenied(f'{path}: {error}') from error
-    return Credentials(user, conf, _key(cluster, user))
-
-
-def _key(cluster: connection.Cluster, user: str) -> str:
-    """As librados finds it: ``key``, a keyring, then a file with the key."""
-    key = cluster.option('key')
-    if key:
-        return key
-    searched = _SEPARATORS.split(cluster.option('keyring') or '')
-    for name in filter(None, searched):
-        found = _in_keyring(pathlib.Path(name), user)
-        if found:
-            return found
-    keyfile = cluster.option('keyfile')
-    if keyfile:
-        return pathlib.Path(keyfile).read_text().strip()
-    raise errors.PermissionDenied(
-        f'no key of client.{user} in any of: {", ".join(searched)}')
-
-
-def _in_keyring(path: pathlib.Path, user: str) -> str | None:
-    parser = configparser.ConfigParser(interpolation=None, strict=False)
-    try:
-        # Ceph indents the lines of a section; configparser would take the
-        # second and later ones for continuations.
-        parser.read_string('\n'.join(
-            line.strip() for line in path.read_text().splitlines()))
-    except (OSError, configparser.Error):
-        return None
-    return parser.get(f'client.{user}', 'key', fallback=None)
+    key = keyring.find(cluster.option, user)
+    if key is None:
+        searched = ', '.join(keyring.searched(cluster.option))
+        raise errors.PermissionDenied(
+            f'no key of client.{user} in any of: {searched}')
+    return Credentials(user, conf, key)

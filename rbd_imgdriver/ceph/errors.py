@@ -107,6 +107,12 @@ class Unreachable(CephError):
     code = 'unreachable'
 
 
+class KeyTooNew(Unreachable):
+    """Our librados cannot parse the user's key."""
+
+    code = 'key-too-new'
+
+
 class Unsupported(CephError):
     """The cluster or the image cannot do this."""
 

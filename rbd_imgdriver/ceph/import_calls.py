@@ -34,7 +34,7 @@ class ImportCalls(native.Base):
 
         The writer's methods belong into one native thread.
         """
-        return writer.Writer(self._ioctx, image)
+        return writer.Writer(self._ioctx, image, self.cluster.hold())
 
     @_blocking
     def reader(self, image: str) -> reader.Reader:
@@ -42,7 +42,7 @@ class ImportCalls(native.Base):
 
         :raises errors.ImageNotFound: when there is none of that name
         """
-        return reader.Reader(self._ioctx, image)
+        return reader.Reader(self._ioctx, image, self.cluster.hold())
 
     @_blocking
     def check_layout(self, image: str, size: int, order: int) -> None:

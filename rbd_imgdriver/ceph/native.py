@@ -55,20 +55,35 @@ def in_native_thread(
 ) -> Callable[Concatenate[_S, _P], _R]:
     """Run a method in a native thread, on a connection that works.
 
-    A blocklisted client is replaced and the method run again.  That is safe
-    because nothing that a blocklisted client sends is carried out, and every
-    method undoes or finds what it had done before.
+    A client that is blocklisted or that gets no answer is replaced.  After
+    blocklisting the method is run again: nothing that such a client sends is
+    carried out, and every method undoes or finds what it had done before.
+    After a timeout it is not, for the operation may still happen; whoever
+    called has to look.
+
+    A method is also run again when the pool was deleted and made again: what
+    it found, or did not find, was in a pool that no longer exists.
     """
     @functools.wraps(method)
     def call(pool: _S, /, *args: _P.args, **kwargs: _P.kwargs) -> _R:
         return blocking.run(attempt, pool, *args, **kwargs)
 
     def attempt(pool: _S, /, *args: _P.args, **kwargs: _P.kwargs) -> _R:
-        client = pool.cluster.client()
-        try:
+        with pool.cluster.checked_out() as checkout:
+            try:
+                result = method(pool, *args, **kwargs)
+            except errors.TimedOut:
+                checkout.client.retire()
+                raise
+            except errors.Disconnected:
+                checkout.client.retire()
+            except errors.ImageNotFound:
+                if not checkout.pools_were_replaced():
+                    raise
+            else:
+                if not checkout.pools_were_replaced():
+                    return result
+        with pool.cluster.checked_out():
             return method(pool, *args, **kwargs)
-        except errors.Disconnected:
-            pool.cluster.discard(client)
-        return method(pool, *args, **kwargs)
 
     return call

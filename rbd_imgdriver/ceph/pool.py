@@ -48,14 +48,17 @@ from rbd_imgdriver.ceph.wire import leases
 _blocking = native.in_native_thread
 
 
-def checkout(cluster: connection.Cluster, pool: str) -> tuple[Any, Any]:
-    """The shared client and an I/O context that the caller closes.
+def lend(cluster: connection.Cluster, pool: str) -> tuple[Any, Any]:
+    """The shared client and an I/O context for Cinder's inherited code.
 
-    For Cinder's inherited code, which closes what it was given.
-
-    :returns: (``rados.Rados``, ``rados.Ioctx``)
+    :returns: (``rados.Rados``, ``rados.Ioctx``), for :func:`give_back`
     """
-    return blocking.run(cluster.own_ioctx, pool)
+    return blocking.run(cluster.lend, pool)
+
+
+def give_back(ioctx: Any) -> None:
+    """Close an I/O context that was lent."""
+    blocking.run(connection.give_back, ioctx)
 
 
 class Pool(chain_calls.ChainCalls, import_calls.ImportCalls):

@@ -13,10 +13,12 @@
 
 import collections
 from collections.abc import Iterator
+import contextlib
 from typing import Any
 
 import rbd
 
+from rbd_imgdriver.ceph import client as ceph_client
 from rbd_imgdriver.ceph import errors
 
 # Bytes of one read, and how many reads are on their way at most.
@@ -28,18 +30,21 @@ class Reader:
     """Reads an image's head.  All methods block.
 
     :param ioctx: of the image's pool
+    :param hold: keeps the client until the image is closed
     """
 
-    def __init__(self, ioctx: Any, image: str) -> None:
+    def __init__(self, ioctx: Any, image: str,
+                 hold: ceph_client.Hold) -> None:
         self._subject = f'reading of {image}'
-        with errors.translated(self._subject):
-            self._image = rbd.Image(ioctx, image, read_only=True)
-            try:
-                self.size = int(self._image.size())
-                self._places = _pieces(_extents(self._image))
-            except rbd.Error:
-                self._image.close()
-                raise
+        self._hold = hold
+        with contextlib.ExitStack() as opened:
+            opened.callback(hold.release)
+            opened.enter_context(hold.translated(self._subject))
+            self._image = opened.enter_context(
+                rbd.Image(ioctx, image, read_only=True))
+            self.size = int(self._image.size())
+            self._places = _pieces(_extents(self._image))
+            self._opened = opened.pop_all()
         self._ahead: collections.deque[_Read] = collections.deque()
         self._depth = 1
 
@@ -50,7 +55,7 @@ class Reader:
         more pieces are taken, the more are read ahead: who only looks at an
         image's header does not wait for others.
         """
-        with errors.translated(self._subject):
+        with self._hold.translated(self._subject):
             while len(self._ahead) < self._depth:
                 place = next(self._places, None)
                 if place is None:
@@ -64,7 +69,7 @@ class Reader:
 
     def close(self) -> None:
         """Close the image."""
-        self._image.close()
+        self._opened.close()
 
 
 class _Read:

@@ -13,10 +13,12 @@
 
 import collections
 from collections.abc import Iterator
+import contextlib
 from typing import Any
 
 import rbd
 
+from rbd_imgdriver.ceph import client as ceph_client
 from rbd_imgdriver.ceph import errors
 
 # Zeros are looked for in blocks of this size.  Testing only whole objects
@@ -54,12 +56,18 @@ class Writer:
 
     :param ioctx: of the image's pool
     :param image: its name
+    :param hold: keeps the client until the image is closed
     """
 
-    def __init__(self, ioctx: Any, image: str) -> None:
+    def __init__(self, ioctx: Any, image: str,
+                 hold: ceph_client.Hold) -> None:
         self._subject = f'writing of {image}'
-        with errors.translated(self._subject):
-            self._image = rbd.Image(ioctx, image)
+        self._hold = hold
+        with contextlib.ExitStack() as opened:
+            opened.callback(hold.release)
+            opened.enter_context(hold.translated(self._subject))
+            self._image = opened.enter_context(rbd.Image(ioctx, image))
+            self._opened = opened.pop_all()
         self._offset = 0
         self._waiting: collections.deque[tuple[Any, int]] = (
             collections.deque())
@@ -77,7 +85,7 @@ class Writer:
     def write_at(self, piece: tuple[int, bytes]) -> None:
         """Write a chunk at an offset; the same otherwise."""
         offset, chunk = piece
-        with errors.translated(self._subject):
+        with self._hold.translated(self._subject):
             for start, end in data_extents(chunk):
                 whole = (start, end) == (0, len(chunk))
                 self._submit(chunk if whole else chunk[start:end],
@@ -85,7 +93,7 @@ class Writer:
 
     def zero(self, offset: int, length: int) -> None:
         """Make a part read as zeros, freeing what it takes up."""
-        with errors.translated(self._subject):
+        with self._hold.translated(self._subject):
             self._image.write_zeroes(offset, length)
 
     def close(self) -> None:
@@ -94,17 +102,17 @@ class Writer:
         :raises errors.CephError: when anything could not be written
         """
         try:
-            with errors.translated(self._subject):
+            with self._hold.translated(self._subject):
                 while self._waiting:
                     self._reap()
                 self._image.flush()
         finally:
-            self._image.close()
+            self._opened.close()
 
     def abandon(self) -> None:
         """Close the image, whatever becomes of what is on its way."""
         self._waiting.clear()
-        self._image.close()
+        self._opened.close()
 
     def _submit(self, data: bytes, offset: int) -> None:
         while self._in_flight and self._in_flight + len(data) > IN_FLIGHT:

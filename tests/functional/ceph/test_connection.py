@@ -11,6 +11,17 @@
 # under the License.
 """One connection that lasts: through restarts and blocklisting."""
 
+import base64
+from collections.abc import Iterator
+from concurrent import futures
+import contextlib
+import os
+import pathlib
+import signal
+import struct
+import subprocess
+import time
+
 import pytest
 import rados
 import rbd
@@ -19,6 +30,7 @@ from rbd_imgdriver.ceph import connection
 from rbd_imgdriver.ceph import errors
 from rbd_imgdriver.ceph.images import clones
 from rbd_imgdriver.ceph import pool as ceph_pool
+from sandbox import polling
 from tests.functional import host
 
 
@@ -33,44 +45,76 @@ def blocklist(admin, client) -> None:
             pass
 
 
+def handle(cluster: connection.Cluster):
+    """The client that the next call will use."""
+    with cluster.checked_out():
+        return cluster.client()
+
+
 def refused(ioctx) -> bool:
     try:
         list(ioctx.get_xattrs('rbd_directory'))
     except rados.ConnectionShutdown:
         return True
+    except rados.ObjectNotFound:
+        return False  # the pool never had an image
     return False
+
+
+@contextlib.contextmanager
+def paused(daemon) -> Iterator[None]:
+    """A daemon that does not answer, and whose connections stay."""
+    pid = daemon.running().pid
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def own_pool(conf, timeout: int = -1, user: str = 'cinder') -> ceph_pool.Pool:
+    """A connection of this test's own: it is going to be broken."""
+    spec = connection.ClusterSpec('ceph', str(conf), user, timeout)
+    return ceph_pool.Pool(connection.Cluster(spec), 'volumes')
 
 
 @pytest.fixture
 def own(cluster, pool):
-    """A connection of this test's own: it is going to be broken."""
-    spec = connection.ClusterSpec('ceph', str(cluster.conf('cinder')),
-                                  'cinder')
-    return ceph_pool.Pool(connection.Cluster(spec), 'volumes')
+    made = own_pool(cluster.conf('cinder'))
+    yield made
+    assert made.cluster.close(30)
+
+
+@pytest.fixture
+def hasty(cluster, pool):
+    """The same with ``rados_connect_timeout`` 2."""
+    made = own_pool(cluster.conf('cinder'), timeout=2)
+    yield made
+    assert made.cluster.close(30)
 
 
 def test_a_blocklisted_client_is_replaced(admin, own):
     own.create('image', 2**22, 22)
     own.snapshot('image', 'snap')
-    before = own.cluster.client()
+    before = handle(own.cluster)
     blocklist(admin, before)
 
     spec = clones.SnapshotSpec('volumes', 'image', 'snap')
     own.clone(clones.CloneSpec(spec, 'clone', size=2**23))
 
-    assert own.cluster.client() is not before
+    assert handle(own.cluster) is not before
     assert own.size('clone') == 2**23
 
 
 def test_what_is_inherited_gets_a_client_that_works(admin, cluster, pool):
     driver = host.make(cluster, 'volumes', rados_connect_timeout=30)
-    before = driver._pool.cluster.client()
+    before = handle(driver._pool.cluster)
     blocklist(admin, before)
 
     volume = host.volume()
     driver.create_volume(volume)
 
-    assert driver._pool.cluster.client() is not before
+    assert handle(driver._pool.cluster) is not before
     assert pool.size(volume.name) == 2**30
 
 
@@ -105,10 +149,29 @@ def test_a_cluster_that_cannot_be_reached_is_named(cluster, tmp_path):
     conf = tmp_path / 'ceph.conf'
     conf.write_text('[global]\nmon_host = 127.0.0.1:1\n'
                     'auth_client_required = none\n')
-    spec = connection.ClusterSpec('ceph', str(conf), 'cinder', timeout=1)
-    nowhere = ceph_pool.Pool(connection.Cluster(spec), 'volumes')
+    nowhere = own_pool(conf, timeout=1)
     with pytest.raises(errors.Unreachable, match=str(conf)):
         nowhere.size('image')
+    assert 'not connected' in repr(nowhere.cluster)
+
+
+def test_many_wait_for_one_attempt_to_connect(tmp_path):
+    """With a dead cluster the n-th caller does not wait n times as long."""
+    conf = tmp_path / 'ceph.conf'
+    conf.write_text('[global]\nmon_host = 127.0.0.1:1\n'
+                    'auth_client_required = none\n')
+    nowhere = own_pool(conf, timeout=3)
+
+    def fail() -> float:
+        with pytest.raises(errors.Unreachable):
+            nowhere.size('image')
+        return time.monotonic()
+
+    started = time.monotonic()
+    with futures.ThreadPoolExecutor(8) as threads:
+        ended = [one.result() for one in
+                 [threads.submit(fail) for _ in range(8)]]
+    assert max(ended) - started < 2 * 3  # twice, should one come late
 
 
 def test_a_pool_that_does_not_exist_is_named(own):
@@ -121,7 +184,157 @@ def test_after_a_restart_of_the_cluster(cluster, own):
     cluster.stop()
     cluster.start()
     assert own.size('image') == 2**22
-    with rbd.Image(own._ioctx, 'image') as image:
+    with own.cluster.checked_out(), \
+            rbd.Image(own.cluster.ioctx('volumes'), 'image') as image:
         assert image.size() == 2**22
 
 
+
+
+def test_a_replaced_client_is_shut_down_after_its_last_user(admin, own,
+                                                            ioctx):
+    """Until then what it has open works; after that it watches nothing."""
+    own.create('image', 2**22, 22)
+    reader = own.reader('image')
+    writer = own.writer('image')
+    with own.cluster.checked_out() as checkout:
+        before = checkout.client
+    before.retire()
+
+    assert own.size('image') == 2**22
+    assert 'replaced clients still in use: 1' in repr(own.cluster)
+    writer.write(b'x' * 2**16)
+    writer.close()
+    assert reader.next() is None
+    assert not before.is_closed
+    reader.close()
+
+    assert before.join(30)
+    assert 'replaced' not in repr(own.cluster)
+    with rbd.Image(ioctx, 'image', read_only=True) as image:
+        assert list(image.watchers_list()) == []
+
+
+def test_a_client_that_got_no_answer_is_replaced(cluster, hasty):
+    hasty.create('image', 2**22, 22)
+    with hasty.cluster.checked_out() as checkout:
+        before = checkout.client
+    with paused(cluster.daemons()[-1]):
+        with pytest.raises(errors.TimedOut):
+            hasty.size('image')
+
+    assert hasty.size('image') == 2**22
+    assert before.join(30)
+
+
+def test_a_stream_that_got_no_answer_replaces_the_client(cluster, hasty):
+    hasty.create('image', 2**22, 22)
+    with hasty.cluster.checked_out() as checkout:
+        before = checkout.client
+    writer = hasty.writer('image')
+    with paused(cluster.daemons()[-1]):
+        with pytest.raises(errors.TimedOut):
+            writer.write(b'x' * 2**22)
+            writer.close()
+
+    assert hasty.size('image') == 2**22
+    assert before.join(30)
+
+
+def test_the_first_call_after_a_restart_of_the_osd_works(cluster, hasty):
+    hasty.create('image', 2**22, 22)
+    osd = cluster.daemons()[-1]
+    os.kill(osd.running().pid, signal.SIGKILL)
+    with pytest.raises(errors.TimedOut):
+        hasty.size('image')
+    osd.ensure()
+
+    assert hasty.size('image') == 2**22
+
+
+def test_inherited_code_gets_a_new_client_at_once(cluster, pool):
+    """One that was lost costs the caller no failure."""
+    driver = host.make(cluster, 'volumes', rados_connect_timeout=2,
+                       rados_connection_retries=1)
+    before = handle(driver._pool.cluster)
+    osd = cluster.daemons()[-1]
+    with futures.ThreadPoolExecutor(1) as threads:
+        with paused(osd):
+            created = threads.submit(driver.create_volume, host.volume())
+            polling.wait_until(
+                lambda: handle(driver._pool.cluster) is not before, 30)
+        created.result()
+
+
+def test_a_pool_that_was_made_again_is_found(cluster, admin):
+    """Its images are looked for in it, not in the one that is gone."""
+    pool = own_pool(cluster.conf('admin'), user='admin').sibling('again')
+    cluster.command('config set', who='mon', name='mon_allow_pool_delete',
+                    value='true')
+
+    def make() -> None:
+        admin.create_pool('again')
+        with admin.open_ioctx('again') as ioctx:
+            rbd.RBD().pool_init(ioctx, True)
+
+    make()
+    pool.create('image', 2**22, 22)
+    for look in (lambda: pool.exists('image'),
+                 lambda: pool.names() == ['image'],
+                 lambda: pool.size('image') == 2**22,
+                 lambda: pool.trash_move('image') is None):
+        assert pool.exists('image')
+        admin.delete_pool('again')
+        make()
+        with admin.open_ioctx('again') as ioctx:
+            rbd.RBD().create(ioctx, 'image', 2**22, 22)
+        assert look()
+    assert not pool.exists('image')
+    assert len(pool.trashed()) == 1
+    admin.delete_pool('again')
+    with pytest.raises(errors.PoolNotFound):
+        pool.exists('image')
+
+
+@pytest.mark.parametrize(('timeout', 'configured', 'limit'), [
+    (-1, None, 60), (-1, 7, 7), (-1, 200, 60), (0, None, 60), (5, None, 5),
+    (90, None, 90)])
+def test_connecting_always_has_a_limit(cluster, tmp_path, timeout, configured,
+                                       limit):
+    conf = tmp_path / 'ceph.conf'
+    conf.write_text(pathlib.Path(cluster.conf('cinder')).read_text())
+    if configured is not None:
+        with conf.open('a') as file:
+            file.write(f'\nclient_mount_timeout = {configured}\n')
+    one = own_pool(conf, timeout).cluster
+    with one.checked_out():
+        assert float(one.option('client_mount_timeout')) == limit
+    assert one.close(30)
+
+
+def test_a_key_that_librados_cannot_read_is_named(cluster, tmp_path):
+    """A fresh Ceph 20 gives its users keys of the type aes256k."""
+    header = struct.pack('<HIIH', 2, 1_700_000_000, 0, 32)
+    key = base64.b64encode(header + bytes(range(32))).decode()
+    keyring = tmp_path / 'keyring'
+    keyring.write_text(f'[client.cinder]\n\tkey = {key}\n')
+    conf = tmp_path / 'ceph.conf'
+    text = pathlib.Path(cluster.conf('cinder')).read_text()
+    conf.write_text(f'{text}\nkeyring = {keyring}\n')
+
+    with pytest.raises(errors.Unreachable) as caught:
+        own_pool(conf, timeout=5).size('image')
+
+    assert key not in str(caught.value)
+    if reads_aes256k():
+        assert not isinstance(caught.value, errors.KeyTooNew)
+    else:
+        assert isinstance(caught.value, errors.KeyTooNew)
+        assert 'python3-rados' in str(caught.value)
+
+
+def reads_aes256k() -> bool:
+    """Whether the installed Ceph knows of such keys."""
+    answer = subprocess.run(['ceph-authtool', '--help'], check=False,
+                            capture_output=True, text=True)
+    return 'key-type' in answer.stdout + answer.stderr

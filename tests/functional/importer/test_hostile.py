@@ -116,6 +116,7 @@ def test_image(scene, originals, secret, tmp_path, one):
 
 
 def contents(pool, name: str) -> bytes:
-    with rbd.Image(pool.cluster.ioctx(pool.name), name,
-                   read_only=True) as image:
+    with pool.cluster.checked_out(), \
+            rbd.Image(pool.cluster.ioctx(pool.name), name,
+                     read_only=True) as image:
         return image.read(0, image.size())

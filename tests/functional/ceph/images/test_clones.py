@@ -28,13 +28,13 @@ def parent(pool):
     return pool
 
 
-def test_a_clone_has_the_size_and_order_asked_for(parent):
+def test_a_clone_has_the_size_and_order_asked_for(parent, ioctx):
     parent.clone(clones.CloneSpec(PARENT, 'same', size=8 * MIB))
     parent.clone(clones.CloneSpec(PARENT, 'larger', size=20 * MIB, order=24))
 
     assert parent.size('same') == 8 * MIB
     assert parent.size('larger') == 20 * MIB
-    with rbd.Image(parent._ioctx, 'larger') as image:
+    with rbd.Image(ioctx, 'larger') as image:
         assert image.stat()['order'] == 24
 
 
@@ -75,22 +75,23 @@ def test_an_image_of_that_name_is_left_alone(parent):
     assert parent.size('child') == 4 * MIB
 
 
-def test_a_copy_has_no_parent(parent):
+def test_a_copy_has_no_parent(parent, ioctx):
     parent.copy(clones.CloneSpec(PARENT, 'copy', size=12 * MIB))
 
     assert parent.size('copy') == 12 * MIB
-    with rbd.Image(parent._ioctx, 'copy') as image, \
+    with rbd.Image(ioctx, 'copy') as image, \
             pytest.raises(rbd.ImageNotFound):
         image.parent_info()
 
 
-def test_a_clone_from_a_pool_that_may_only_be_read(pool, glance_image):
+def test_a_clone_from_a_pool_that_may_only_be_read(pool, glance_image,
+                                                   ioctx):
     glance_image('image')
     spec = clones.SnapshotSpec('images', 'image', 'snap')
 
     pool.clone(clones.CloneSpec(spec, 'child', size=32 * MIB, order=22))
 
     # The parent's objects are of 8 MiB; a clone's may not be smaller.
-    with rbd.Image(pool._ioctx, 'child') as image:
+    with rbd.Image(ioctx, 'child') as image:
         assert image.stat()['order'] == 23
         assert image.parent_info() == ('images', 'image', 'snap')
