@@ -89,8 +89,9 @@ class Importer:
         self.admit(image, limit)
         partial = partials.Partial(image.id, pool, name, order, limit, size)
         job = jobs.Job(image, data, partial, limit, self._settings.retries,
-                       _reporter(image, partial, progress), encryption,
-                       golden, header_of)
+                       _reporter(image, partial, progress),
+                       self._settings.vmdk_types, encryption, golden,
+                       header_of)
         with self._filled(job, metadata or {}) as moved:
             partial.publish()
         return Imported(partial.size, moved)
@@ -114,7 +115,8 @@ class Importer:
         self.admit(image, limit)
         partial = partials.Partial(image.id, pool, name, order, limit, limit)
         job = jobs.Job(image, data, partial, limit, self._settings.retries,
-                       _reporter(image, partial, None), encryption, golden)
+                       _reporter(image, partial, None),
+                       self._settings.vmdk_types, encryption, golden)
         with self._filled(job, {}) as moved:
             source = cluster.Source(pool, partial.name, limit)
             moved += copying.replace(source, name, job.reporter)

@@ -56,6 +56,7 @@ class Job:
     :param partial: the RBD image to fill
     :param limit: bytes of the volume
     :param retries: times that a broken download is taken up again
+    :param vmdk_types: VMDK subformats that are accepted
     :param encryption: what the volume's data has to be encrypted with
     :param golden: a snapshot that holds the disk of the image, checked
     :param header_of: an empty container of that encryption
@@ -67,6 +68,7 @@ class Job:
     limit: int
     retries: int
     reporter: progress.Reporter
+    vmdk_types: tuple[str, ...]
     encryption: luks.Encryption | None = None
     golden: clones.SnapshotSpec | None = None
     header_of: str | None = None
@@ -131,7 +133,7 @@ class Job:
         :param hands: of what Glance sends
         :param write: of what is inside, if that is compressed
         """
-        look = inspection.Inspection(self.image.id, self.image.disk_format)
+        look = self._inspection()
         count = _Count(self.reporter.advance)
         self.reporter.begin('downloading', self.image.size)
         arriving = fetch.batches(
@@ -157,7 +159,7 @@ class Job:
         :raises rbd_imgdriver.errors.ImageError: when it fails a check
         """
         verifier = self.data.verifier()
-        look = inspection.Inspection(self.image.id, self.image.disk_format)
+        look = self._inspection()
         proof = verify.Proof(self.image, verifier)
         hands = proof.hands if verifier is not None else []
         self.reporter.begin('inspecting', self.image.size)
@@ -170,7 +172,13 @@ class Job:
                     break
         if verifier is not None:
             proof.check()
-        return look.finish()
+        disk_format = look.finish()
+        partials.check_fits(self.image.id, look.virtual_size, self.limit)
+        return disk_format
+
+    def _inspection(self) -> inspection.Inspection:
+        return inspection.Inspection(self.image.id, self.image.disk_format,
+                                     self.vmdk_types)
 
     def _unpacked(self, batches: Iterable[bytes]) -> Iterable[bytes]:
         if not self.compressed:

@@ -138,8 +138,7 @@ class Ways:
     def _checked_size(self, job: jobs.Job, source: arguments.Source) -> int:
         """The bytes of the disk, after qemu's own look at the image."""
         facts = convert.info(source, self._limits, job.reporter.alive)
-        objection = arguments.objection(source.disk_format, facts,
-                                   self._settings.vmdk_types)
+        objection = arguments.objection(facts)
         if objection:
             raise errors.ImageUnsafe(job.image.id, objection)
         return facts.virtual_size

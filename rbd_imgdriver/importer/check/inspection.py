@@ -11,8 +11,9 @@
 # under the License.
 """What the data of an image really is, found out while it passes by.
 
-The detection and its safety checks are oslo.utils' format inspector, which
-Glance, Nova and Cinder rely on as well.
+The detection is oslo.utils' format inspector, which Glance, Nova and Cinder
+rely on as well; each format adds strict rules of its own (:mod:`rules`).  What
+passes is all that qemu-img is ever run on.
 """
 
 from oslo_utils.imageutils import format_inspector
@@ -35,13 +36,15 @@ class Inspection:
 
     :param image_id: for errors
     :param declared: Glance's disk format
+    :param vmdk_types: VMDK subformats that the operator allows
     """
 
-    def __init__(self, image_id: str, declared: str) -> None:
+    def __init__(self, image_id: str, declared: str,
+                 vmdk_types: tuple[str, ...]) -> None:
         self._image_id = image_id
         self._declared = declared
         self._seen = 0
-        self._running = inspectors.for_declared(declared)
+        self._running = inspectors.for_declared(declared, vmdk_types)
         self._matching: dict[str, format_inspector.FileInspector] = {}
 
     @property

@@ -132,12 +132,11 @@ def facts(answer: str) -> Facts:
         raise ValueError(f'no size in {answer[:100]!r}') from error
 
 
-def objection(disk_format: str, found: Facts,
-              vmdk_types: tuple[str, ...]) -> str | None:
+def objection(found: Facts) -> str | None:
     """Why an image must not be converted, by qemu's own account.
 
-    The second look after the inspection's: qemu is what would follow a
-    reference.  Key names are those of qapi/block-core.json.
+    The second look after the inspection's, should the two differ.  Key names
+    are those of qapi/block-core.json.
 
     :returns: a sentence, or None
     """
@@ -149,8 +148,4 @@ def objection(disk_format: str, found: Facts,
             return 'it has a backing file'
     if specific.get('data-file'):
         return 'it has a data file'
-    create_type = specific.get('create-type')
-    if disk_format == 'vmdk' and create_type not in vmdk_types:
-        return (f'its VMDK type is {create_type}; allowed are: '
-                f'{", ".join(vmdk_types) or "none"} (vmdk_allowed_types)')
     return None

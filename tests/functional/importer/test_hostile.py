@@ -11,9 +11,8 @@
 # under the License.
 """No image reads a host's file, breaks the service or leaves anything."""
 
+from collections.abc import Iterator
 import os
-import pathlib
-import time
 
 import pytest
 import rbd
@@ -22,16 +21,17 @@ from rbd_imgdriver import errors
 from rbd_imgdriver.importer import importer as image_importer
 from rbd_imgdriver.importer import options
 from tests.functional import conftest as functional
+from tests.functional.importer import canary
 from tests.functional.importer.conftest import children
 from tests.functional.importer.conftest import FileData
 from tests.functional.importer.conftest import image_of
 from tests.functional.importer.conftest import MIB
 from tests.functional.importer.conftest import qemu_img
 from tests.functional.importer.conftest import write_disk
+from tests.functional.importer import differences
 from tests.functional.importer import hostile
 
-CORPUS = hostile.corpus()
-CANARY = b'THIS MUST NOT GET INTO A VOLUME '
+CORPUS = [*hostile.corpus(), *differences.corpus()]
 VOLUME = 64 * MIB
 
 
@@ -48,24 +48,16 @@ def originals(tmp_path_factory) -> dict[str, bytes]:
 
 
 @pytest.fixture(scope='module')
-def secret(tmp_path_factory) -> pathlib.Path:
-    """A file of the host that anybody may read, so only the checks protect.
-
-    Its access time is older than its last change: any reader renews it.
-    """
+def secret(tmp_path_factory) -> Iterator[canary.Canary]:
+    """A file of the host that anybody may read, so only we protect it."""
     path = tmp_path_factory.mktemp('host') / 'secret'
-    path.write_bytes(CANARY * 65536)
-    path.chmod(0o644)
     for parent in path.parents:
         if parent.stat().st_uid == os.getuid() and parent.parts[1:2] == (
                 'tmp',) and len(parent.parts) > 2:
             parent.chmod(0o755)
-    os.utime(path, (1, time.time()))
-    return path
-
-
-def was_read(path: pathlib.Path) -> bool:
-    return path.stat().st_atime != 1
+    made = canary.Canary(path)
+    yield made
+    made.close()
 
 
 @pytest.fixture(scope='module')
@@ -80,22 +72,23 @@ def scene(cluster, tmp_path_factory):
 
 
 def test_the_corpus_is_large_enough():
-    assert len(CORPUS) >= 300
+    assert len(CORPUS) >= 380
+    assert len(differences.corpus()) >= 80
     assert len({str(one) for one in CORPUS}) == len(CORPUS)
 
 
-def test_reading_the_secret_would_show(secret):
-    secret.read_bytes()
+def test_opening_the_secret_would_show(secret):
+    secret.path.open().close()
 
-    assert was_read(secret)
-    os.utime(secret, (1, time.time()))
+    assert secret.opened()
+    assert not secret.opened()
 
 
 @pytest.mark.parametrize('one', CORPUS, ids=str)
 def test_image(scene, originals, secret, tmp_path, one):
     importer, pool, directory = scene
     path = tmp_path / 'image'
-    path.write_bytes(one.make(originals, secret))
+    path.write_bytes(one.make(originals, secret.path))
     image = image_of(path, one.declared, container_format=one.container)
 
     try:
@@ -107,8 +100,8 @@ def test_image(scene, originals, secret, tmp_path, one):
         made = contents(pool, 'volume-x')
         pool.remove('volume-x')
 
-    assert not was_read(secret)
-    assert CANARY not in (made or b'')
+    assert not secret.opened()
+    assert secret.words not in (made or b'')
     assert made is None or not one.refused
     assert pool.names() == []
     assert list(directory.iterdir()) == []

@@ -24,6 +24,7 @@ from rbd_imgdriver.importer.check import inspection
 
 MIB = 2**20
 GIB = 2**30
+TYPES = ('streamOptimized', 'monolithicSparse')
 
 
 def qcow2(size: int = GIB, **fields: int) -> bytes:
@@ -42,8 +43,9 @@ def qed(size: int = GIB, features: int = 0) -> bytes:
 
 def ploop(sectors: int = GIB // 512, version: int = 2,
           magic: bytes = b'WithouFreSpacExt') -> bytes:
-    return struct.pack('<16sIIIIIQIIIQ', magic, version, 16, 4, 63, 1,
-                       sectors, 0, 0, 0, 0).ljust(MIB, b'\0')
+    return struct.pack('<16sIIIIIQIIIQ', magic, version, 16, 4, 63,
+                       -(-(sectors % 2**32) // 63), sectors, 0, 0, 0, 0,
+                       ).ljust(MIB, b'\0')
 
 
 def footer(size: int = GIB, kind: int = 2) -> bytes:
@@ -53,7 +55,7 @@ def footer(size: int = GIB, kind: int = 2) -> bytes:
 
 
 def judge(declared: str, data: bytes, step: int = 100_000) -> str:
-    look = inspection.Inspection('id', declared)
+    look = inspection.Inspection('id', declared, TYPES)
     for at in range(0, len(data), step):
         look.feed(data[at:at + step])
     return look.finish()
@@ -103,7 +105,7 @@ def test_a_polyglot_is_refused():
 
 @pytest.mark.parametrize('data', [bytes(MIB), qed(), qcow2(backing=9)])
 def test_refused_before_the_rest_arrives(data):
-    look = inspection.Inspection('id', 'qcow2')
+    look = inspection.Inspection('id', 'qcow2', TYPES)
 
     with pytest.raises(errors.ImageUnsafe):
         look.feed(data[:65536])
@@ -117,7 +119,7 @@ def test_refused_before_the_rest_arrives(data):
     ('raw', bytes(MIB), 0),
 ])
 def test_size_of_the_disk(declared, data, size):
-    look = inspection.Inspection('id', declared)
+    look = inspection.Inspection('id', declared, TYPES)
     assert look.virtual_size == 0
 
     look.feed(data)
@@ -126,7 +128,7 @@ def test_size_of_the_disk(declared, data, size):
 
 
 def test_it_is_settled_when_more_data_changes_nothing():
-    look = inspection.Inspection('id', 'raw')
+    look = inspection.Inspection('id', 'raw', TYPES)
     look.feed(bytes(32768))
     assert not look.settled  # a CD's file system begins there
 

@@ -67,7 +67,7 @@ def test_a_target_escapes_commas():
      'data file'),
 ])
 def test_objections(details, reason):
-    found = arguments.objection('qcow2', arguments.Facts(1, details), ())
+    found = arguments.objection(arguments.Facts(1, details))
 
     assert found is not None
     assert reason in found
@@ -76,21 +76,8 @@ def test_objections(details, reason):
 def test_no_objection():
     details = {'format-specific': {'type': 'qcow2', 'data': {}}}
     facts = arguments.Facts(1, details)
-    assert arguments.objection('qcow2', facts, ()) is None
-    assert arguments.objection('vdi', arguments.Facts(1, {}), ()) is None
-
-
-@pytest.mark.parametrize(('kind', 'allowed', 'fine'), [
-    ('streamOptimized', ('streamOptimized',), True),
-    ('monolithicFlat', ('streamOptimized',), False),
-    ('streamOptimized', (), False),
-    (None, ('streamOptimized',), False),
-])
-def test_types_of_vmdk(kind, allowed, fine):
-    facts = arguments.Facts(
-        1, {'format-specific': {'data': {'create-type': kind}}})
-
-    assert (arguments.objection('vmdk', facts, allowed) is None) == fine
+    assert arguments.objection(facts) is None
+    assert arguments.objection(arguments.Facts(1, {})) is None
 
 
 def test_a_program_loses_what_it_does_not_need():
