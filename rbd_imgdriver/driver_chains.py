@@ -28,6 +28,7 @@ from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver.chain import chains
 from rbd_imgdriver.chain import clone
 from rbd_imgdriver import model
+from rbd_imgdriver import undo
 
 LOG = logging.getLogger(__name__)
 
@@ -149,20 +150,16 @@ class ChainsMixin(cinder_rbd.RBDDriver):
     def _set_up(self, volume: Any) -> dict[str, Any]:
         """QoS, replication and multiattach of a volume just made."""
         try:
-            return dict(self._setup_volume(volume))
+            with undo.on_error(
+                    f'image {volume.name}',
+                    lambda: self._chains.deleter.delete(volume.name)):
+                return dict(self._setup_volume(volume))
         except Exception as error:
-            self._remove_failed(volume.name, error)
+            LOG.error('%s', '; '.join(
+                [str(error), *getattr(error, '__notes__', ())]))
             raise exception.ReplicationError(
                 reason=f'Failed to set up the volume: {error}',
                 volume_id=volume.id) from error
-
-    def _remove_failed(self, name: str, first: Exception) -> None:
-        try:
-            self._chains.deleter.delete(name)
-        except ceph_errors.CephError as error:
-            first.add_note(f'left behind: image {name} ({error})')
-            LOG.error('Image %(name)s was left behind: %(error)s',
-                      {'name': name, 'error': error})
 
     def _start_periodic_tasks(self) -> None:
         """Finish what was left undone, now and from time to time."""

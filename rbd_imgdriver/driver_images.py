@@ -43,6 +43,7 @@ from rbd_imgdriver.openstack import encryption as cinder_encryption
 from rbd_imgdriver.openstack import errors as cinder_errors
 from rbd_imgdriver.openstack import glance_data
 from rbd_imgdriver.openstack import images as cinder_images
+from rbd_imgdriver import undo
 
 LOG = logging.getLogger(__name__)
 CONF = cfg.CONF
@@ -146,12 +147,9 @@ class ImagesMixin(cinder_rbd.RBDDriver):
             order=self._backend.settings.order, encryption=encryption,
             golden=golden, header_of=volume.name if encryption else None,
             metadata={model.STRATEGY_KEY: 'import'})
-        try:
+        with undo.on_error(f'image {partial}', lambda: pool.remove(partial)):
             pool.remove(volume.name)
             pool.rename(partial, volume.name)
-        except ceph_errors.CephError as error:
-            _remove(pool, partial, error)
-            raise
         LOG.info('Volume %(volume)s made from image %(image)s by import, '
                  '%(bytes)d bytes moved, encrypted: %(encrypted)s',
                  {'volume': volume.name, 'image': image.id,
@@ -184,13 +182,6 @@ def _location(context: Any, image_service: Any, image_id: str) -> Any:
         LOG.info('The locations of image %(image)s are not known: %(error)s',
                  {'image': image_id, 'error': error})
         return None
-
-
-def _remove(pool: Any, name: str, first: ceph_errors.CephError) -> None:
-    try:
-        pool.remove(name)
-    except ceph_errors.CephError as error:
-        first.add_note(f'left to the sweep: {name} ({error})')
 
 
 @contextlib.contextmanager

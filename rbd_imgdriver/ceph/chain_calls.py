@@ -18,6 +18,7 @@ from collections.abc import Callable
 
 from rbd_imgdriver.ceph import errors
 from rbd_imgdriver.ceph.images import ancestry
+from rbd_imgdriver.ceph.images import attempts
 from rbd_imgdriver.ceph.images import clones
 from rbd_imgdriver.ceph.images import copies
 from rbd_imgdriver.ceph.images import diff
@@ -135,14 +136,18 @@ class ChainCalls(native.Base):
         """Whether a client has an image open for writing."""
         return removal.watched(self._ioctx, id_)
 
-    @native.in_native_thread
     def create_snapshot(self, image: str, snapshot: str) -> None:
         """Make a snapshot that can be cloned.
 
         :raises errors.ImageNotFound: when there is no such image
         :raises errors.ImageExists: when there is such a snapshot
         """
-        snapshots.create_protected(self._ioctx, image, snapshot)
+        self._create_snapshot(image, snapshot, attempts.Attempt())
+
+    @native.in_native_thread
+    def _create_snapshot(self, image: str, snapshot: str,
+                         attempt: attempts.Attempt) -> None:
+        snapshots.create_protected(self._ioctx, image, snapshot, attempt)
 
     @native.in_native_thread
     def drop_snapshot(self, id_: str, name: str, hidden_name: str) -> None:
@@ -179,33 +184,44 @@ class ChainCalls(native.Base):
         """
         return diff.unchanged_since(self._ioctx, image, wanted)
 
-    @native.in_native_thread
-    def copy_head(self, image: str, target: str, name: str) -> None:
+    def copy_head(self, image: str, target: str, name: str) -> str:
         """Copy an image's head to a pool of the cluster.
 
         Only its own objects are copied where the copy can be a clone of the
         same parent.  See :func:`copies.copy_head`.
 
         :param target: name of the pool
+        :returns: the id of the copy
         """
-        copies.copy_head(self._ioctx, image, self.cluster.ioctx(target),
-                         name, self._can_share_parent(image))
+        return self._copy_head(image, target, name, attempts.Attempt())
 
     @native.in_native_thread
+    def _copy_head(self, image: str, target: str, name: str,
+                   attempt: attempts.Attempt) -> str:
+        return copies.copy_head(
+            self._ioctx, image, self.cluster.ioctx(target), name,
+            self._can_share_parent(image), attempt)
+
     def copy_unused_head(self, image: str, name: str,
-                         most: int | None = None) -> bool:
+                         most: int | None = None) -> str | None:
         """Copy an image's head within the pool unless it is in use.
 
         See :func:`copies.copy_unused_head`.
 
         :param most: own bytes of the image that may be copied; None for any
             number, its parent's included
+        :returns: the id of the copy, or None when there is none
         """
+        return self._copy_unused_head(image, name, most, attempts.Attempt())
+
+    @native.in_native_thread
+    def _copy_unused_head(self, image: str, name: str, most: int | None,
+                          attempt: attempts.Attempt) -> str | None:
         shared = self._can_share_parent(image)
         if most is not None and not shared:
-            return False
+            return None
         return copies.copy_unused_head(self._ioctx, image, self._ioctx, name,
-                                       shared, most)
+                                       shared, most, attempt)
 
     def _can_share_parent(self, image: str) -> bool:
         ref = header.parent(self._ioctx, header.image_id(self._ioctx, image))

@@ -30,6 +30,7 @@ from rbd_imgdriver.ceph import capacity
 from rbd_imgdriver.ceph import chain_calls
 from rbd_imgdriver.ceph import connection
 from rbd_imgdriver.ceph import errors
+from rbd_imgdriver.ceph.images import attempts
 from rbd_imgdriver.ceph.images import clones
 from rbd_imgdriver.ceph.images import digests
 from rbd_imgdriver.ceph.images import ids
@@ -44,6 +45,7 @@ from rbd_imgdriver.ceph import probe
 from rbd_imgdriver.ceph.wire import directory
 from rbd_imgdriver.ceph.wire import header
 from rbd_imgdriver.ceph.wire import leases
+from rbd_imgdriver import undo
 
 _blocking = native.in_native_thread
 
@@ -153,16 +155,25 @@ class Pool(chain_calls.ChainCalls, import_calls.ImportCalls):
         header.update_metadata(ioctx, header.image_id(ioctx, image), values,
                                remove)
 
-    @_blocking
     def create(self, image: str, size: int, order: int,
-               metadata: Mapping[str, str] | None = None) -> None:
+               metadata: Mapping[str, str] | None = None,
+               id_key: str | None = None) -> str:
         """Make an empty image.
 
         :param size: in bytes
         :param order: log2 of the object size in bytes
         :param metadata: image metadata to set on it
+        :param id_key: a key of more metadata, whose value is the image's id
+        :returns: the id of the image
         :raises errors.ImageExists: when the name is taken
         """
+        return self._create(image, size, order, metadata or {}, id_key,
+                            attempts.Attempt())
+
+    @_blocking
+    def _create(self, image: str, size: int, order: int,
+                metadata: Mapping[str, str], id_key: str | None,
+                attempt: attempts.Attempt) -> str:
         ioctx = self._ioctx
 
         def make() -> None:
@@ -170,35 +181,51 @@ class Pool(chain_calls.ChainCalls, import_calls.ImportCalls):
                 rbd.RBD().create(ioctx, image, size, order, old_format=False,
                                  features=self._features())
 
+        attempt.claim(ioctx, image, lambda id_: True)
         ids.with_free_id(make)
-        if metadata:
-            header.update_metadata(ioctx, header.image_id(ioctx, image),
-                                   metadata)
+        id_ = attempt.image_id = header.image_id(ioctx, image)
+        with undo.on_error(f'image {image}',
+                           lambda: attempts.remove(ioctx, image, id_)):
+            header.update_metadata(ioctx, id_, {
+                **metadata, **({id_key: id_} if id_key else {})})
+        return id_
 
-    @_blocking
-    def clone(self, spec: clones.CloneSpec) -> None:
+    def clone(self, spec: clones.CloneSpec) -> str:
         """Clone a snapshot of any pool of the cluster into this pool.
 
         See :func:`rbd_imgdriver.ceph.images.clones.clone` for the errors.
+
+        :returns: the id of the new image
         """
-        clones.clone(self.cluster.ioctx(spec.parent.pool), self._ioctx, spec,
-                     self._features())
+        return self._clone(spec, attempts.Attempt())
 
     @_blocking
-    def copy(self, spec: clones.CloneSpec) -> None:
+    def _clone(self, spec: clones.CloneSpec,
+               attempt: attempts.Attempt) -> str:
+        return clones.clone(self.cluster.ioctx(spec.parent.pool),
+                            self._ioctx, spec, self._features(), attempt)
+
+    def copy(self, spec: clones.CloneSpec) -> str:
         """Make a full, independent copy of a snapshot in this pool.
 
         A clone that is flattened at once: librbd's fastest way, and it reads
         only what the source holds.  Errors as of :meth:`clone`.
+
+        :returns: the id of the new image
         """
-        self.clone(spec)
-        try:
-            with errors.translated(f'flatten of {self.name}/{spec.name}'), \
-                    rbd.Image(self._ioctx, spec.name) as opened:
-                opened.flatten()
-        except errors.CephError as error:
-            clones.undo(self._ioctx, spec.name, error)
-            raise
+        return self._copy(spec, attempts.Attempt())
+
+    @_blocking
+    def _copy(self, spec: clones.CloneSpec, attempt: attempts.Attempt) -> str:
+        ioctx = self._ioctx
+        id_ = clones.clone(self.cluster.ioctx(spec.parent.pool), ioctx, spec,
+                           self._features(), attempt)
+        with undo.on_error(f'image {spec.name}', lambda: attempts.remove(
+                ioctx, spec.name, id_)), \
+                errors.translated(f'flatten of {self.name}/{spec.name}'), \
+                rbd.Image(ioctx, image_id=id_) as opened:
+            opened.flatten()
+        return id_
 
     @_blocking
     def resize(self, image: str, size: int) -> None:
@@ -233,12 +260,16 @@ class Pool(chain_calls.ChainCalls, import_calls.ImportCalls):
         return True
 
     @_blocking
-    def remove(self, image: str) -> None:
+    def remove(self, image: str, id_: str | None = None) -> None:
         """Remove an image; absent is as good as removed.
 
+        :param id_: its id, when only this very image is to be removed:
+            another one of that name is left alone
         :raises errors.ImageHasSnapshots: when it has snapshots
         :raises errors.ImageBusy: when a client has it open
         """
+        if id_ is not None and directory.id_of(self._ioctx, image) != id_:
+            return
         with errors.translated(f'removal of {self.name}/{image}'):
             try:
                 self._remove(image)
@@ -281,7 +312,8 @@ class Pool(chain_calls.ChainCalls, import_calls.ImportCalls):
     def snapshot(self, image: str, snapshot: str) -> None:
         """Make a snapshot that can be cloned; one that exists will do."""
         try:
-            snapshots.create_protected(self._ioctx, image, snapshot)
+            snapshots.create_protected(self._ioctx, image, snapshot,
+                                       attempts.Attempt())
         except errors.ImageExists:
             return
 

@@ -26,6 +26,8 @@ driver do, so that after a switch back that driver knows what it is.
 
 from typing import Protocol
 
+from oslo_log import log as logging
+
 from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver.ceph.images import clones
 from rbd_imgdriver.ceph import pool as ceph_pool
@@ -33,6 +35,9 @@ from rbd_imgdriver.chain import names
 from rbd_imgdriver import locations
 from rbd_imgdriver import model
 from rbd_imgdriver.strategies import base
+from rbd_imgdriver import undo
+
+LOG = logging.getLogger(__name__)
 
 SNAPSHOT_KEY = model.METADATA_PREFIX + 'image-snapshot/'
 
@@ -134,13 +139,24 @@ class CinderClone:
         except ceph_errors.ImageExists:
             # An attempt that was cut short has left it; the data is the same.
             return self._clone_snapshot(request, source, image, snapshot)
-        try:
+        with undo.on_error(
+                f'snapshot {image}@{snapshot}',
+                lambda: source.remove_snapshot(image, snapshot)):
             created = self._clone_snapshot(request, source, image, snapshot)
-        except ceph_errors.CephError as error:
-            _remove_snapshot(source, image, snapshot, error)
-            raise
-        source.update_metadata(image, {key: snapshot})
+        self._remember(source, image, key, snapshot)
         return created
+
+    @staticmethod
+    def _remember(source: ceph_pool.Pool, image: str, key: str,
+                  snapshot: str) -> None:
+        """Note the snapshot for the next create; the volume is made."""
+        try:
+            source.update_metadata(image, {key: snapshot})
+        except ceph_errors.CephError as error:
+            LOG.warning('That %(image)s has the snapshot %(snapshot)s could '
+                        'not be noted: %(error)s',
+                        {'image': image, 'snapshot': snapshot,
+                         'error': error})
 
     def _clone_snapshot(self, request: model.Request, source: ceph_pool.Pool,
                         image: str, snapshot: str) -> model.Created:
@@ -160,11 +176,3 @@ def _may_read(request: model.Request, volume: model.ImageVolume) -> bool:
     owner = request.image.owner
     return owner is not None and owner in (request.target.project_id,
                                            volume.image_owner)
-
-
-def _remove_snapshot(source: ceph_pool.Pool, image: str, snapshot: str,
-                     first: ceph_errors.CephError) -> None:
-    try:
-        source.remove_snapshot(image, snapshot)
-    except ceph_errors.CephError as error:
-        first.add_note(f'left behind: {image}@{snapshot} ({error})')

@@ -92,17 +92,20 @@ class FakePool:
             metadata.pop(key, None)
         metadata.update(values)
 
-    def create(self, name, size, order, metadata=None) -> None:
+    def create(self, name, size, order, metadata=None, id_key=None) -> str:
         del order
         self._free(name)
-        self._images.append(Image(str(next(self._ids)), name, size,
-                                  metadata=dict(metadata or {})))
+        id_ = str(next(self._ids))
+        own = {id_key: id_} if id_key else {}
+        self._images.append(Image(id_, name, size,
+                                  metadata={**(metadata or {}), **own}))
+        return id_
 
     def _free(self, name: str) -> None:
         if self.exists(name):
             raise errors.ImageExists(f'image {name}')
 
-    def clone(self, spec: clones.CloneSpec) -> None:
+    def clone(self, spec: clones.CloneSpec) -> str:
         parent = self._find(spec.parent.image)
         for snapshot in parent.snapshots:
             if snapshot.name == spec.parent.snapshot and snapshot.seen:
@@ -113,9 +116,11 @@ class FakePool:
         if spec.size is not None and parent.size > spec.size:
             raise clones.ParentTooLarge(spec.parent, parent.size)
         snapshot.children += 1
+        id_ = str(next(self._ids))
         self._images.append(Image(
-            str(next(self._ids)), spec.name, spec.size or parent.size,
+            id_, spec.name, spec.size or parent.size,
             parent=snapshot, metadata=dict(spec.metadata)))
+        return id_
 
     def rename(self, name: str, new_name: str) -> None:
         image = self._find(name)
@@ -125,10 +130,12 @@ class FakePool:
     def finish_rename(self, name: str, new_name: str) -> bool:
         return False
 
-    def remove(self, name: str) -> None:
+    def remove(self, name: str, id_: str | None = None) -> None:
         if not self.exists(name):
             return
         image = self._find(name)
+        if id_ not in (None, image.id):
+            return
         if image.snapshots:
             raise errors.ImageHasSnapshots(f'image {name}')
         self._drop(image)

@@ -42,6 +42,22 @@ def test_an_image(pool):
         pool.size('image')
 
 
+def test_the_id_of_what_was_made(parent):
+    id_ = parent.create('image', 4 * MIB, 22, {'a': '1'}, id_key='own')
+    assert parent.id('image') == id_
+    assert parent.metadata('image') == {'a': '1', 'own': id_}
+    assert parent.clone(clones.CloneSpec(PARENT, 'child')) \
+        == parent.id('child')
+
+
+def test_only_the_image_of_that_id_is_removed(pool):
+    id_ = pool.create('image', 4 * MIB, 22)
+    pool.remove('image', 'another')
+    assert pool.id('image') == id_
+    pool.remove('image', id_)
+    assert not pool.exists('image')
+
+
 def test_metadata(parent):
     parent.update_metadata('parent', {'b': '2'}, remove=['a', 'never'])
     assert parent.metadata('parent') == {'b': '2'}

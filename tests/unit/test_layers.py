@@ -36,7 +36,7 @@ LAYERS = (
     ('importer',),
     ('chain',),
     ('ceph',),
-    ('model', 'locations', 'errors', 'blocking', 'signals'),
+    ('model', 'locations', 'errors', 'blocking', 'signals', 'undo'),
 )
 
 # Who may know the world outside.  What is not named here everybody may import.

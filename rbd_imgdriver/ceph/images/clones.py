@@ -21,8 +21,10 @@ from typing import Any
 import rbd
 
 from rbd_imgdriver.ceph import errors
+from rbd_imgdriver.ceph.images import attempts
 from rbd_imgdriver.ceph.images import ids
 from rbd_imgdriver.ceph.wire import header
+from rbd_imgdriver import undo
 
 # A clone inherits its parent's metadata (CloneRequest.cc in Ceph).  Our own
 # keys describe the parent, and a QoS limit belongs to one volume.
@@ -70,7 +72,8 @@ class ParentTooLarge(errors.CephError):
         self.size = size
 
 
-def clone(source: Any, target: Any, spec: CloneSpec, features: int) -> None:
+def clone(source: Any, target: Any, spec: CloneSpec, features: int,
+          attempt: attempts.Attempt) -> str:
     """Clone a snapshot and finish the new image.
 
     On failure nothing of the new image is left, unless Ceph no longer
@@ -79,6 +82,7 @@ def clone(source: Any, target: Any, spec: CloneSpec, features: int) -> None:
     :param source: I/O context of the parent's pool
     :param target: I/O context of the new image's pool
     :param features: RBD feature bits of the new image
+    :returns: the id of the new image
     :raises ParentTooLarge: when ``spec.size`` is less than the parent's
     :raises errors.ImageNotFound: when there is no such parent
     :raises errors.SnapshotNotFound: when the parent has no such snapshot
@@ -86,15 +90,35 @@ def clone(source: Any, target: Any, spec: CloneSpec, features: int) -> None:
     :raises errors.CephError: when Ceph refuses for another reason
     """
     order = _order(source, spec)
+
+    def is_ours(id_: str) -> bool:
+        return _is_clone_of(source, target, id_, spec.parent)
+
+    attempt.claim(target, spec.name, is_ours)
     try:
         ids.with_free_id(
             lambda: _clone(source, target, spec, features, order))
-        _finish(target, spec)
     except errors.ImageExists:
-        raise  # it is not ours to remove
-    except errors.CephError as error:
-        undo(target, spec.name, error)
-        raise
+        raise  # whoever was faster, it is not ours to remove
+    except errors.CephError:
+        # If it timed out it may have happened all the same.
+        with undo.on_error(f'image {spec.name}', lambda: attempt.undo(
+                target, spec.name, is_ours)):
+            raise
+    id_ = attempt.image_id = header.image_id(target, spec.name)
+    with undo.on_error(f'image {spec.name}', lambda: attempts.remove(
+            target, spec.name, id_)):
+        _finish(target, id_, spec)
+    return id_
+
+
+def _is_clone_of(source: Any, target: Any, id_: str,
+                 parent: SnapshotSpec) -> bool:
+    """Whether an image that has just appeared is the clone of a parent."""
+    ref = header.parent_spec(target, id_)
+    return ref is not None and (
+        (ref.pool_id, ref.namespace, ref.image_id)
+        == (source.get_pool_id(), '', header.image_id(source, parent.image)))
 
 
 def _order(source: Any, spec: CloneSpec) -> int | None:
@@ -131,8 +155,7 @@ def drop_inherited(target: Any, id_: str,
     header.update_metadata(target, id_, metadata or {}, remove=inherited)
 
 
-def _finish(target: Any, spec: CloneSpec) -> None:
-    id_ = header.image_id(target, spec.name)
+def _finish(target: Any, id_: str, spec: CloneSpec) -> None:
     drop_inherited(target, id_, spec.metadata)
     if spec.size is None:
         return
@@ -141,19 +164,5 @@ def _finish(target: Any, spec: CloneSpec) -> None:
         raise ParentTooLarge(spec.parent, size)
     if size < spec.size:
         with errors.translated(f'resize of {spec.name}'), \
-                rbd.Image(target, spec.name) as image:
+                rbd.Image(target, image_id=id_) as image:
             image.resize(spec.size)
-
-
-def undo(target: Any, name: str, first: errors.CephError) -> None:
-    """Remove what a failed clone may have made, keeping the first error.
-
-    A clone that timed out may have happened all the same.
-    """
-    try:
-        with errors.translated(f'removal of {name}'):
-            rbd.RBD().remove(target, name)
-    except errors.ImageNotFound:
-        return
-    except errors.CephError as error:
-        first.add_note(f'left behind: image {name} ({error})')

@@ -19,16 +19,18 @@ from typing import Any
 import rbd
 
 from rbd_imgdriver.ceph import errors
-from rbd_imgdriver.ceph.images import clones
+from rbd_imgdriver.ceph.images import attempts
 from rbd_imgdriver.ceph.images import diff
 from rbd_imgdriver.ceph.images import ids
 from rbd_imgdriver.ceph.images import removal
 from rbd_imgdriver.ceph.images import usage
+from rbd_imgdriver.ceph.wire import directory
 from rbd_imgdriver.ceph.wire import header
+from rbd_imgdriver import undo
 
 
 def copy_head(source: Any, image: str, target: Any, name: str,
-              shared: bool) -> None:
+              shared: bool, attempt: attempts.Attempt) -> str:
     """Copy an image's head, with holes and metadata, without snapshots.
 
     Whoever writes to the image meanwhile gets a copy of no single moment.
@@ -39,39 +41,42 @@ def copy_head(source: Any, image: str, target: Any, name: str,
     :param shared: copy only the image's own objects and make the copy a
         clone of the same parent, whose snapshot must not be in the trash;
         False copies all into one flat image
+    :returns: the id of the copy
     :raises errors.ImageNotFound: when there is no such image
     :raises errors.ImageExists: when the copy's name is taken
     """
     with errors.translated(f'opening of {image}'):
         opened = rbd.Image(source, image, read_only=True)
     with opened:
-        _copy(opened, target, name, shared)
+        return _copy(opened, source, target, name, shared, attempt)
 
 
 def copy_unused_head(source: Any, image: str, target: Any, name: str,
-                     shared: bool, most: int | None) -> bool:
+                     shared: bool, most: int | None,
+                     attempt: attempts.Attempt) -> str | None:
     """Copy an image's head unless somebody writes to it.
 
     See :func:`copy_head`.
 
     :param most: bytes that may be copied; None for any number
-    :returns: whether there is a copy; False when a client has the image
-        open for writing, before or after, or when more bytes would have to
-        be copied, or how many cannot be told quickly
+    :returns: the id of the copy; None, and no copy, when a client has the
+        image open for writing, before or after, or when more bytes would
+        have to be copied, or how many cannot be told quickly
     """
     with errors.translated(f'opening of {image}'):
         opened = rbd.Image(source, image, read_only=True)
     with opened:
         with errors.translated(f'usage of {image}'):
             if _is_watched(opened) or not _is_small(opened, most):
-                return False
-        _copy(opened, target, name, shared)
-        with errors.translated(f'watchers of {image}'):
+                return None
+        id_ = _copy(opened, source, target, name, shared, attempt)
+        with undo.on_error(f'image {name}', lambda: attempts.remove(
+                target, name, id_)), errors.translated(
+                    f'watchers of {image}'):
             if not _is_watched(opened):
-                return True
-    with errors.translated(f'removal of {name}'):
-        rbd.RBD().remove(target, name)
-    return False
+                return id_
+    attempts.remove(target, name, id_)
+    return None
 
 
 def _is_watched(image: Any) -> bool:
@@ -84,7 +89,8 @@ def _is_small(image: Any, most: int | None) -> bool:
     return diff.is_quick(image, []) and usage.used_by(image) <= most
 
 
-def _copy(opened: Any, target: Any, name: str, shared: bool) -> None:
+def _copy(opened: Any, source: Any, target: Any, name: str, shared: bool,
+          attempt: attempts.Attempt) -> str:
     def make() -> None:
         with errors.translated(f'copy to {name}'):
             if shared:
@@ -92,24 +98,27 @@ def _copy(opened: Any, target: Any, name: str, shared: bool) -> None:
             else:
                 opened.copy(target, name)
 
+    def is_ours(id_: str) -> bool:
+        parent = header.parent_spec(source, opened.id()) if shared else None
+        return (header.size(target, id_)[0] == opened.size()
+                and header.parent_spec(target, id_) == parent)
+
+    def undo_copy() -> None:
+        found = directory.id_of(target, name)
+        if found is not None and is_ours(found):
+            removal.drop_snapshots(target, found, lambda _: True)
+        attempt.undo(target, name, is_ours)
+
+    attempt.claim(target, name, is_ours)
     try:
         ids.with_free_id(make)
-        id_ = header.image_id(target, name)
+    except errors.ImageExists:
+        raise  # whoever was faster, it is not ours to remove
+    except errors.CephError:
+        with undo.on_error(f'image {name}', undo_copy):
+            raise
+    id_ = attempt.image_id = header.image_id(target, name)
+    with undo.on_error(f'image {name}', undo_copy):
         if header.snapshot_ids(target, id_):
             removal.drop_snapshots(target, id_, lambda _: True)
-    except errors.ImageExists:
-        raise  # it is not ours to remove
-    except errors.CephError as error:
-        _undo(target, name, error)
-        raise
-
-
-def _undo(target: Any, name: str, first: errors.CephError) -> None:
-    try:
-        removal.drop_snapshots(target, header.image_id(target, name),
-                               lambda _: True)
-    except errors.ImageNotFound:
-        return
-    except errors.CephError as error:
-        first.add_note(f'left behind: snapshots of {name} ({error})')
-    clones.undo(target, name, first)
+    return id_

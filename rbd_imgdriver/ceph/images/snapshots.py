@@ -19,25 +19,53 @@ from typing import Any
 import rbd
 
 from rbd_imgdriver.ceph import errors
+from rbd_imgdriver.ceph.images import attempts
+from rbd_imgdriver import undo
 
 
-def create_protected(ioctx: Any, image: str, snapshot: str) -> None:
+def create_protected(ioctx: Any, image: str, snapshot: str,
+                     attempt: attempts.Attempt) -> None:
     """Make a snapshot that clones of both formats can have as parent.
 
     Clone format 2 needs no protection, format 1 does; it costs 2 ms beside
     the round trip to the monitors that the snapshot itself costs.
 
+    A snapshot that has appeared since the call began is its own, made before
+    the client was blocklisted or the answer was lost: it is of a moment
+    within the call, as was asked for.
+
     :raises errors.ImageNotFound: when there is no such image
-    :raises errors.ImageExists: when there is such a snapshot
+    :raises errors.ImageExists: when there was such a snapshot before
     """
     with errors.translated(f'snapshot {image}@{snapshot}'), \
             rbd.Image(ioctx, image) as opened:
+        if attempt.snapshots is None:
+            attempt.snapshots = frozenset(_ids(opened))
+        if not _has_made(attempt, opened, snapshot):
+            _create(attempt, opened, snapshot)
+        with undo.on_error(f'snapshot {image}@{snapshot}',
+                           lambda: opened.remove_snap(snapshot)), \
+                errors.translated(f'protection of {image}@{snapshot}'):
+            if not opened.is_protected_snap(snapshot):
+                opened.protect_snap(snapshot)
+
+
+def _create(attempt: attempts.Attempt, opened: Any, snapshot: str) -> None:
+    try:
         opened.create_snap(snapshot)
-        try:
-            opened.protect_snap(snapshot)
-        except rbd.Error:
-            opened.remove_snap(snapshot)
+    except rbd.Timeout:
+        if not _has_made(attempt, opened, snapshot):
             raise
+
+
+def _has_made(attempt: attempts.Attempt, opened: Any, snapshot: str) -> bool:
+    id_ = _ids(opened, snapshot)
+    return bool(id_) and not set(id_) & (attempt.snapshots or set())
+
+
+def _ids(opened: Any, name: str | None = None) -> list[int]:
+    return [one['id'] for one in opened.list_snaps()
+            if name in (None, one['name'])]
 
 
 def remove(ioctx: Any, image: str, snapshot: str) -> None:

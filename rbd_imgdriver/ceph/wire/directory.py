@@ -82,6 +82,14 @@ def listed(ioctx: Any, prefix: str) -> list[Listed]:
     return found
 
 
+def id_of(ioctx: Any, name: str) -> str | None:
+    """The id of an image, or None when there is none of that name."""
+    try:
+        return header.image_id(ioctx, name)
+    except errors.ImageNotFound:
+        return None
+
+
 def finish_rename(ioctx: Any, old: str, new: str, id_: str) -> None:
     """Finish a rename whose client died between its steps.
 
