@@ -36,7 +36,7 @@ from rbd_imgdriver.ceph.images import clones
 from rbd_imgdriver import errors
 from rbd_imgdriver.importer import partial as partials
 from rbd_imgdriver.importer.qemu import confined
-from rbd_imgdriver.importer.qemu import luks
+from rbd_imgdriver.importer.qemu import luks_header
 from rbd_imgdriver.importer.source import local
 from rbd_imgdriver import model
 from rbd_imgdriver.openstack import encryption as cinder_encryption
@@ -114,7 +114,7 @@ class ImagesMixin(cinder_rbd.RBDDriver):
                 encryption=cinder_encryption.encryption_of(context, volume))
 
     def _copy_in(self, context: Any, volume: Any, image_service: Any,
-                 image_id: str, encryption: luks.Encryption | None,
+                 image_id: str, encryption: luks_header.Encryption | None,
                  in_place: bool) -> None:
         image = cinder_images.image_of(
             image_service.show(context, image_id),
@@ -137,7 +137,7 @@ class ImagesMixin(cinder_rbd.RBDDriver):
                 volume_id=volume.id) from error
 
     def _fill(self, volume: Any, image: model.Image, data: model.ImageData,
-              encryption: luks.Encryption | None,
+              encryption: luks_header.Encryption | None,
               golden: clones.SnapshotSpec | None) -> None:
         """Put a filled image into the place of the empty one Cinder made."""
         pool, size = self._backend.pool, int(volume.size) * model.GIB
@@ -145,8 +145,7 @@ class ImagesMixin(cinder_rbd.RBDDriver):
         done = self._backend.importer.import_image(
             image, data, pool, partial, limit=size, size=size,
             order=self._backend.settings.order, encryption=encryption,
-            golden=golden, header_of=volume.name if encryption else None,
-            metadata={model.STRATEGY_KEY: 'import'})
+            golden=golden, metadata={model.STRATEGY_KEY: 'import'})
         with undo.on_error(f'image {partial}', lambda: pool.remove(partial)):
             pool.remove(volume.name)
             pool.rename(partial, volume.name)

@@ -62,6 +62,17 @@ IMPORT_OPTS = [
              'while it fails over.'),
 ]
 
+ENCRYPTION_OPTS = [
+    cfg.IntOpt(
+        'rbd_imgdriver_luks_iterations',
+        default=1000, min=1000,
+        help='How often PBKDF2 is repeated to make the key of a new encrypted '
+             'volume of its passphrase. Repetition makes guessing slow, and '
+             'the passphrases of Cinder, random keys of 256 bits, cannot be '
+             'guessed; but each start of a server repeats it, too. 2,000,000 '
+             'take about a second.'),
+]
+
 METRICS_OPTS = [
     cfg.PortOpt(
         'rbd_imgdriver_metrics_port',
@@ -76,7 +87,8 @@ METRICS_OPTS = [
              'Whoever can reach it can read the metrics.'),
 ]
 
-OPTS: list[cfg.Opt] = [*CASCADE_OPTS, *IMPORT_OPTS, *METRICS_OPTS]
+OPTS: list[cfg.Opt] = [*CASCADE_OPTS, *IMPORT_OPTS, *ENCRYPTION_OPTS,
+                       *METRICS_OPTS]
 
 
 def list_opts() -> list[tuple[str, list[cfg.Opt]]]:

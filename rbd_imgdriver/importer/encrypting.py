@@ -11,7 +11,6 @@
 # under the License.
 """An image's disk into a LUKS container in RBD."""
 
-import contextlib
 import dataclasses
 import os
 
@@ -26,8 +25,8 @@ from rbd_imgdriver.importer.qemu import arguments
 from rbd_imgdriver.importer.qemu import confined
 from rbd_imgdriver.importer.qemu import convert
 from rbd_imgdriver.importer.qemu import luks
+from rbd_imgdriver.importer.qemu import luks_header
 from rbd_imgdriver.importer.qemu import memfd
-from rbd_imgdriver.importer.source import cluster
 from rbd_imgdriver import model
 
 LOG = logging.getLogger(__name__)
@@ -43,20 +42,21 @@ _NOT_OPENED = 'Could not open'
 _TAIL = 16 * 1024 * 1024
 
 
-def encrypt(job: jobs.Job, encryption: luks.Encryption,
+def encrypt(job: jobs.Job, encryption: luks_header.Encryption,
             source: arguments.Source, size: int, into: arguments.Node,
-            limits: confined.Limits) -> None:
+            iterations: int, limits: confined.Limits) -> None:
     """Fill the partial image with a container of the disk.
 
     All of the disk's zeros are written, for a hole would decrypt to noise.
 
     :param size: bytes of the disk
     :param into: the partial image
+    :param iterations: of the key's derivation
     :raises errors.ImageTooLarge: when the volume cannot hold disk and header
     :raises confined.Failed: when qemu-img does
     """
     with luks.key(encryption) as key:
-        header = _made_before(job, encryption) or key.header(limits)
+        header = key.header(iterations, limits)
         room = job.limit - len(header)
         if size > room:
             _check_tail(job, source, size, room, limits)
@@ -86,30 +86,18 @@ def _convert(job: jobs.Job, source: arguments.Source,
         job.reporter.advance, zeroed=False)
 
 
-def make_blank(partial: partials.Partial, encryption: luks.Encryption,
-               limits: confined.Limits) -> None:
+def make_blank(partial: partials.Partial, encryption: luks_header.Encryption,
+               iterations: int, limits: confined.Limits) -> None:
     """Make an empty container, whose inside has the image's present size.
 
-    :raises confined.Failed: when qemu-img cannot make such a container
+    :param iterations: of the key's derivation
+    :raises confined.Failed: when cryptsetup cannot make such a container
     """
     with luks.key(encryption) as key:
-        header = key.header(limits)
+        header = key.header(iterations, limits)
     partial.enlarge(len(header))
     with partial.writing() as writer:
         blocking.run(writer.write, header)
-
-
-def _made_before(job: jobs.Job, encryption: luks.Encryption) -> bytes | None:
-    """The header of the empty volume that Cinder had made.
-
-    To derive a key for another takes seconds, on purpose.
-    """
-    if job.header_of is None:
-        return None
-    source = cluster.Source(job.partial.pool, job.header_of, 0)
-    with contextlib.closing(source.pieces()) as pieces:
-        _, data = next(pieces, (0, b''))
-    return luks.header_in(data, encryption)
 
 
 def _check_tail(job: jobs.Job, source: arguments.Source, size: int, room: int,

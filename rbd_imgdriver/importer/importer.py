@@ -27,7 +27,7 @@ from rbd_imgdriver.importer import options
 from rbd_imgdriver.importer import partial as partials
 from rbd_imgdriver.importer import pipeline
 from rbd_imgdriver.importer import progress
-from rbd_imgdriver.importer.qemu import luks
+from rbd_imgdriver.importer.qemu import luks_header
 from rbd_imgdriver.importer.source import cluster
 from rbd_imgdriver import model
 from rbd_imgdriver import signals
@@ -62,9 +62,8 @@ class Importer:
                      limit: int, size: int | None = None,
                      metadata: Mapping[str, str] | None = None,
                      progress: progress.Listener | None = None,
-                     encryption: luks.Encryption | None = None,
-                     golden: clones.SnapshotSpec | None = None,
-                     header_of: str | None = None) -> Imported:
+                     encryption: luks_header.Encryption | None = None,
+                     golden: clones.SnapshotSpec | None = None) -> Imported:
         """Make RBD image ``name`` hold the image's data, checked.
 
         Nobody sees an image of that name before all of it is there and every
@@ -80,8 +79,6 @@ class Importer:
         :param encryption: make the image a LUKS container
         :param golden: a snapshot in this cluster that holds the disk of the
             image, checked: nothing needs to be downloaded
-        :param header_of: an empty container in the pool, made with the same
-            encryption: its header is taken if it fits
         :raises rbd_imgdriver.errors.ImageError: when the image cannot be had
             or must not be used
         :raises rbd_imgdriver.ceph.errors.CephError: when Ceph refuses
@@ -90,8 +87,7 @@ class Importer:
         partial = partials.Partial(image.id, pool, name, order, limit, size)
         job = jobs.Job(image, data, partial, limit, self._settings.retries,
                        _reporter(image, partial, progress),
-                       self._settings.vmdk_types, encryption, golden,
-                       header_of)
+                       self._settings.vmdk_types, encryption, golden)
         with self._filled(job, metadata or {}) as moved:
             partial.publish()
         return Imported(partial.size, moved)
@@ -99,7 +95,7 @@ class Importer:
     @signals.importing
     def overwrite(self, image: model.Image, data: model.ImageData,
                   pool: ceph_pool.Pool, name: str, *, order: int,
-                  encryption: luks.Encryption | None = None,
+                  encryption: luks_header.Encryption | None = None,
                   golden: clones.SnapshotSpec | None = None) -> Imported:
         """Give a volume that exists the contents of an image.
 
@@ -125,14 +121,14 @@ class Importer:
 
     def create_encrypted(self, pool: ceph_pool.Pool, name: str, *,
                          order: int, size: int,
-                         encryption: luks.Encryption) -> None:
+                         encryption: luks_header.Encryption) -> None:
         """Make an encrypted volume that holds nothing.
 
         Its header comes in front of the size, as with Cinder's driver.
 
         :param order: log2 of the object size in bytes
         :param size: bytes that the volume's user sees
-        :raises confined.Failed: when qemu-img cannot make such a container
+        :raises confined.Failed: when cryptsetup cannot make such a container
         :raises rbd_imgdriver.ceph.errors.CephError: when Ceph refuses
         """
         partial = partials.Partial('', pool, name, order, size, size)

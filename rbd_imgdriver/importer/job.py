@@ -27,7 +27,7 @@ from rbd_imgdriver.importer.check import verify
 from rbd_imgdriver.importer import fan_out
 from rbd_imgdriver.importer import partial as partials
 from rbd_imgdriver.importer import progress
-from rbd_imgdriver.importer.qemu import luks
+from rbd_imgdriver.importer.qemu import luks_header
 from rbd_imgdriver.importer import rereading
 from rbd_imgdriver.importer.source import fetch
 from rbd_imgdriver.importer.source import gunzip
@@ -59,7 +59,6 @@ class Job:
     :param vmdk_types: VMDK subformats that are accepted
     :param encryption: what the volume's data has to be encrypted with
     :param golden: a snapshot that holds the disk of the image, checked
-    :param header_of: an empty container of that encryption
     """
 
     image: model.Image
@@ -69,9 +68,8 @@ class Job:
     retries: int
     reporter: progress.Reporter
     vmdk_types: tuple[str, ...]
-    encryption: luks.Encryption | None = None
+    encryption: luks_header.Encryption | None = None
     golden: clones.SnapshotSpec | None = None
-    header_of: str | None = None
 
     @property
     def compressed(self) -> bool:

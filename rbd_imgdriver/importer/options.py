@@ -28,6 +28,8 @@ class Options:
     :param retries: times that a broken download is taken up again
     :param conversion_disabled: refuse what is not raw
     :param compressed_allowed: accept gzip compressed images
+    :param luks_iterations: of PBKDF2 that make a key of an encrypted volume's
+        passphrase
     :param vmdk_types: VMDK subformats that are accepted
     """
 
@@ -40,4 +42,5 @@ class Options:
     retries: int = 3
     conversion_disabled: bool = False
     compressed_allowed: bool = True
+    luks_iterations: int = 1000
     vmdk_types: tuple[str, ...] = ('streamOptimized', 'monolithicSparse')

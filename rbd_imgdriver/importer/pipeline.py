@@ -24,7 +24,7 @@ from rbd_imgdriver.importer import partial as partials
 from rbd_imgdriver.importer.qemu import arguments
 from rbd_imgdriver.importer.qemu import confined
 from rbd_imgdriver.importer.qemu import convert
-from rbd_imgdriver.importer.qemu import luks
+from rbd_imgdriver.importer.qemu import luks_header
 from rbd_imgdriver.importer.source import cluster as cluster_source
 from rbd_imgdriver.importer.source import local
 from rbd_imgdriver.importer import spool
@@ -69,9 +69,10 @@ class Ways:
         return self._through_file(job)
 
     def make_blank(self, partial: partials.Partial,
-                   encryption: luks.Encryption) -> None:
+                   encryption: luks_header.Encryption) -> None:
         """Make the partial image an empty container; see encrypting."""
-        encrypting.make_blank(partial, encryption, self._limits)
+        encrypting.make_blank(partial, encryption,
+                              self._settings.luks_iterations, self._limits)
 
     def _from_cluster(self, job: jobs.Job,
                       source: cluster_source.Source) -> int:
@@ -127,6 +128,7 @@ class Ways:
             size = self._checked_size(job, source)
             if job.encryption:
                 encrypting.encrypt(job, job.encryption, source, size, into,
+                                   self._settings.luks_iterations,
                                    self._limits)
                 return size
             job.partial.fit(size)

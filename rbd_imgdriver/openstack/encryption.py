@@ -19,12 +19,12 @@ from cinder.image import image_utils
 from cinder.volume import volume_utils
 from oslo_config import cfg
 
-from rbd_imgdriver.importer.qemu import luks
+from rbd_imgdriver.importer.qemu import luks_header
 
 CONF = cfg.CONF
 
 
-def encryption_of(context: Any, volume: Any) -> luks.Encryption:
+def encryption_of(context: Any, volume: Any) -> luks_header.Encryption:
     """How a volume is to be encrypted, as Cinder's RBD driver finds it.
 
     :raises cinder.exception.CinderException: when its type is no good
@@ -36,6 +36,6 @@ def encryption_of(context: Any, volume: Any) -> luks.Encryption:
         raise exception.VolumeDriverException(
             message=f'The encryption key of volume {volume.id} is empty')
     cipher = image_utils.decode_cipher(facts['cipher'], facts['key_size'])
-    return luks.Encryption(
+    return luks_header.Encryption(
         passphrase=secret.hex(), cipher_alg=cipher['cipher_alg'],
         cipher_mode=cipher['cipher_mode'], ivgen_alg=cipher['ivgen_alg'])

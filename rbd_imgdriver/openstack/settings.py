@@ -78,4 +78,5 @@ def import_options(configuration: Any) -> options.Options:
         retries=CONF.glance_num_retries,
         conversion_disabled=CONF.image_conversion_disable,
         compressed_allowed=CONF.allow_compression_on_image_upload,
+        luks_iterations=configuration.rbd_imgdriver_luks_iterations,
         vmdk_types=tuple(CONF.vmdk_allowed_types))

@@ -21,7 +21,7 @@ import pytest
 from rbd_imgdriver.ceph.images import clones
 from rbd_imgdriver import errors
 from rbd_imgdriver.importer.qemu import confined
-from rbd_imgdriver.importer.qemu import luks
+from rbd_imgdriver.importer.qemu import luks_header
 from rbd_imgdriver.importer.source import local
 from tests.functional.importer.conftest import FileData
 from tests.functional.importer.conftest import image_of
@@ -33,7 +33,8 @@ NAME = 'volume-x'
 VOLUME = 16 * MIB
 SIZE = 5 * MIB
 # Another one in each run: others may show theirs at the same time.
-XTS = luks.Encryption(secrets.token_hex(32), 'aes-256', 'xts', 'plain64')
+XTS = luks_header.Encryption(secrets.token_hex(32), 'aes-256', 'xts',
+                             'plain64')
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ def qcow2(disk: pathlib.Path) -> pathlib.Path:
 @pytest.fixture
 def unlocked(read, tmp_path):
     """What is inside the container that an RBD image holds."""
-    def open_it(encryption: luks.Encryption, name: str = NAME) -> bytes:
+    def open_it(encryption: luks_header.Encryption, name: str = NAME) -> bytes:
         container = tmp_path / 'container'
         container.write_bytes(read(name))
         plain = tmp_path / 'plain'
@@ -92,7 +93,7 @@ def test_a_blank_volume_with_a_cipher_that_there_is_not(
 
 @pytest.mark.parametrize('encryption', [
     dataclasses.replace(XTS, cipher_alg='aes-128'),
-    luks.Encryption('secret', 'aes-256', 'cbc', 'essiv:sha256'),
+    luks_header.Encryption('secret', 'aes-256', 'cbc', 'essiv:sha256'),
 ], ids=lambda one: f'{one.cipher_alg}-{one.cipher_mode}')
 def test_from_cinders_file(importer, pool, read, disk, qcow2, unlocked,
                            encryption):
@@ -106,34 +107,6 @@ def test_from_cinders_file(importer, pool, read, disk, qcow2, unlocked,
     assert disk.read_bytes()[:4096] not in read(NAME)
     assert pool.names() == [NAME]
     assert pool.size(NAME) == VOLUME
-
-
-@pytest.fixture
-def blank(importer, pool):
-    """The volume that Cinder has made before it asks for the image."""
-    importer.create_encrypted(pool, 'blank', order=22, size=VOLUME,
-                              encryption=XTS)
-    return 'blank'
-
-
-def test_the_header_of_the_blank_volume_is_taken(importer, pool, disk, read,
-                                                 unlocked, blank):
-    importer.import_image(image_of(disk, 'raw'), FileData(disk), pool, NAME,
-                          **options(header_of=blank))
-
-    header = pool.size(blank) - VOLUME
-    assert read(NAME)[:header] == read(blank)[:header]
-    assert unlocked(XTS)[:SIZE] == disk.read_bytes()
-
-
-def test_a_blank_volume_with_another_cipher(importer, pool, disk, unlocked,
-                                            blank):
-    other = dataclasses.replace(XTS, cipher_alg='aes-128')
-
-    importer.import_image(image_of(disk, 'raw'), FileData(disk), pool, NAME,
-                          **options(header_of=blank, encryption=other))
-
-    assert unlocked(other)[:SIZE] == disk.read_bytes()
 
 
 def test_raw_from_glance(importer, pool, disk, unlocked, conversion_dir):
