@@ -56,7 +56,7 @@ class Rehearsal:
         parent = spec.parent
         size = self._size(parent)
         if spec.size is not None and size > spec.size:
-            raise clones.ParentTooLarge(parent, size)
+            raise clones.SourceTooLarge(parent, size, spec.size)
 
     copy = clone
 

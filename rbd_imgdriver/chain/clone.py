@@ -179,6 +179,12 @@ class Cloner:
         with self._removed_on_error(wanted.name, id_):
             self._pool.drop_inherited(wanted.name)
             if wanted.size is not None:
+                # Whoever resized the source behind Cinder's back keeps the
+                # data: never cut a copy off.
+                size = self._pool.size(wanted.name)
+                if size > wanted.size:
+                    raise clones.SourceTooLarge(
+                        f'{self._pool.name}/{source}', size, wanted.size)
                 self._pool.resize(wanted.name, wanted.size)
         return id_
 

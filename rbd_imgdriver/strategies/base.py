@@ -45,7 +45,7 @@ def declined_by(request: model.Request,
     :raises rbd_imgdriver.errors.ImageError: when none would
     """
     image_id = request.image.id
-    if isinstance(error, clones.ParentTooLarge):
+    if isinstance(error, clones.SourceTooLarge):
         raise errors.ImageTooLarge(
             image_id, f'it has {error.size} bytes and the volume only '
             f'{request.target.size}') from error

@@ -114,7 +114,8 @@ class FakePool:
             raise errors.SnapshotNotFound(str(spec.parent))
         self._free(spec.name)
         if spec.size is not None and parent.size > spec.size:
-            raise clones.ParentTooLarge(spec.parent, parent.size)
+            raise clones.SourceTooLarge(spec.parent, parent.size,
+                                        spec.size)
         snapshot.children += 1
         id_ = str(next(self._ids))
         self._images.append(Image(

@@ -98,7 +98,7 @@ def test_a_clone(parent):
     assert parent.size('child') == 16 * MIB
     with pytest.raises(errors.ImageExists):
         parent.clone(clones.CloneSpec(PARENT, 'child'))
-    with pytest.raises(clones.ParentTooLarge):
+    with pytest.raises(clones.SourceTooLarge):
         parent.clone(clones.CloneSpec(PARENT, 'small', size=4 * MIB))
     assert not parent.exists('small')
     with pytest.raises(errors.SnapshotNotFound):

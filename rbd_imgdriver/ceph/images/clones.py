@@ -62,13 +62,21 @@ class CloneSpec:
     metadata: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
-class ParentTooLarge(errors.CephError):
-    """The parent holds more bytes than the new image may have."""
+class SourceTooLarge(errors.CephError):
+    """The source is larger than the new image may be.
+
+    :param source: image or snapshot, for people
+    :param size: of the source in bytes
+    :param wanted: of the new image in bytes
+    """
 
     code = 'image-too-large'
 
-    def __init__(self, parent: SnapshotSpec, size: int) -> None:
-        super().__init__(f'{parent} has {size} bytes')
+    def __init__(self, source: SnapshotSpec | str, size: int,
+                 wanted: int) -> None:
+        super().__init__(
+            f'{source} has {size} bytes, which do not fit into the {wanted} '
+            'bytes of the new volume; ask for a larger one')
         self.size = size
 
 
@@ -83,7 +91,7 @@ def clone(source: Any, target: Any, spec: CloneSpec, features: int,
     :param target: I/O context of the new image's pool
     :param features: RBD feature bits of the new image
     :returns: the id of the new image
-    :raises ParentTooLarge: when ``spec.size`` is less than the parent's
+    :raises SourceTooLarge: when ``spec.size`` is less than the parent's
     :raises errors.ImageNotFound: when there is no such parent
     :raises errors.SnapshotNotFound: when the parent has no such snapshot
     :raises errors.ImageExists: when the new image's name is taken
@@ -161,7 +169,7 @@ def _finish(target: Any, id_: str, spec: CloneSpec) -> None:
         return
     size, _ = header.size(target, id_)
     if size > spec.size:
-        raise ParentTooLarge(spec.parent, size)
+        raise SourceTooLarge(spec.parent, size, spec.size)
     if size < spec.size:
         with errors.translated(f'resize of {spec.name}'), \
                 rbd.Image(target, image_id=id_) as image:

@@ -296,3 +296,24 @@ def test_a_chain_never_grows_by_more_than_one(ours, source):
         driver.create_volume_from_snapshot(volume, snapshot)
         deepest = max(deepest, driver._pool.depth(volume.name))
     assert deepest <= 2
+
+
+@pytest.mark.parametrize('limit', [0, 1, 5])
+def test_a_source_larger_than_cinder_knows(ours, disks, source, contents,
+                                           limit):
+    """An operator ran ``rbd resize``: nothing is ever cut off."""
+    driver = ours(rbd_max_clone_depth=limit)
+    volume = clone(ours(), source)
+    with disks.open(volume.name, read_only=False) as image:
+        image.resize(4 * GIB)
+        image.write(b'tail', 3 * GIB)
+    before = contents()
+    with pytest.raises(Exception, match='ask for a larger one'):
+        clone(driver, volume, 2)
+    assert contents() == before
+    assert disks.snapshots(volume.name) == []
+    for size in (None, 4, 5):
+        made = clone(driver, volume, size)
+        assert disks.size(made.name) == max(size or 0, 4) * GIB
+        with disks.open(made.name) as image:
+            assert image.read(3 * GIB, 4) == b'tail'

@@ -50,7 +50,7 @@ def test_metadata_of_the_parent_that_means_the_parent_stays_there(parent):
 
 
 def test_a_parent_that_is_too_large_leaves_nothing(parent, contents):
-    with pytest.raises(clones.ParentTooLarge) as caught:
+    with pytest.raises(clones.SourceTooLarge) as caught:
         parent.clone(clones.CloneSpec(PARENT, 'child', size=4 * MIB))
 
     assert caught.value.size == 8 * MIB
