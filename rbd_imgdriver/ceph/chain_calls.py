@@ -21,13 +21,13 @@ from rbd_imgdriver.ceph.images import ancestry
 from rbd_imgdriver.ceph.images import attempts
 from rbd_imgdriver.ceph.images import clones
 from rbd_imgdriver.ceph.images import copies
-from rbd_imgdriver.ceph.images import diff
 from rbd_imgdriver.ceph.images import flatten
 from rbd_imgdriver.ceph.images import lineage
 from rbd_imgdriver.ceph.images import mirroring
 from rbd_imgdriver.ceph.images import removal
 from rbd_imgdriver.ceph.images import snapshots
 from rbd_imgdriver.ceph.images import trash
+from rbd_imgdriver.ceph.images import unchanged
 from rbd_imgdriver.ceph.images import usage
 from rbd_imgdriver.ceph import native
 from rbd_imgdriver.ceph.wire import directory
@@ -136,18 +136,22 @@ class ChainCalls(native.Base):
         """Whether a client has an image open for writing."""
         return removal.watched(self._ioctx, id_)
 
-    def create_snapshot(self, image: str, snapshot: str) -> None:
+    def create_snapshot(self, image: str, snapshot: str,
+                        seal: bool = False) -> None:
         """Make a snapshot that can be cloned.
 
+        :param seal: whether :meth:`sealed_snapshot` is to find it
         :raises errors.ImageNotFound: when there is no such image
         :raises errors.ImageExists: when there is such a snapshot
         """
-        self._create_snapshot(image, snapshot, attempts.Attempt())
+        self._create_snapshot(image, snapshot, seal, attempts.Attempt())
 
     @native.in_native_thread
-    def _create_snapshot(self, image: str, snapshot: str,
+    def _create_snapshot(self, image: str, snapshot: str, seal: bool,
                          attempt: attempts.Attempt) -> None:
-        snapshots.create_protected(self._ioctx, image, snapshot, attempt)
+        with self._private_ioctx() as private:
+            snapshots.create_protected(self._ioctx, image, snapshot, attempt,
+                                       private if seal else None)
 
     @native.in_native_thread
     def drop_snapshot(self, id_: str, name: str, hidden_name: str) -> None:
@@ -176,13 +180,15 @@ class ChainCalls(native.Base):
         return trash.remove(self._ioctx, id_)
 
     @native.in_native_thread
-    def unchanged_since(self, image: str,
-                        wanted: Callable[[str], bool]) -> str | None:
-        """The newest of certain snapshots, if nothing was written since.
+    def sealed_snapshot(self, image: str) -> str | None:
+        """The snapshot that an image is known not to have changed since.
 
-        See :func:`diff.unchanged_since`.
+        See :mod:`rbd_imgdriver.ceph.images.unchanged`.
+
+        :raises errors.ImageNotFound: when there is no such image
         """
-        return diff.unchanged_since(self._ioctx, image, wanted)
+        with self._private_ioctx() as private:
+            return unchanged.sealed_snapshot(self._ioctx, private, image)
 
     def copy_head(self, image: str, target: str, name: str) -> str:
         """Copy an image's head to a pool of the cluster.
@@ -220,8 +226,9 @@ class ChainCalls(native.Base):
         shared = self._can_share_parent(image)
         if most is not None and not shared:
             return None
-        return copies.copy_unused_head(self._ioctx, image, self._ioctx, name,
-                                       shared, most, attempt)
+        with self._private_ioctx() as private:
+            return copies.copy_unused_head(self._ioctx, private, image, name,
+                                           shared, most, attempt)
 
     def _can_share_parent(self, image: str) -> bool:
         ref = header.parent(self._ioctx, header.image_id(self._ioctx, image))

@@ -121,6 +121,15 @@ class Cluster:
         """Keep the client that is checked out beyond the block."""
         return self._checkout.client.hold()
 
+    def private_ioctx(self, pool: str) -> Any:
+        """An I/O context of the thread's own, which it has to close.
+
+        Opening one asks nobody.
+
+        :raises errors.PoolNotFound: when there is no such pool
+        """
+        return self._checkout.client.open(pool)
+
     def lend(self, pool: str) -> tuple[Any, Any]:
         """A checked client and an I/O context, for code that is not ours.
 

@@ -49,6 +49,10 @@ class Base:
     def _ioctx(self) -> Any:
         return self.cluster.ioctx(self.name)
 
+    def _private_ioctx(self) -> Any:
+        """One that no other thread uses; to be closed."""
+        return self.cluster.private_ioctx(self.name)
+
 
 def in_native_thread(
         method: Callable[Concatenate[_S, _P], _R],

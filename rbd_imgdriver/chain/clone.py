@@ -13,8 +13,8 @@
 
 A clone is made of a snapshot of its source, ``<new volume>.clone_snap`` as
 Cinder's driver calls it.  Making one takes a round trip to the monitors, up
-to a second; so a source that has not changed since its last one, and that
-nobody uses, is cloned from that again.
+to a second; so a source that is proven not to have changed since its last one
+(:mod:`rbd_imgdriver.ceph.images.unchanged`) is cloned from that again.
 """
 
 from collections.abc import Iterator
@@ -118,9 +118,8 @@ class Cloner:
 
     def _clone(self, source: str, in_use: bool, wanted: Wanted,
                flat: bool) -> None:
-        known = None if in_use else self._pool.unchanged_since(
-            source, names.is_clone_snapshot)
-        if known is not None:
+        known = None if in_use else self._pool.sealed_snapshot(source)
+        if known is not None and names.is_clone_snapshot(known):
             try:
                 self._make(self._spec(source, known, wanted), flat)
                 return

@@ -33,7 +33,8 @@ def create(pool: ceph_pool.Pool, image: str, snapshot: str,
     :raises errors.ImageExists: when there is such a snapshot
     """
     flattener.settle(pool, image, _PATIENCE)
-    pool.create_snapshot(image, snapshot)
+    pool.create_snapshot(image, snapshot,
+                         seal=names.is_clone_snapshot(snapshot))
     flattener.wait(pool, pool.id(image))
 
 

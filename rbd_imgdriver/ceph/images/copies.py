@@ -20,9 +20,9 @@ import rbd
 
 from rbd_imgdriver.ceph import errors
 from rbd_imgdriver.ceph.images import attempts
-from rbd_imgdriver.ceph.images import diff
 from rbd_imgdriver.ceph.images import ids
 from rbd_imgdriver.ceph.images import removal
+from rbd_imgdriver.ceph.images import unchanged
 from rbd_imgdriver.ceph.images import usage
 from rbd_imgdriver.ceph.wire import directory
 from rbd_imgdriver.ceph.wire import header
@@ -51,42 +51,38 @@ def copy_head(source: Any, image: str, target: Any, name: str,
         return _copy(opened, source, target, name, shared, attempt)
 
 
-def copy_unused_head(source: Any, image: str, target: Any, name: str,
+def copy_unused_head(ioctx: Any, private: Any, image: str, name: str,
                      shared: bool, most: int | None,
                      attempt: attempts.Attempt) -> str | None:
-    """Copy an image's head unless somebody writes to it.
+    """Copy an image's head within its pool unless somebody writes to it.
 
-    See :func:`copy_head`.
+    See :func:`copy_head`; :mod:`unchanged` says how it is known that nobody
+    has written to it between the first byte and the last.
 
+    :param private: an I/O context of the pool that no other thread uses
     :param most: bytes that may be copied; None for any number
-    :returns: the id of the copy; None, and no copy, when a client has the
-        image open for writing, before or after, or when more bytes would
-        have to be copied, or how many cannot be told quickly
+    :returns: the id of the copy; None, and no copy, when somebody may have
+        written to the image meanwhile, or when more bytes would have to be
+        copied
     """
     with errors.translated(f'opening of {image}'):
-        opened = rbd.Image(source, image, read_only=True)
+        opened = rbd.Image(ioctx, image, read_only=True)
     with opened:
         with errors.translated(f'usage of {image}'):
-            if _is_watched(opened) or not _is_small(opened, most):
+            version = unchanged.idle_version(private, opened)
+            if version is None or not _is_small(opened, most):
                 return None
-        id_ = _copy(opened, source, target, name, shared, attempt)
-        with undo.on_error(f'image {name}', lambda: attempts.remove(
-                target, name, id_)), errors.translated(
-                    f'watchers of {image}'):
-            if not _is_watched(opened):
+        id_ = _copy(opened, ioctx, ioctx, name, shared, attempt)
+        with undo.on_error(f'image {name}',
+                           lambda: attempts.remove(ioctx, name, id_)):
+            if unchanged.map_version(private, opened.id()) == version:
                 return id_
-    attempts.remove(target, name, id_)
+    attempts.remove(ioctx, name, id_)
     return None
 
 
-def _is_watched(image: Any) -> bool:
-    return any(True for _ in image.watchers_list())
-
-
 def _is_small(image: Any, most: int | None) -> bool:
-    if most is None:
-        return True
-    return diff.is_quick(image, []) and usage.used_by(image) <= most
+    return most is None or usage.used_by(image) <= most
 
 
 def _copy(opened: Any, source: Any, target: Any, name: str, shared: bool,

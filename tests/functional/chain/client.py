@@ -13,6 +13,7 @@
 
 Run as a program it opens the image and answers each line ``<offset>
 <length>`` on its standard input with the hexadecimal digest of those bytes.
+With a text after them it fills those bytes with the text instead.
 """
 
 import hashlib
@@ -42,6 +43,12 @@ class Client:
         self._process.stdin.flush()
         return self._answer()
 
+    def write(self, offset: int, length: int, text: str) -> None:
+        """Fill bytes with a text; returns when Ceph has them."""
+        self._process.stdin.write(f'{offset} {length} {text}\n')
+        self._process.stdin.flush()
+        assert self._answer() == 'written'
+
     def close(self) -> None:
         self._process.stdin.close()
         self._process.wait(timeout=30)
@@ -67,8 +74,14 @@ def main(conf: str, user: str, image: str, mode: str) -> None:
                       read_only=mode == 'ro') as opened:
         print('open', flush=True)
         for line in sys.stdin:
-            offset, length = map(int, line.split())
-            data = opened.read(offset, length)
+            offset, length, *text = line.split()
+            if text:
+                data = text[0].encode() * int(length)
+                opened.write(data[:int(length)], int(offset))
+                opened.flush()
+                print('written', flush=True)
+                continue
+            data = opened.read(int(offset), int(length))
             print(hashlib.sha256(data).hexdigest(), flush=True)
 
 
