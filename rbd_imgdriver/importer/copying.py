@@ -50,7 +50,7 @@ def copy(source: cluster.Source, into: writer.Writer,
     """
     copied = 0
     reporter.begin('copying', source.size)
-    with contextlib.closing(fan_out.pouring(
+    with contextlib.closing(fan_out.through(
             source.pieces(), [into.write_at])) as pieces:
         for offset, data in pieces:
             copied += len(data)

@@ -28,7 +28,6 @@ from rbd_imgdriver.importer import fan_out
 from rbd_imgdriver.importer import partial as partials
 from rbd_imgdriver.importer import progress
 from rbd_imgdriver.importer.qemu import luks_header
-from rbd_imgdriver.importer import rereading
 from rbd_imgdriver.importer.source import fetch
 from rbd_imgdriver.importer.source import gunzip
 from rbd_imgdriver.importer import spool
@@ -104,15 +103,15 @@ class Job:
         if self.compressed or proof.signed:
             yield self._download_proven(proof, file.write)
             return
-        with rereading.rereading(file, proof.hands) as following:
-            arrived = self._receive([], following.write)
+        with fan_out.following(file, proof.consumers) as followed:
+            arrived = self._receive([], followed.write)
             try:
                 yield arrived.judged()
             except errors.ImageError as error:
-                following.finish(self.reporter.alive)
+                followed.finish(self.reporter.alive)
                 _blame_data(proof, error)
                 raise
-            following.finish(self.reporter.alive)
+            followed.finish(self.reporter.alive)
         proof.check()
 
     def _proof(self) -> verify.Proof:
@@ -120,15 +119,15 @@ class Job:
 
     def _download_proven(self, proof: verify.Proof,
                          write: Callable[[bytes], object]) -> Downloaded:
-        arrived = self._receive(proof.hands, write)
+        arrived = self._receive(proof.consumers, write)
         proof.check()
         return arrived.judged()
 
-    def _receive(self, hands: Sequence[Callable[[bytes], object]],
+    def _receive(self, consumers: Sequence[Callable[[bytes], object]],
                  write: Callable[[bytes], object]) -> '_Arrived':
         """Download, inspect and write the image in one pass.
 
-        :param hands: of what Glance sends
+        :param consumers: of what Glance sends
         :param write: of what is inside, if that is compressed
         """
         look = self._inspection()
@@ -137,9 +136,9 @@ class Job:
         arriving = fetch.batches(
             fetch.download(self.image, self.data, self.retries))
         length = 0
-        with contextlib.closing(fan_out.pouring(
-                count.through(arriving), hands)) as proven:
-            with contextlib.closing(fan_out.pouring(
+        with contextlib.closing(fan_out.through(
+                count.through(arriving), consumers)) as proven:
+            with contextlib.closing(fan_out.through(
                     self._unpacked(proven), [write])) as written:
                 for batch in written:
                     look.feed(batch)
@@ -159,11 +158,11 @@ class Job:
         verifier = self.data.verifier()
         look = self._inspection()
         proof = verify.Proof(self.image, verifier)
-        hands = proof.hands if verifier is not None else []
+        consumers = proof.consumers if verifier is not None else []
         self.reporter.begin('inspecting', self.image.size)
         count = _Count(self.reporter.advance)
         with contextlib.closing(chunks), contextlib.closing(
-                fan_out.pouring(count.through(chunks), hands)) as passing:
+                fan_out.through(count.through(chunks), consumers)) as passing:
             for chunk in passing:
                 look.feed(chunk)
                 if look.settled and verifier is None:

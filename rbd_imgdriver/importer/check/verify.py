@@ -53,14 +53,14 @@ class Proof:
         return self._verifier is not None
 
     @property
-    def hands(self) -> list[Callable[[bytes], object]]:
+    def consumers(self) -> list[Callable[[bytes], object]]:
         """What has to be given all of the bytes, in order."""
-        hands: list[Callable[[bytes], object]] = []
+        consumers: list[Callable[[bytes], object]] = []
         if self._hash is not None:
-            hands.append(self._hash.update)
+            consumers.append(self._hash.update)
         if self._verifier is not None:
-            hands.append(self._verifier.update)
-        return hands
+            consumers.append(self._verifier.update)
+        return consumers
 
     def check(self) -> None:
         """Compare, after the last byte.

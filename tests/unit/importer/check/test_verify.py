@@ -41,13 +41,13 @@ class Signature:
 
 
 def check(data: bytes = DATA, signature=None, **facts) -> int:
-    """How many hands the bytes went through."""
+    """How many consumers the bytes went through."""
     proof = verify.Proof(model.Image(id='id', **facts), signature)
     for at in range(0, len(data), 7):
-        for hand in proof.hands:
-            hand(data[at:at + 7])
+        for consumer in proof.consumers:
+            consumer(data[at:at + 7])
     proof.check()
-    return len(proof.hands)
+    return len(proof.consumers)
 
 
 @pytest.mark.parametrize('facts', [

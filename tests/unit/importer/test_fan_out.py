@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""A file that hands follow while it is written."""
+"""A file that consumers read while it is written."""
 
 from collections.abc import Iterator
 import pathlib
@@ -18,7 +18,7 @@ import threading
 
 import pytest
 
-from rbd_imgdriver.importer import rereading
+from rbd_imgdriver.importer import fan_out
 from rbd_imgdriver.importer import spool
 
 CHUNKS = [bytes([number]) * (1000 + number) for number in range(50)]
@@ -39,10 +39,10 @@ def test_every_hand_gets_what_the_file_has(file, tmp_path):
     seen: list[bytes] = []
     also: list[bytes] = []
 
-    with rereading.rereading(file, [seen.append, also.append]) as following:
+    with fan_out.following(file, [seen.append, also.append]) as followed:
         for chunk in CHUNKS:
-            following.write(chunk)
-        following.finish(lambda: None)
+            followed.write(chunk)
+        followed.finish(lambda: None)
 
     assert (tmp_path / 'spool').read_bytes() == b''.join(CHUNKS)
     assert seen == also == CHUNKS
@@ -52,42 +52,42 @@ def test_a_slow_hand_holds_nobody_up(file):
     go_on = threading.Event()
     seen: list[bytes] = []
 
-    def hand(chunk: bytes) -> None:
+    def consumer(chunk: bytes) -> None:
         assert go_on.wait(PATIENCE)
         seen.append(chunk)
 
-    with rereading.rereading(file, [hand]) as following:
+    with fan_out.following(file, [consumer]) as followed:
         for chunk in CHUNKS:
-            following.write(chunk)
+            followed.write(chunk)
         assert not seen
-        # Who waits for it is told so now and then.
-        following.finish(go_on.set)
+        # It tells whoever waits, now and then.
+        followed.finish(go_on.set)
 
     assert seen == CHUNKS
 
 
 def test_no_hands(file, tmp_path):
-    with rereading.rereading(file, []) as following:
-        following.write(b'data')
-        following.finish(never)
+    with fan_out.following(file, []) as followed:
+        followed.write(b'data')
+        followed.finish(never)
 
     assert (tmp_path / 'spool').read_bytes() == b'data'
 
 
 def test_the_error_of_a_hand(file):
-    def hand(_chunk: bytes) -> None:
+    def consumer(_chunk: bytes) -> None:
         raise ValueError('no')
 
-    with rereading.rereading(file, [hand]) as following, \
+    with fan_out.following(file, [consumer]) as followed, \
             pytest.raises(ValueError, match='no'):
-        following.write(b'data')
-        following.finish(lambda: None)
+        followed.write(b'data')
+        followed.finish(lambda: None)
 
 
 def test_whoever_waits_may_give_up(file):
     go_on = threading.Event()
 
-    def hand(_chunk: bytes) -> None:
+    def consumer(_chunk: bytes) -> None:
         assert go_on.wait(PATIENCE)
 
     def give_up() -> None:
@@ -95,6 +95,6 @@ def test_whoever_waits_may_give_up(file):
         raise KeyError('enough')
 
     with pytest.raises(KeyError, match='enough'), \
-            rereading.rereading(file, [hand]) as following:
-        following.write(b'data')
-        following.finish(give_up)
+            fan_out.following(file, [consumer]) as followed:
+        followed.write(b'data')
+        followed.finish(give_up)
