@@ -40,6 +40,8 @@ class Settings:
     """What the operator decided for a backend.
 
     :param pool: name of the backend's pool
+    :param volume_pools: names of the pools that hold volumes: this one and
+        those of the other backends
     :param order: log2 of the object size of new images in bytes
     :param max_depth: ``rbd_max_clone_depth``
     :param cascade: names of the strategies, in order
@@ -50,6 +52,7 @@ class Settings:
 
     cluster: connection.ClusterSpec
     pool: str
+    volume_pools: frozenset[str]
     order: int
     max_depth: int
     cascade: tuple[str, ...]
@@ -94,7 +97,7 @@ class Backend:
             self.pool, self.store if wanted.cache else None, wanted.order,
             wanted.max_depth)
         return [
-            rbd_clone.RbdClone(self.pool, wanted.order),
+            rbd_clone.RbdClone(self.pool, wanted.order, wanted.volume_pools),
             cinder_clone.CinderClone(
                 self.pool, wanted.order, wanted.max_depth,
                 wanted.cinder_allowed, self.chains.cloner),

@@ -11,6 +11,9 @@
 # under the License.
 """Glance's location URLs: pure parsing.
 
+What a location says is a claim: :mod:`rbd_imgdriver.trust` decides whether
+it may be believed.
+
 ``rbd://<fsid>/<pool>/<image>/<snapshot>``, each part percent-encoded
 (glance_store/_drivers/rbd.py), and ``cinder://<volume id>`` or
 ``cinder://<store>/<volume id>`` (glance_store/_drivers/cinder).
@@ -24,11 +27,6 @@ import uuid
 _RBD = 'rbd://'
 _CINDER = 'cinder://'
 
-# Images that Cinder or this driver own.  A location that names one was not
-# made by Glance's RBD store, which names images by their Glance id; it would
-# let who may set locations read another tenant's volume.
-_NOT_GLANCE_IMAGES = ('volume-', 'image-cache-', '.partial-', '.retired-')
-
 
 @dataclasses.dataclass(frozen=True)
 class RbdLocation:
@@ -38,11 +36,6 @@ class RbdLocation:
     pool: str
     image: str
     snapshot: str
-
-    @property
-    def of_glance(self) -> bool:
-        """Whether the image can be one of Glance's RBD store."""
-        return not self.image.startswith(_NOT_GLANCE_IMAGES)
 
     def __str__(self) -> str:
         return f'{self.pool}/{self.image}@{self.snapshot}'

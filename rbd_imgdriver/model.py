@@ -35,6 +35,7 @@ class Image:
     :param size: bytes that Glance delivers, or None when unknown
     :param virtual_size: bytes that a guest sees, or None when unknown
     :param owner: project id, or None
+    :param public: whether an administrator has published it to everybody
     :param hash_algo: of ``hash_value``, for example ``sha512``
     :param hash_value: hexadecimal digest of the data
     :param checksum: hexadecimal MD5 digest of the data
@@ -49,6 +50,7 @@ class Image:
     size: int | None = None
     virtual_size: int | None = None
     owner: str | None = None
+    public: bool = False
     hash_algo: str | None = None
     hash_value: str | None = None
     checksum: str | None = None
@@ -89,16 +91,24 @@ class Target:
 
 @dataclasses.dataclass(frozen=True)
 class ImageVolume:
-    """A Cinder volume that backs an image.
+    """A Cinder volume that is said to back an image.
 
     :param name: name of its RBD image
-    :param image_owner: project that owns the image, where the volume belongs
-        to Cinder's internal tenant; from its metadata
+    :param project_id: the volume's owner
+    :param of_service: whether that is Cinder's internal tenant or the
+        project of the services, where no tenant can change anything
+    :param image_id: the image that the volume's metadata says it holds
+    :param image_owner: the owner of that image, likewise
+    :param read_only: whether Cinder attaches the volume for reading only
     """
 
     id: str
     name: str
+    project_id: str | None = None
+    of_service: bool = False
+    image_id: str | None = None
     image_owner: str | None = None
+    read_only: bool = False
     encrypted: bool = False
 
 

@@ -43,7 +43,8 @@ DECLINED = {
         'Set enabled_backends of Glance to an RBD store of this cluster and '
         'give Cinder a [glance] section with service credentials, whose '
         'role "service" the locations API asks for; with older releases of '
-        'Glance, show_multiple_locations = true. '
+        'Glance or Cinder, show_image_direct_url = True in Glance. Never '
+        'show_multiple_locations, which lets tenants set locations. '
         '"rbd-imgdriver-manage doctor" says which of them is missing.'),
     'malformed-location': Advice(
         'A location of the image is not one that a store of Glance writes.',
@@ -54,10 +55,19 @@ DECLINED = {
         'Copy the image to the store of this cluster (Glance: "import" with '
         'method copy-image); for another pool of this cluster give the '
         'cephx user "profile rbd-read-only" on it.'),
-    'not-a-glance-image': Advice(
-        "The location points to one of Cinder's own images; cloning it could "
-        "show one tenant another's data.",
-        'Find out who may set locations in Glance, and why this was set.'),
+    'not-the-image': Advice(
+        'What the location names is not marked as this image: the RBD image '
+        "is not called by the image's id, or the Cinder volume is not marked "
+        'with it. It may hold the data of another tenant.',
+        'Find out who set the location, and set show_multiple_locations = '
+        'False in Glance if that was a tenant. Images that Glance, Nova or '
+        'Cinder have stored themselves are marked; store the image again '
+        'through Glance.'),
+    'pool-of-volumes': Advice(
+        'The location names an image in a pool of Cinder.',
+        'Find out who set the location, and set show_multiple_locations = '
+        'False in Glance if that was a tenant. If Glance keeps its images in '
+        'the pool of a Cinder backend, give it one of its own.'),
     'not-allowed': Advice(
         'cinder:// locations are not allowed.',
         'Add cinder to allowed_direct_url_schemes in the section [DEFAULT] '
@@ -66,9 +76,23 @@ DECLINED = {
         'Cinder does not have the volume of the location.',
         'It was deleted behind the back of Glance. Upload the image again.'),
     'not-owner': Advice(
-        "The volume that backs the image is not marked as the image owner's.",
-        "Nothing is needed for one's own images. Image volumes of Cinder's "
-        'internal tenant are marked by Cinder when it makes them.'),
+        "The volume that is said to back the image is not the image owner's, "
+        'or is in a project of the services and not marked with that owner.',
+        "Let Glance's Cinder store keep its volumes in the project of the "
+        '[glance] section of cinder.conf (cinder_store_project_name), or let '
+        "Cinder upload to its internal tenant. If a tenant's volume is "
+        'named, find out who set the location.'),
+    'writable': Advice(
+        'The volume that backs the image can be attached for writing.',
+        'Glance and Cinder make such volumes read-only; find out who changed '
+        'that. Upload the image again.'),
+    'volume-of-tenant': Advice(
+        "The volume that backs another tenant's image is that tenant's own, "
+        'who can change it: the data is imported, and its hash checked.',
+        'Set image_upload_use_internal_tenant in the backend\'s section of '
+        'cinder.conf, or give Glance\'s Cinder store service credentials '
+        '(cinder_store_user_name and what belongs to it). Images that an '
+        'administrator has made public are cloned.'),
     'encrypted': Advice(
         'The volume that backs the image is encrypted.',
         'None: the data has to be decrypted, which the import does.'),

@@ -138,7 +138,8 @@ def _pool(session: sessions.Session, pool: ceph_pool.Pool,
           images: list[model.Image]) -> Iterator[Finding]:
     try:
         yield from cluster.probe(pool)
-        yield from cluster.glance_clone(pool, images)
+        yield from cluster.glance_clone(
+            pool, images, session.backend.settings.volume_pools)
         yield from cluster.settings(pool)
         yield from _leftovers(session, pool)
     except ceph_errors.CephError as error:

@@ -29,7 +29,7 @@ from rbd_imgdriver.cmd import exits
 from rbd_imgdriver.cmd import output
 from rbd_imgdriver.cmd import session as sessions
 from rbd_imgdriver import errors
-from rbd_imgdriver import locations
+from rbd_imgdriver.importer.source import cluster
 from rbd_imgdriver import model
 from rbd_imgdriver.strategies import base
 from rbd_imgdriver.strategies import cached_clone
@@ -160,7 +160,7 @@ def _rehearsed(backend: backends.Backend) -> dict[str, base.Strategy]:
     pool = typing.cast(ceph_pool.Pool, dry_run.Rehearsal(backend.pool))
     store = cache_store.Store(pool) if wanted.cache else None
     made: list[base.Strategy] = [
-        rbd_clone.RbdClone(pool, wanted.order),
+        rbd_clone.RbdClone(pool, wanted.order, wanted.volume_pools),
         cinder_clone.CinderClone(pool, wanted.order, wanted.max_depth,
                                  wanted.cinder_allowed, _NoCloner()),
         cached_clone.CachedClone(pool, store, wanted.order,
@@ -189,7 +189,7 @@ def _import(backend: backends.Backend,
     """
     image = request.image
     backend.importer.admit(image, request.target.size)
-    source = _source_in_cluster(backend.pool, image)
+    source = _source_in_cluster(backend, image)
     if source:
         cost = f'reads {source} within the cluster, no download'
     else:
@@ -201,24 +201,17 @@ def _import(backend: backends.Backend,
             'reason': f'{cost}; {_into(backend, request)}'}
 
 
-def _source_in_cluster(pool: ceph_pool.Pool,
+def _source_in_cluster(backend: backends.Backend,
                        image: model.Image) -> str | None:
     """Glance's snapshot, if the importer would read that."""
-    if image.container_format == 'compressed':
-        return None
-    look = dry_run.Rehearsal(pool)
-    for url in image.locations:
-        location = locations.parse(url)
-        if (not isinstance(location, locations.RbdLocation)
-                or location.fsid != pool.fsid() or not location.of_glance):
-            continue
-        parent = clones.SnapshotSpec(location.pool, location.image,
-                                     location.snapshot)
+    look = dry_run.Rehearsal(backend.pool)
+    for snapshot in cluster.snapshots(
+            image, backend.pool, backend.settings.volume_pools):
         try:
-            look.clone(clones.CloneSpec(parent, 'none'))
+            look.clone(clones.CloneSpec(snapshot, 'none'))
         except ceph_errors.CephError:
             continue  # as the importer: Glance can still deliver it
-        return str(location)
+        return str(snapshot)
     return None
 
 

@@ -19,6 +19,7 @@ class Options:
     """The settings of one backend.
 
     :param conversion_dir: directory for temporary files
+    :param volume_pools: names of the pools that hold volumes and no images
     :param lock_path: directory for locks between the services of a host; ''
         for that of the temporary files
     :param concurrent: imports that may run at the same time
@@ -35,6 +36,7 @@ class Options:
 
     conversion_dir: str
     lock_path: str = ''
+    volume_pools: frozenset[str] = frozenset()
     concurrent: int = 4
     user: str = 'nobody'
     memory_limit: int = 4 * 1024 ** 3

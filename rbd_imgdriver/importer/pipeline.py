@@ -59,6 +59,7 @@ class Ways:
         """
         with cluster_source.opened(job.image, job.partial.pool,
                                    job.partial.name + '.source',
+                                   self._settings.volume_pools,
                                    job.golden) as source:
             if source is not None:
                 return self._from_cluster(job, source)

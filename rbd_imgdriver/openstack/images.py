@@ -41,6 +41,7 @@ def image_of(image_meta: dict[str, Any], image_location: Any) -> model.Image:
         size=image_meta.get('size'),
         virtual_size=image_meta.get('virtual_size'),
         owner=image_meta.get('owner'),
+        public=image_meta.get('visibility') == 'public',
         hash_algo=fact('os_hash_algo'),
         hash_value=fact('os_hash_value'),
         checksum=image_meta.get('checksum'),

@@ -11,14 +11,11 @@
 # under the License.
 """Glance as Cinder's service user sees it, without a user's request.
 
-With the credentials of the ``[glance]`` section of cinder.conf, which Cinder
-itself uses for Glance's locations API (cinder/image/glance.py,
-``get_location``).
+With the credentials of :mod:`rbd_imgdriver.openstack.service_user`.
 """
 
 from collections.abc import Iterator
 import contextlib
-import inspect
 from typing import Any
 
 from cinder import context
@@ -26,7 +23,6 @@ from cinder import exception
 from cinder.image import glance
 from glanceclient import exc as glance_exc
 from keystoneauth1 import exceptions as keystone_exc
-from keystoneauth1 import loading
 from oslo_config import cfg
 from oslo_log import log as logging
 
@@ -34,19 +30,10 @@ from rbd_imgdriver import errors
 from rbd_imgdriver import model
 from rbd_imgdriver.openstack import glance_data
 from rbd_imgdriver.openstack import images as cinder_images
+from rbd_imgdriver.openstack import service_user
 
 LOG = logging.getLogger(__name__)
 CONF = cfg.CONF
-_GROUP = 'glance'
-
-# Since Cinder 27 (2025.2); before, Glance is asked with the token of the
-# request, and nothing else reads that section.
-_KNOWS_SERVICE_USER = 'privileged_user' in inspect.signature(
-    glance.GlanceClientWrapper).parameters
-if not _KNOWS_SERVICE_USER:
-    loading.register_auth_conf_options(CONF, _GROUP)
-    loading.register_session_conf_options(CONF, _GROUP)
-
 
 class GlanceError(errors.ServiceError):
     """Glance cannot be asked, or refuses."""
@@ -163,11 +150,11 @@ class _PrivilegedClient(glance.GlanceClientWrapper):  # type: ignore[misc]
 
     def call(self, context: Any, method: str, *args: Any,
              **kwargs: Any) -> Any:
-        if _KNOWS_SERVICE_USER:
+        if service_user.KNOWN_TO_CINDER:
             kwargs['privileged_user'] = True
         elif CONF.auth_strategy == 'keystone':
             auth = _auth()
-            context.auth_token = auth.get_token(_session(auth))
+            context.auth_token = auth.get_token(service_user.session(auth))
         return super().call(context, method, *args, **kwargs)
 
 
@@ -182,23 +169,20 @@ def _context() -> Any:
 def _catalog() -> list[dict[str, Any]]:
     """Keystone's catalog in the form that Cinder's middleware gives it."""
     auth = _auth()
+    access = auth.get_access(service_user.session(auth))
     return [
         {'type': service['type'], 'name': service.get('name', ''),
          'endpoints': _endpoints(service['endpoints'])}
-        for service in auth.get_access(_session(auth)).service_catalog.catalog]
+        for service in access.service_catalog.catalog]
 
 
 def _auth() -> Any:
-    auth: Any = loading.load_auth_from_conf_options(CONF, _GROUP)
+    auth = service_user.auth()
     if auth is None:
         raise GlanceError(
             'cinder.conf has no credentials in its [glance] section '
             '(auth_type and what belongs to it)')
     return auth
-
-
-def _session(auth: Any) -> Any:
-    return loading.load_session_from_conf_options(CONF, _GROUP, auth=auth)
 
 
 def _endpoints(listed: list[dict[str, Any]]) -> list[dict[str, str]]:

@@ -14,6 +14,8 @@
 import math
 from typing import Any
 
+from cinder.volume import configuration as volume_configuration
+from cinder.volume.drivers import rbd as cinder_rbd
 from cinder.volume import volume_utils
 from oslo_config import cfg
 
@@ -44,6 +46,7 @@ def settings_of(configuration: Any,
     return backend.Settings(
         cluster=cluster,
         pool=configuration.rbd_pool,
+        volume_pools=volume_pools(configuration),
         order=20 + int(math.log2(configuration.rbd_store_chunk_size)),
         max_depth=configuration.rbd_max_clone_depth,
         cascade=tuple(configuration.rbd_imgdriver_strategies),
@@ -51,6 +54,18 @@ def settings_of(configuration: Any,
         chains=chain_options(configuration),
         cache=limits,
         imports=import_options(configuration))
+
+
+def volume_pools(configuration: Any) -> frozenset[str]:
+    """The pools of all RBD backends of this cinder.conf, and of this one.
+
+    A backend that is none of RBD's counts with the default of ``rbd_pool``.
+    """
+    others = [
+        volume_configuration.Configuration(cinder_rbd.RBD_OPTS,
+                                           config_group=name)
+        for name in CONF.enabled_backends or []]
+    return frozenset(str(one.rbd_pool) for one in [configuration, *others])
 
 
 def chain_options(configuration: Any) -> chains.Options:
@@ -69,6 +84,7 @@ def import_options(configuration: Any) -> options.Options:
     """What the operator decided about imports."""
     return options.Options(
         conversion_dir=str(volume_utils.image_conversion_dir()),
+        volume_pools=volume_pools(configuration),
         lock_path=CONF.oslo_concurrency.lock_path or '',
         concurrent=configuration.rbd_imgdriver_concurrent_imports,
         user=configuration.rbd_imgdriver_converter_user,

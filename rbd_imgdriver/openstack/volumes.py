@@ -23,6 +23,7 @@ from sqlalchemy import exc as sqlalchemy_exc
 
 from rbd_imgdriver import errors
 from rbd_imgdriver import model
+from rbd_imgdriver.openstack import service_user
 
 
 class CinderVolumes:
@@ -38,14 +39,10 @@ class CinderVolumes:
         """
         try:
             with _database():
-                volume = objects.Volume.get_by_id(self._context.elevated(),
-                                                  volume_id)
+                return _image_volume(objects.Volume.get_by_id(
+                    self._context.elevated(), volume_id))
         except exception.VolumeNotFound:
             return None
-        return model.ImageVolume(
-            id=str(volume.id), name=str(volume.name),
-            image_owner=(volume.metadata or {}).get('image_owner'),
-            encrypted=bool(volume.encryption_key_id))
 
 
 def all_volumes() -> CinderVolumes:
@@ -69,6 +66,24 @@ def volume_status(volume_id: str) -> str | None:
             if found:
                 return str(found[0].status)
     return None
+
+
+def _image_volume(volume: Any) -> model.ImageVolume:
+    """A volume with the marks that Glance and Cinder give image volumes.
+
+    The metadata is that of ``add`` in glance_store/_drivers/cinder/store.py
+    and of ``_clone_image_volume_and_add_location`` in cinder/volume/
+    manager.py.  Both make the volume read-only.
+    """
+    marks = volume.metadata or {}
+    return model.ImageVolume(
+        id=str(volume.id), name=str(volume.name),
+        project_id=volume.project_id,
+        of_service=volume.project_id in service_user.projects(),
+        image_id=marks.get('glance_image_id'),
+        image_owner=marks.get('image_owner'),
+        read_only=volume.admin_metadata.get('readonly') == 'True',
+        encrypted=bool(volume.encryption_key_id))
 
 
 @contextlib.contextmanager

@@ -12,11 +12,11 @@
 """cinder-clone: a clone of the Cinder volume that backs an image.
 
 Prerequisites: the image is raw, ``cinder`` is in Cinder's
-``allowed_direct_url_schemes``, Glance shows a ``cinder://`` location, the
-volume is in a pool of our cluster, and the volume's project may see the
-image's data: it owns the image, or the image volume is marked with the
-image's owner.  The rule is that of ``_clone_image_volume`` in Cinder's
-volume/flows/manager/create_volume.py.
+``allowed_direct_url_schemes``, Glance shows a ``cinder://`` location, its
+volume may be believed to be the image (:mod:`rbd_imgdriver.trust`), and is in
+a pool of our cluster.  That rule is stricter than the one of
+``_clone_image_volume`` in Cinder's volume/flows/manager/create_volume.py,
+which asks for the image's owner only.
 
 An image's data never changes, so one snapshot of the image volume serves all
 volumes of that image.  Its name is kept in the image volume's metadata,
@@ -35,6 +35,7 @@ from rbd_imgdriver.chain import names
 from rbd_imgdriver import locations
 from rbd_imgdriver import model
 from rbd_imgdriver.strategies import base
+from rbd_imgdriver import trust
 from rbd_imgdriver import undo
 
 LOG = logging.getLogger(__name__)
@@ -105,10 +106,10 @@ class CinderClone:
         if volume is None:
             return model.Declined('no-volume',
                                   f'Cinder has no volume {volume_id}')
-        if not _may_read(request, volume):
-            return model.Declined(
-                'not-owner', f'the image belongs to {request.image.owner}, '
-                f'and volume {volume_id} is not marked as theirs')
+        objection = trust.objection(request.image, trust.CinderClaim(
+            volume, request.target.project_id))
+        if objection is not None:
+            return objection
         if volume.encrypted:
             return model.Declined('encrypted',
                                   f'volume {volume_id} is encrypted')
@@ -172,7 +173,3 @@ class CinderClone:
         return model.Created(parent=str(spec.parent))
 
 
-def _may_read(request: model.Request, volume: model.ImageVolume) -> bool:
-    owner = request.image.owner
-    return owner is not None and owner in (request.target.project_id,
-                                           volume.image_owner)

@@ -12,9 +12,12 @@
 """rbd-clone: a copy-on-write clone of Glance's own snapshot.
 
 Prerequisites: the image is raw and not compressed, Glance shows a location
-``rbd://`` on our cluster, and our cephx user may read that pool
-(``profile rbd-read-only pool=images`` is enough).
+``rbd://`` on our cluster that may be believed (:mod:`rbd_imgdriver.trust`),
+and our cephx user may read that pool (``profile rbd-read-only pool=images``
+is enough).
 """
+
+from collections.abc import Set
 
 from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver.ceph.images import clones
@@ -22,6 +25,7 @@ from rbd_imgdriver.ceph import pool as ceph_pool
 from rbd_imgdriver import locations
 from rbd_imgdriver import model
 from rbd_imgdriver.strategies import base
+from rbd_imgdriver import trust
 
 
 class RbdClone:
@@ -29,13 +33,16 @@ class RbdClone:
 
     :param pool: where the volume goes
     :param order: log2 of the least object size in bytes
+    :param volume_pools: names of the pools that hold volumes
     """
 
     name = 'rbd-clone'
 
-    def __init__(self, pool: ceph_pool.Pool, order: int) -> None:
+    def __init__(self, pool: ceph_pool.Pool, order: int,
+                 volume_pools: Set[str]) -> None:
         self._pool = pool
         self._order = order
+        self._volume_pools = volume_pools
 
     def attempt(self,
                 request: model.Request) -> model.Created | model.Declined:
@@ -63,15 +70,10 @@ class RbdClone:
             self, request: model.Request,
             location: locations.RbdLocation) -> model.Created | model.Declined:
         try:
-            fsid = self._pool.fsid()
-            if location.fsid != fsid:
-                return model.Declined(
-                    'wrong-cluster', f'{location} is in the cluster '
-                    f'{location.fsid}, the volume goes to {fsid}')
-            if not location.of_glance:
-                return model.Declined(
-                    'not-a-glance-image',
-                    f'{location} is an image of Cinder, not of Glance')
+            objection = trust.objection(request.image, trust.RbdClaim(
+                location, self._pool.fsid(), self._volume_pools))
+            if objection is not None:
+                return objection
             return self._clone(request, location)
         except ceph_errors.CephError as error:
             return base.declined_by(request, error)

@@ -36,6 +36,7 @@ LAYERS = (
     ('importer',),
     ('chain',),
     ('ceph',),
+    ('trust',),
     ('model', 'locations', 'errors', 'blocking', 'signals', 'undo'),
 )
 

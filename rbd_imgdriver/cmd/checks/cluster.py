@@ -12,6 +12,7 @@
 """What the cluster can do for us, found by doing it with a probe."""
 
 from collections.abc import Iterator
+from collections.abc import Set
 import json
 import secrets
 
@@ -22,6 +23,7 @@ from rbd_imgdriver.cmd.checks import findings
 from rbd_imgdriver.cmd.checks import pools
 from rbd_imgdriver import locations
 from rbd_imgdriver import model
+from rbd_imgdriver import trust
 
 Finding = findings.Finding
 
@@ -85,17 +87,23 @@ def _data_pool(pool: ceph_pool.Pool) -> Iterator[Finding]:
         yield Finding('data-pool', name, f'data of images in {pool.name}')
 
 
-def glance_clone(pool: ceph_pool.Pool,
-                 images: list[model.Image]) -> Iterator[Finding]:
-    """Clone an image of Glance, and remove the clone."""
+def glance_clone(pool: ceph_pool.Pool, images: list[model.Image],
+                 volume_pools: Set[str]) -> Iterator[Finding]:
+    """Clone an image of Glance, and remove the clone.
+
+    :param volume_pools: names of the pools that hold volumes
+    """
+    fsid = pool.fsid()
     elsewhere = []
     for image in images:
-        for location in _cloneable(image):
-            if location.fsid != pool.fsid():
+        for location in _locations(image):
+            objection = trust.objection(image, trust.RbdClaim(
+                location, fsid, volume_pools))
+            if objection is None:
+                yield _try(pool, location)
+                return
+            if location.fsid != fsid:
                 elsewhere.append(image.id)
-                continue
-            yield _try(pool, location)
-            return
     if elsewhere:
         yield Finding('glance-elsewhere', pool.name,
                       f'for example image {elsewhere[0]}')
@@ -104,11 +112,11 @@ def glance_clone(pool: ceph_pool.Pool,
                       f'{len(images)} images were looked at')
 
 
-def _cloneable(image: model.Image) -> Iterator[locations.RbdLocation]:
+def _locations(image: model.Image) -> Iterator[locations.RbdLocation]:
+    """Where a raw image is in Ceph."""
     for url in image.locations:
         location = locations.parse(url)
-        if (image.raw and isinstance(location, locations.RbdLocation)
-                and location.of_glance):
+        if image.raw and isinstance(location, locations.RbdLocation):
             yield location
 
 

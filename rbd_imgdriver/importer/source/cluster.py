@@ -18,6 +18,7 @@ than read Glance's pool.
 
 from collections.abc import Generator
 from collections.abc import Iterator
+from collections.abc import Set
 import contextlib
 import dataclasses
 
@@ -29,6 +30,7 @@ from rbd_imgdriver.ceph.images import clones
 from rbd_imgdriver.ceph import pool as ceph_pool
 from rbd_imgdriver import locations
 from rbd_imgdriver import model
+from rbd_imgdriver import trust
 
 LOG = logging.getLogger(__name__)
 
@@ -74,17 +76,20 @@ class Source:
 
 @contextlib.contextmanager
 def opened(image: model.Image, pool: ceph_pool.Pool, name: str,
+           volume_pools: Set[str],
            golden: clones.SnapshotSpec | None = None,
            ) -> Iterator[Source | None]:
     """Show the image's bytes in our pool, if they are in the cluster.
 
-    What cannot be read, or holds something else, is passed over: Glance can
-    still deliver the image.
+    What cannot be read or believed, or holds something else, is passed over:
+    Glance can still deliver the image.
 
     :param name: for the clone, which is gone after the context
+    :param volume_pools: names of the pools that hold volumes; ``pool`` is
+        one of them in any case
     :param golden: a snapshot that holds the disk, and is preferred
     """
-    source = _first(image, pool, name, golden)
+    source = _first(image, pool, name, volume_pools, golden)
     try:
         yield source
     finally:
@@ -92,19 +97,36 @@ def opened(image: model.Image, pool: ceph_pool.Pool, name: str,
             pool.remove(name)
 
 
+def snapshots(image: model.Image, pool: ceph_pool.Pool,
+              volume_pools: Set[str]) -> Iterator[clones.SnapshotSpec]:
+    """The snapshots in our cluster that may be believed to be the image.
+
+    :param volume_pools: as for :func:`opened`
+    """
+    if image.container_format == 'compressed':
+        return  # qemu-img cannot see through it
+    for url in image.locations:
+        location = locations.parse(url)
+        if not isinstance(location, locations.RbdLocation):
+            continue
+        objection = trust.objection(image, trust.RbdClaim(
+            location, pool.fsid(), volume_pools | {pool.name}))
+        if objection is None:
+            yield clones.SnapshotSpec(location.pool, location.image,
+                                      location.snapshot)
+        else:
+            LOG.info('Image %(image)s is not read from %(location)s '
+                     '(%(code)s): %(reason)s',
+                     {'image': image.id, 'location': location,
+                      'code': objection.code, 'reason': objection.reason})
+
+
 def _first(image: model.Image, pool: ceph_pool.Pool, name: str,
+           volume_pools: Set[str],
            golden: clones.SnapshotSpec | None) -> Source | None:
     if golden is not None and _cloned(image, pool, golden, name):
         return Source(pool, name, pool.size(name), checked=True)
-    if image.container_format == 'compressed':
-        return None  # qemu-img cannot see through it
-    for url in image.locations:
-        location = locations.parse(url)
-        if (not isinstance(location, locations.RbdLocation)
-                or location.fsid != pool.fsid() or not location.of_glance):
-            continue
-        snapshot = clones.SnapshotSpec(location.pool, location.image,
-                                       location.snapshot)
+    for snapshot in snapshots(image, pool, volume_pools):
         if _cloned(image, pool, snapshot, name):
             size = pool.size(name)
             if image.size in (None, size):
@@ -112,7 +134,7 @@ def _first(image: model.Image, pool: ceph_pool.Pool, name: str,
             LOG.warning('Image %(image)s has %(expected)s bytes, '
                         '%(location)s has %(size)d: it is not used',
                         {'image': image.id, 'expected': image.size,
-                         'location': location, 'size': size})
+                         'location': snapshot, 'size': size})
             pool.remove(name)
     return None
 

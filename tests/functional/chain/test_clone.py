@@ -238,7 +238,7 @@ def test_depth_counts_glance_snapshots_and_other_pools(
     meta = host.image_meta(disk, 'raw')
     volume = host.volume()
     driver.clone_image(context.get_admin_context(), volume,
-                       (glance_image('depth'), None), meta, None)
+                       (glance_image(meta['id']), None), meta, None)
     assert driver._pool.depth(volume.name) == 1
     snapshot = host.snapshot(volume)
     driver.create_snapshot(snapshot)

@@ -135,14 +135,15 @@ def test_a_clone_in_another_pool(driver, ours, volume, is_empty):
 
 def test_a_glance_image_as_parent(driver, disk, glance_image, admin,
                                   is_empty):
-    location = glance_image('parent')
+    meta = host.image_meta(disk, 'raw')
+    location = glance_image(meta['id'])
     made = host.volume()
     driver.clone_image(context.get_admin_context(), made, (location, None),
-                       host.image_meta(disk, 'raw'), None)
+                       meta, None)
     driver.delete_volume(made)
     assert is_empty()
     with admin.open_ioctx('images') as ioctx, \
-            rbd.Image(ioctx, 'parent') as image:
+            rbd.Image(ioctx, meta['id']) as image:
         assert [one['name'] for one in image.list_snaps()] == ['snap']
 
 

@@ -39,9 +39,9 @@ def capabilities(other):
 def from_image(driver, disk, glance_image):
     """A volume cloned from a Glance image, with a little of its own."""
     volume = host.volume(20, status='available')
+    meta = host.image_meta(disk, 'raw')
     driver.clone_image(context.get_admin_context(), volume,
-                       (glance_image('parent'), None),
-                       host.image_meta(disk, 'raw'), None)
+                       (glance_image(meta['id']), None), meta, None)
     return volume
 
 

@@ -74,7 +74,8 @@ def make(driver, disks, image) -> Pool:
 
 @pytest.fixture
 def image(disk, glance_image):
-    return host.image_meta(disk, 'raw'), glance_image('rollback')
+    meta = host.image_meta(disk, 'raw')
+    return meta, glance_image(meta['id'])
 
 
 def use(driver, disks, hold, pool: Pool, tmp_path, conf) -> None:

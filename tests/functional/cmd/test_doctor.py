@@ -31,8 +31,8 @@ def doctor(manage, pool, contents):
 
 
 def test_a_deployment_that_works(doctor, glance, glance_image, disk):
-    glance.add(disk.read_bytes(), locations=[
-        {'url': glance_image('an-image'), 'metadata': {}}])
+    id_ = glance.add(disk.read_bytes())
+    glance.locate(id_, glance_image(id_))
 
     found = doctor(code=6)  # one copy of each object: it is a test cluster
 
@@ -48,8 +48,8 @@ def test_a_user_who_may_not_read_glances_pool(
     cluster.create_user('narrow', {'mon': 'profile rbd',
                                    'osd': 'profile rbd pool=volumes',
                                    'mgr': 'profile rbd pool=volumes'})
-    glance.add(disk.read_bytes(), locations=[
-        {'url': glance_image('an-image'), 'metadata': {}}])
+    id_ = glance.add(disk.read_bytes())
+    glance.locate(id_, glance_image(id_))
     _change(manage, 'rbd_user = cinder', 'rbd_user = narrow')
     _change(manage, str(cluster.conf('cinder')), str(cluster.conf('narrow')))
 

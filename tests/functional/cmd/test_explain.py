@@ -25,8 +25,8 @@ def verdicts(explained: dict) -> dict[str, tuple[str, str | None]]:
 
 def test_a_raw_image_in_our_cluster_would_be_cloned(
         manage, glance, glance_image, disk, contents):
-    id_ = glance.add(disk.read_bytes(), locations=[
-        {'url': glance_image('an-image'), 'metadata': {}}])
+    id_ = glance.add(disk.read_bytes())
+    glance.locate(id_, glance_image(id_))
     before = contents()
 
     explained = manage.json('image', 'explain', id_)
@@ -36,33 +36,48 @@ def test_a_raw_image_in_our_cluster_would_be_cloned(
         'cinder-clone': ('declines', 'not-allowed'),
         'cached-clone': ('declines', 'not-cached'),
         'import': ('possible', None)}
-    assert explained['strategies'][0]['parent'] == 'images/an-image@snap'
+    assert explained['strategies'][0]['parent'] == f'images/{id_}@snap'
     assert explained['volume_size'] == 2**30
     assert contents() == before
 
 
 def test_a_location_that_is_not_there(manage, glance, glance_image, disk):
-    url = glance_image('an-image')
-    id_ = glance.add(disk.read_bytes(), locations=[
-        {'url': url.replace('/snap', '/lost'), 'metadata': {}}])
+    id_ = glance.add(disk.read_bytes())
+    other = glance.add(disk.read_bytes())
+    glance.locate(id_, glance_image(other).replace(other, id_))
 
     explained = manage.json('image', 'explain', id_)
 
     assert verdicts(explained)['rbd-clone'] == ('declines',
-                                                'snapshot-not-found')
+                                                'image-not-found')
     assert verdicts(explained)['import'][0] == 'would be used'
+    assert explained['strategies'][-1]['source'] == 'glance'
+
+
+@pytest.mark.parametrize('disk_format', ['raw', 'qcow2'])
+def test_a_location_that_is_another_image(manage, glance, glance_image, disk,
+                                          disk_format):
+    id_ = glance.add(disk.read_bytes(), disk_format=disk_format)
+    other = glance.add(disk.read_bytes())
+    glance.locate(id_, glance_image(other))
+
+    explained = manage.json('image', 'explain', id_)
+
+    if disk_format == 'raw':
+        assert verdicts(explained)['rbd-clone'] == ('declines',
+                                                    'not-the-image')
     assert explained['strategies'][-1]['source'] == 'glance'
 
 
 def test_qcow2_in_our_cluster_is_read_there(manage, glance, glance_image,
                                             disk):
-    id_ = glance.add(disk.read_bytes(), disk_format='qcow2', locations=[
-        {'url': glance_image('an-image'), 'metadata': {}}])
+    id_ = glance.add(disk.read_bytes(), disk_format='qcow2')
+    glance.locate(id_, glance_image(id_))
 
     explained = manage.json('image', 'explain', id_)
 
     assert verdicts(explained)['rbd-clone'] == ('declines', 'not-raw')
-    assert explained['strategies'][-1]['source'] == 'images/an-image@snap'
+    assert explained['strategies'][-1]['source'] == f'images/{id_}@snap'
 
 
 def test_a_cached_image_would_be_a_hit(manage, golden, glance):

@@ -56,7 +56,12 @@ def image_of(path: pathlib.Path, disk_format: str,
         digest = hashlib.file_digest(file, 'sha512').hexdigest()
     facts = {'container_format': 'bare', 'size': path.stat().st_size,
              'hash_algo': 'sha512', 'hash_value': digest, **facts}
-    return model.Image(id=f'id-{path.name}', disk_format=disk_format, **facts)
+    return model.Image(id=id_of(path), disk_format=disk_format, **facts)
+
+
+def id_of(path: pathlib.Path) -> str:
+    """The id in Glance of the image whose data is a file."""
+    return f'id-{path.name}'
 
 
 def qemu_img(*words: object) -> str:
@@ -114,7 +119,8 @@ def read(admin: rados.Rados):
 @pytest.fixture
 def in_glance(admin: rados.Rados):
     """Stores a file as Glance's RBD store does; returns its location."""
-    def store(path: pathlib.Path, name: str = 'glance-image') -> str:
+    def store(path: pathlib.Path) -> str:
+        name = id_of(path)
         with admin.open_ioctx('images') as ioctx:
             rbd.RBD().create(ioctx, name, path.stat().st_size, 23,
                              old_format=False, features=61)

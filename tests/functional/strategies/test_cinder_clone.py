@@ -23,6 +23,7 @@ from tests.functional import host
 
 CONF = cfg.CONF
 GIB = 2**30
+INTERNAL, OTHER = 'i' * 32, 'o' * 32
 
 
 @pytest.fixture(autouse=True)
@@ -52,10 +53,14 @@ def volumes(monkeypatch):
 
 
 @pytest.fixture
-def image_volume(admin, volumes, disk):
-    """A Cinder volume that holds the image's data."""
+def image_volume(admin, volumes, disk, meta):
+    """A Cinder volume that holds the image's data, of the image's owner.
+
+    Marked as Cinder does when it uploads a volume to an image.
+    """
     def make(pool='volumes', **facts):
-        facts = {'metadata': {}, **facts}
+        facts = {'metadata': {'glance_image_id': meta['id']},
+                 'admin_metadata': {'readonly': 'True'}, **facts}
         volume = host.volume(**facts)
         volumes[volume.id] = volume
         with admin.open_ioctx(pool) as ioctx:
@@ -132,31 +137,67 @@ def test_a_snapshot_that_has_gone_is_made_anew(driver, create, made, meta,
     assert made(volume).strategy == 'cinder-clone'
 
 
-@pytest.mark.parametrize(('facts', 'owner', 'may'), [
-    ({}, host.PROJECT, True),
-    ({'metadata': {'image_owner': 'other'}}, 'other', True),
-    ({}, 'other', False),
-    ({'metadata': {'image_owner': 'third'}}, 'other', False),
-    ({}, None, False),
-])
-def test_the_rule_of_owners(driver, create, made, meta, image_volume, facts,
-                            owner, may):
-    source = image_volume(**facts)
+@pytest.fixture
+def internal_tenant():
+    CONF.set_override('cinder_internal_tenant_project_id', INTERNAL)
+    yield
+    CONF.clear_override('cinder_internal_tenant_project_id')
 
-    volume, _, _ = create(driver, {**meta, 'owner': owner},
+
+@pytest.mark.parametrize(('project', 'image_owner', 'image', 'code'), [
+    (host.PROJECT, None, {}, None),
+    (INTERNAL, host.PROJECT, {}, None),
+    (INTERNAL, OTHER, {'owner': OTHER}, None),
+    (INTERNAL, None, {}, 'not-owner'),
+    (INTERNAL, 'third', {'owner': OTHER}, 'not-owner'),
+    (OTHER, OTHER, {'owner': OTHER}, 'volume-of-tenant'),
+    (OTHER, OTHER, {'owner': OTHER, 'visibility': 'public'}, None),
+    ('third', OTHER, {'owner': OTHER, 'visibility': 'public'}, 'not-owner'),
+    ('third', host.PROJECT, {}, 'not-owner'),
+    (host.PROJECT, None, {'owner': None}, 'not-owner'),
+])
+def test_whose_image_volume_is_cloned(
+        driver, create, made, meta, image_volume, internal_tenant, disk,
+        project, image_owner, image, code):
+    marks = {'glance_image_id': meta['id'], 'image_owner': image_owner}
+    source = image_volume(project_id=project, metadata={
+        key: value for key, value in marks.items() if value})
+
+    volume, _, _ = create(driver, {**meta, **image},
                           f'cinder://{source.id}')
 
     result = made(volume)
-    if may:
+    assert result.data == disk.read_bytes()
+    if code is None:
         assert result.strategy == 'cinder-clone'
     else:
-        assert 'cinder-clone: not-owner ' in result.declined
+        assert f'cinder-clone: {code} ' in result.declined
+
+
+@pytest.mark.parametrize(('facts', 'code'), [
+    ({'metadata': {}}, 'not-the-image'),
+    ({'metadata': {'glance_image_id': OTHER}}, 'not-the-image'),
+    ({'admin_metadata': {}}, 'writable'),
+    ({'admin_metadata': {'readonly': 'False'}}, 'writable'),
+])
+def test_a_volume_that_need_not_hold_the_image(
+        driver, create, made, meta, image_volume, admin, disk, facts, code):
+    source = image_volume(**facts)
+
+    volume, _, _ = create(driver, meta, f'cinder://{source.id}')
+
+    result = made(volume)
+    assert result.strategy == 'import'
+    assert f'cinder-clone: {code} ' in result.declined
+    assert result.data == disk.read_bytes()
+    assert snapshots(admin, source) == []
 
 
 def test_what_is_declined(cluster, driver, create, made, meta, disk,
                           image_volume, volumes, admin, contents):
     encrypted = image_volume(encryption_key_id=str(uuid.uuid4()))
-    elsewhere = host.volume(metadata={})
+    elsewhere = host.volume(metadata={'glance_image_id': meta['id']},
+                            admin_metadata={'readonly': 'True'})
     volumes[elsewhere.id] = elsewhere
     cases = {
         f'cinder://{encrypted.id}': 'encrypted',
@@ -201,7 +242,8 @@ def test_at_the_limit_of_depth_the_new_volume_is_flattened(
         cluster, create, made, meta, disk, image_volume, volumes, pool):
     driver = host.make(cluster, 'volumes', rbd_max_clone_depth=1)
     source = image_volume()
-    child = host.volume(metadata={})
+    child = host.volume(metadata=source.metadata,
+                        admin_metadata=source.admin_metadata)
     driver.create_cloned_volume(child, source)
     volumes[child.id] = child
     assert pool.depth(child.name) == 1
