@@ -93,6 +93,8 @@ def _ours(lab: Lab, pools: Mapping[str, str], image: str,
                                               source=volume)
         else:
             backed = lab.image(disk)
+            lab['ours'].call('mark_as_image', volume_id=volume,
+                             image_id=backed)
             lab.know(backed, 'ours', locations=[f'cinder://{volume}'])
             actions[kind] = functools.partial(from_image, image_id=backed)
     return actions, kept

@@ -125,6 +125,13 @@ class Host:
         """Have Cinder know a volume that is in the pool already; its id."""
         return str(self._volume(size, volume_id=volume_id).id)
 
+    def mark_as_image(self, volume_id: str, image_id: str) -> None:
+        """Mark a volume as Cinder does when it uploads one to an image."""
+        database.volume_metadata_update(
+            self._context, volume_id, {'glance_image_id': image_id}, False)
+        database.volume_admin_metadata_update(
+            self._context, volume_id, {'readonly': 'True'}, False)
+
     def name_of(self, volume_id: str) -> str:
         """The name of a volume's RBD image."""
         return str(self._load(volume_id).name)
