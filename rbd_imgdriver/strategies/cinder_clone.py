@@ -171,5 +171,3 @@ class CinderClone:
         self._pool.clone(spec)
         self._cloner.limit_depth(spec.name)
         return model.Created(parent=str(spec.parent))
-
-

@@ -27,6 +27,8 @@ import sys
 import urllib.parse
 import uuid
 
+# That of Glance 29 (2024.2), the first with the locations API.
+VERSION = 'v2.17'
 BASE = ('id', 'name', 'status', 'owner', 'visibility', 'disk_format',
         'container_format', 'size', 'virtual_size', 'min_disk', 'checksum',
         'os_hash_algo', 'os_hash_value', 'created_at', 'updated_at',
@@ -84,6 +86,10 @@ class Glance:
         """Delete an image."""
         (self._directory / f'{id_}.json').unlink()
 
+    def hide(self) -> None:
+        """Show our user no image from now on, and nothing of Glance's own."""
+        (self._directory / 'hidden').touch()
+
     def fail(self) -> None:
         """Answer every request with an error from now on."""
         (self._directory / 'down').touch()
@@ -97,10 +103,22 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         url = urllib.parse.urlparse(self.path)
         words = url.path.strip('/').split('/')
+        hidden = (self.directory / 'hidden').exists()
         facts = self.directory / f'{(*words, "", "")[2]}.json'
         match words:
             case _ if (self.directory / 'down').exists():
                 self.send_error(503)
+            case ['versions']:
+                self._json({'versions': [
+                    {'id': VERSION, 'status': 'SUPPORTED'}]})
+            case ['v2', 'tasks'] if hidden:
+                self.send_error(403)
+            case ['v2', 'tasks']:
+                self._json({'tasks': []})
+            case ['v2', 'images'] if hidden:
+                self._json({'images': []})
+            case ['v2', 'images', *_] if hidden:
+                self.send_error(404)
             case ['v2', 'schemas', 'image']:
                 self._json({'name': 'image', 'properties': {
                     name: {'type': 'string'} for name in BASE}})
