@@ -11,8 +11,8 @@
 # under the License.
 """Prometheus metrics, for those who switch them on.
 
-Needs the library ``prometheus-client`` (``pip install
-rbd-imgdriver[prometheus]``) and ``rbd_imgdriver_metrics_port``.  Every
+Needs the library ``prometheus-client`` (``pip install '.[prometheus]'`` in a
+checkout) and ``rbd_imgdriver_metrics_port``.  Every
 backend is a process of its own under cinder-volume and needs its own port.
 """
 
@@ -78,8 +78,9 @@ class Exporter:
         try:
             import prometheus_client
         except ImportError as error:
-            raise Unavailable('prometheus-client is not installed: pip '
-                              'install rbd-imgdriver[prometheus]') from error
+            raise Unavailable(
+                "prometheus-client is not installed: pip install "
+                "'.[prometheus]' in a checkout of rbd-imgdriver") from error
         registry = prometheus_client.CollectorRegistry()
         makers: dict[str, Any] = {
             'counter': prometheus_client.Counter,

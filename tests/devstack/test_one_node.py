@@ -108,7 +108,7 @@ def test_cinder_reads_images(one_node, image):
 def test_glance_api_conf(one_node):
     conf = one_node.conf('etc/glance/glance-api.conf')
     assert conf['DEFAULT']['show_image_direct_url'] == 'True'
-    assert conf['DEFAULT']['show_multiple_locations'] == 'True'
+    assert 'show_multiple_locations' not in conf['DEFAULT']
     assert conf['DEFAULT']['enabled_backends'] == 'rbd:rbd,web:http'
     assert conf['glance_store']['default_backend'] == 'rbd'
     assert conf['rbd']['rbd_store_pool'] == 'images'

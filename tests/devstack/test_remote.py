@@ -104,6 +104,7 @@ def test_glance_of_another_kind_gets_only_its_locations_shown(machine):
     (machine.ceph_dir / 'ceph.client.glance.keyring').unlink()
     machine.stack()
     conf = machine.conf('etc/glance/glance-api.conf')
-    assert conf['DEFAULT']['show_multiple_locations'] == 'True'
+    assert conf['DEFAULT']['show_image_direct_url'] == 'True'
+    assert 'show_multiple_locations' not in conf['DEFAULT']
     assert 'enabled_backends' not in conf['DEFAULT']
     assert 'rbd' not in conf
