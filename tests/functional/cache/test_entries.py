@@ -14,6 +14,7 @@
 from concurrent import futures
 
 from cinder import context
+from cinder import exception
 import pytest
 import rbd
 
@@ -182,6 +183,12 @@ def test_the_cache_is_not_for_cinder_to_manage(cluster, pool, service, metas,
     assert [one['reference']['source-name'] for one in found] == [volume.name]
     assert found[0]['safe_to_manage']
     assert driver.get_manageable_snapshots([], None, 10, 0, [], []) == []
+    golden = {'source-name': store.entries()[0].name}
+    for manage in (driver.manage_existing_get_size, driver.manage_existing):
+        with pytest.raises(exception.ManageExistingInvalidReference,
+                           match='image of the cache'):
+            manage(host.volume(), golden)
+    assert len(store.entries()) == 1
 
     stats = driver.get_volume_stats(refresh=True)
     assert stats['image_cache_count'] == 1
