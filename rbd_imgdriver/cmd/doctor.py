@@ -98,7 +98,10 @@ def _all(args: argparse.Namespace,
     try:
         images = session.glance.some(_IMAGES)
         yield Finding('glance', 'Glance', f'{len(images)} images seen')
-        yield from glance.check(images, session.glance.locations_forbidden)
+        yield from glance.rights(session.glance.locations_forbidden,
+                                 session.glance.locations_settable,
+                                 session.glance.sees_all())
+        yield from glance.check(images)
     except errors.ServiceError as error:
         yield Finding('glance-unreachable', 'Glance', str(error))
     yield from hosts.qemu_img()

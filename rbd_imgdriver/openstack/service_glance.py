@@ -35,6 +35,7 @@ from rbd_imgdriver.openstack import service_user
 LOG = logging.getLogger(__name__)
 CONF = cfg.CONF
 
+
 class GlanceError(errors.ServiceError):
     """Glance cannot be asked, or refuses."""
 
@@ -46,13 +47,16 @@ class ImageNotFound(GlanceError, errors.NotFound):
 class ServiceGlance:
     """Looks up and reads images as the service.
 
-    ``locations_forbidden`` tells whether the locations API has refused us.
+    ``locations_forbidden`` tells whether the locations API has refused us,
+    ``locations_settable`` whether Glance runs with
+    ``show_multiple_locations``, as far as :meth:`some` could see.
     """
 
     def __init__(self) -> None:
         self._client = _PrivilegedClient()
         self._images = glance.GlanceImageService(client=self._client)
         self.locations_forbidden = False
+        self.locations_settable = False
 
     def image(self, wanted: str) -> model.Image:
         """One image with its locations, by id or by unambiguous name.
@@ -67,12 +71,37 @@ class ServiceGlance:
     def has(self, image_id: str) -> bool:
         """Whether Glance has the image of that id.
 
-        :raises GlanceError: when Glance does not answer
+        :raises GlanceError: when Glance does not answer, or would hide
+            images of others from us
         """
         with _errors(image_id):
             try:
                 self._client.call(_context(), 'get', image_id)
-            except glance_exc.HTTPNotFound:
+            except glance_exc.HTTPNotFound as error:
+                if self.sees_all():
+                    return False
+                raise GlanceError(
+                    'Glance may only hide the image: the user of the section '
+                    '[glance] of cinder.conf is no administrator there; give '
+                    'it the role admin') from error
+        return True
+
+    def sees_all(self) -> bool:
+        """Whether Glance hides no image from us.
+
+        It answers 404 for an image that one may not see as for one that it
+        does not have.  Its administrators see all (``context_is_admin``,
+        glance/db/sqlalchemy/api.py ``is_image_visible``); who is one is told
+        by what only they may ask for: the list of tasks
+        (``tasks_api_access``, glance/policies/tasks.py).
+
+        :raises GlanceError: when Glance does not answer
+        """
+        with _errors('tasks'):
+            try:
+                self._client.call(_context(), 'get', '/v2/tasks?limit=1',
+                                  controller='http_client')
+            except (glance_exc.HTTPForbidden, glance_exc.HTTPNotFound):
                 return False
         return True
 
@@ -84,6 +113,8 @@ class ServiceGlance:
         with _errors('list'):
             listed = self._images.detail(
                 _context(), filters={'status': 'active'}, limit=limit)
+        # The key is there whenever the option is set, even if it is empty.
+        self.locations_settable = any('locations' in one for one in listed)
         return [cinder_images.image_of(one, (None, self.locations(one['id'])))
                 for one in listed[:limit]]
 
@@ -99,7 +130,7 @@ class ServiceGlance:
         """Where Glance keeps an image's data, as far as it tells us.
 
         First by the locations API, then as the image's own property, which
-        needs ``show_multiple_locations`` or ``show_image_direct_url``.
+        needs ``show_image_direct_url``.
         """
         with _errors(image_id):
             listed: list[dict[str, Any]] = []

@@ -133,6 +133,17 @@ KINDS = {
     'locations-forbidden': Kind(
         _WARNING, "Glance's locations API refuses the service user.",
         'Give that user the role service in its project.'),
+    'locations-settable': Kind(
+        _ERROR, 'Glance runs with show_multiple_locations: members of '
+        'projects can set locations, and so read and delete images and '
+        'volumes of other tenants.',
+        'Set show_multiple_locations = False in glance-api.conf. Cinder '
+        'learns locations with the [glance] credentials, and with older '
+        'releases by show_image_direct_url = True.'),
+    'images-hidden': Kind(
+        _WARNING, 'Glance hides images of other projects from the service '
+        'user: the sweep cannot tell which are gone, and drops none.',
+        'Give that user the role admin in its project.'),
     'locations-hidden': Kind(
         _WARNING, 'Glance shows no location of any image that was looked '
         'at: nothing can be cloned from Glance.',
@@ -181,6 +192,13 @@ KINDS = {
         _INFO, 'cinder-clone is wanted but cinder:// locations are not '
         'allowed.', 'Add cinder to allowed_direct_url_schemes, or take '
         'cinder-clone out of rbd_imgdriver_strategies.'),
+    'image-volumes-of-tenants': Kind(
+        _INFO, 'Volumes that are uploaded to images stay volumes of their '
+        'tenant, who can change them: other tenants are given no clone of '
+        'them unless the image is public, but an import.',
+        'Set image_upload_use_internal_tenant = true, '
+        'cinder_internal_tenant_project_id and '
+        'cinder_internal_tenant_user_id.'),
     'always-copies': Kind(
         _WARNING, 'rbd_max_clone_depth is 0 or less: every volume is a full '
         'copy.', 'Set it to 5, the default, unless that is meant.'),

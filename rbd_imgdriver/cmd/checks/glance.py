@@ -19,15 +19,30 @@ from rbd_imgdriver import model
 Finding = findings.Finding
 
 
-def check(images: list[model.Image], forbidden: bool) -> Iterator[Finding]:
-    """What is odd about some images.
+def rights(forbidden: bool, settable: bool,
+           sees_all: bool) -> Iterator[Finding]:
+    """What Glance allows us, and tenants.
 
-    :param images: some, with their locations
     :param forbidden: whether the locations API refuses our user
+    :param settable: whether members of projects can set locations
+    :param sees_all: whether our user sees the images of all projects
     """
     if forbidden:
         yield Finding('locations-forbidden', 'Glance',
                       'get_image_locations answers 403')
+    if settable:
+        yield Finding('locations-settable', 'Glance',
+                      'images have the property "locations"')
+    if not sees_all:
+        yield Finding('images-hidden', 'Glance',
+                      'it does not let our user list tasks')
+
+
+def check(images: list[model.Image]) -> Iterator[Finding]:
+    """What is odd about some images.
+
+    :param images: some, with their locations
+    """
     if images and not any(image.locations for image in images):
         yield Finding('locations-hidden', 'Glance',
                       f'{len(images)} images were looked at')

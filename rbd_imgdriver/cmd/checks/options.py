@@ -55,6 +55,10 @@ def check(backend: str, value: Mapping[str, Any]) -> Iterator[Finding]:
             and 'cinder' not in value['allowed_direct_url_schemes']):
         yield Finding('cinder-scheme-missing', backend,
                       'cinder is not in allowed_direct_url_schemes')
+    if (value['image_upload_use_cinder_backend']
+            and not value['image_upload_use_internal_tenant']):
+        yield Finding('image-volumes-of-tenants', backend,
+                      'image_upload_use_internal_tenant = false')
     yield from _rbd(backend, value)
 
 

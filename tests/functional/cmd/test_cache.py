@@ -219,6 +219,19 @@ def test_without_glance_nothing_is_dropped(manage, golden, glance, pool,
     assert pool.exists(name)
 
 
+@pytest.mark.parametrize('words', [('check',), ('sweep',)])
+def test_a_user_from_whom_glance_hides_images_drops_nothing(
+        manage, golden, glance, pool, words):
+    name = golden(DATA)
+    glance.hide()
+
+    done = manage.run('cache', *words)
+
+    assert done.returncode == 1
+    assert 'give it the role admin' in done.stderr
+    assert pool.exists(name)
+
+
 def test_the_cache_must_be_on_to_prefetch(manage, glance):
     manage.conf.write_text(manage.conf.read_text().replace(
         'image_volume_cache_enabled = true', ''))

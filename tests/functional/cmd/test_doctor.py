@@ -59,6 +59,23 @@ def test_a_user_who_may_not_read_glances_pool(
     assert 'probe' in found
 
 
+def test_tenants_who_may_set_locations(doctor, glance, disk):
+    glance.add(disk.read_bytes(), locations=[])
+
+    found = doctor(code=7)
+
+    assert found['locations-settable']['severity'] == 'error'
+    assert 'show_multiple_locations = False' in (
+        found['locations-settable']['remedy'])
+
+
+def test_a_user_from_whom_glance_hides_images(doctor, glance, disk):
+    glance.add(disk.read_bytes())
+    glance.hide()
+
+    assert 'images-hidden' in doctor(code=6)
+
+
 def test_a_user_who_may_not_write(doctor, cluster, manage):
     cluster.create_user('reader', {
         'mon': 'profile rbd', 'osd': 'profile rbd-read-only pool=volumes'})

@@ -32,6 +32,8 @@ GOOD = {
     'rbd_flatten_volume_from_snapshot': False,
     'rados_connect_timeout': 30,
     'rbd_secret_uuid': 'a-uuid',
+    'image_upload_use_cinder_backend': False,
+    'image_upload_use_internal_tenant': False,
 }
 POOL = {'pool_name': 'volumes', 'size': 3, 'type': 1, 'flags_names':
         'hashpspool', 'application_metadata': {'rbd': {}},
@@ -60,6 +62,7 @@ def test_good_options_are_not_mentioned():
     ({'rbd_flatten_volume_from_snapshot': True}, 'flatten-from-snapshot'),
     ({'rados_connect_timeout': -1}, 'no-timeout'),
     ({'rbd_secret_uuid': None}, 'no-secret'),
+    ({'image_upload_use_cinder_backend': True}, 'image-volumes-of-tenants'),
 ])
 def test_one_odd_option_is_found(change, code):
     assert code in codes(options.check('a', GOOD | change))
@@ -180,16 +183,26 @@ def image(id_: str, **facts) -> model.Image:
         'checksum': 'x', 'locations': ('rbd://fsid/images/a/snap',), **facts})
 
 
-@pytest.mark.parametrize(('images', 'forbidden', 'found'), [
-    ([image('a')], False, []),
-    ([], False, []),
-    ([image('a')], True, ['locations-forbidden']),
-    ([image('a', locations=())], False, ['locations-hidden']),
-    ([image('a'), image('b', locations=())], False, []),
-    ([image('a', checksum=None)], False, ['no-hash']),
+@pytest.mark.parametrize(('images', 'found'), [
+    ([image('a')], []),
+    ([], []),
+    ([image('a', locations=())], ['locations-hidden']),
+    ([image('a'), image('b', locations=())], []),
+    ([image('a', checksum=None)], ['no-hash']),
 ])
-def test_what_glance_shows(images, forbidden, found):
-    assert codes(glance.check(images, forbidden)) == found
+def test_what_glance_shows(images, found):
+    assert codes(glance.check(images)) == found
+
+
+@pytest.mark.parametrize(('facts', 'found'), [
+    ({}, []),
+    ({'forbidden': True}, ['locations-forbidden']),
+    ({'settable': True}, ['locations-settable']),
+    ({'sees_all': False}, ['images-hidden']),
+])
+def test_what_glance_allows(facts, found):
+    facts = {'forbidden': False, 'settable': False, 'sees_all': True, **facts}
+    assert codes(glance.rights(**facts)) == found
 
 
 def test_only_what_is_converted_from_a_file_needs_space():
