@@ -13,30 +13,36 @@
 """Sphinx's configuration: https://www.sphinx-doc.org/"""
 
 import pathlib
+import subprocess
 import sys
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
 
 project = 'rbd-imgdriver'
 copyright = 'The rbd-imgdriver maintainers'
+# What a package made of this tree is called.
+release = version = subprocess.run(
+    [sys.executable, '-W', 'ignore', 'setup.py', '--quiet', '--version'],
+    cwd=TOP, check=True, capture_output=True, text=True).stdout.split()[-1]
 
-sys.path.insert(0, str(pathlib.Path(__file__).parent / '_ext'))
+sys.path.insert(0, str(TOP / 'doc/source/_ext'))
 
 extensions = [
     'from_code',
-    'openstackdocstheme',
     'oslo_config.sphinxconfiggen',
     'oslo_config.sphinxext',
+    'release_notes',
 ]
 
 config_generator_config_file = [
-    ('../../etc/rbd_imgdriver/rbd_imgdriver-config-generator.conf',
+    (str(TOP / 'etc/rbd_imgdriver/rbd_imgdriver-config-generator.conf'),
      '_static/rbd_imgdriver'),
 ]
 
-html_theme = 'openstackdocs'
-openstackdocs_repo_name = 'rbd-imgdriver'
-openstackdocs_auto_name = False
-openstackdocs_use_storyboard = False
-pygments_style = 'native'
+html_theme = 'furo'
+html_title = f'rbd-imgdriver {release}'
+# A dash before an option stays what it is: "--repair" is for copying.
+smartquotes = False
 
 nitpicky = True
 exclude_patterns = []
