@@ -14,13 +14,15 @@ DRIVER ?= ours
 NOVA ?=
 SANDBOX_NOVA ?= $(NOVA)
 export SANDBOX_NOVA
+# Where to build the package: make deb SUITE=sid ARGS=--test
+SUITE ?=
 # What to restart: make sandbox-restart SERVICE=cinder-volume
 SERVICE ?=
 
 SUITES := lint types unit contract docs functional devstack e2e
 SANDBOX := $(addprefix sandbox-,up down purge status env restart)
 
-.PHONY: help setup test $(SUITES) $(SANDBOX) demo tempest bench format sample-config constraints matrix clean
+.PHONY: help setup test $(SUITES) $(SANDBOX) demo tempest bench format sample-config constraints matrix dist deb release-check clean
 
 help: ## this list
 	@sed 's/$$(SUITES)/$(SUITES)/; s/$$(SANDBOX)/$(SANDBOX)/' Makefile \
@@ -59,6 +61,15 @@ matrix: ## the tests on other releases of Cinder, Ceph and Python
 
 constraints: ## renew the pinned versions in tools/constraints.txt
 	@tools/renew-constraints.sh
+
+dist: setup ## the source archive and the wheel, in dist/
+	@.venv/bin/python -W ignore -m tools.dist
+
+deb: setup ## the Debian package; SUITE=trixie: in a root of that suite
+	@.venv/bin/python -W ignore -m tools.deb $(if $(SUITE),--suite $(SUITE)) $(ARGS)
+
+release-check: setup ## all that a release needs; ARGS=--rehearse without a tag
+	@.venv/bin/python -W ignore -m tools.release_check $(ARGS)
 
 $(PYTHON3):
 	@apt-get -q update && apt-get -q install -y --no-install-recommends python3
