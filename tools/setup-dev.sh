@@ -76,7 +76,7 @@ quietly() {
     die "failed: $* (the whole output is in $log)"
 }
 
-# What an environment is made from; a change makes it anew.
+# What an environment is made from; a change brings it up to date.
 recipe() {
     "$python" --version
     cat "$top/test-requirements.txt" "$top/requirements.txt" \
@@ -93,8 +93,13 @@ install_libraries() {
     stamp=$(recipe | sha256sum)
     [ "$(cat "$venv/libraries.stamp" 2>/dev/null)" != "$stamp" ] || return 0
     say "pip: the libraries of test-requirements.txt"
-    find "$venv" -mindepth 1 -maxdepth 1 ! -name lock -exec rm -rf {} +
-    quietly "$python" -m venv "$venv"
+    # Libraries that are not wanted any more stay: for an environment of
+    # exactly these, remove .venv.
+    if [ "$("$venv/bin/python" --version 2>&1)" != "$("$python" --version)" ]
+    then
+        find "$venv" -mindepth 1 -maxdepth 1 ! -name lock -exec rm -rf {} +
+        quietly "$python" -m venv "$venv"
+    fi
     quietly "$venv/bin/pip" install --disable-pip-version-check \
         -c "$top/tools/constraints.txt" \
         -r "$top/requirements.txt" -r "$top/test-requirements.txt"
