@@ -95,8 +95,8 @@ install_libraries() {
     say "pip: the libraries of test-requirements.txt"
     # Libraries that are not wanted any more stay: for an environment of
     # exactly these, remove .venv.
-    if [ "$("$venv/bin/python" --version 2>&1)" != "$("$python" --version)" ]
-    then
+    if [ "$("$venv/bin/python" --version 2>&1)" != \
+        "$("$python" --version)" ]; then
         find "$venv" -mindepth 1 -maxdepth 1 ! -name lock -exec rm -rf {} +
         quietly "$python" -m venv "$venv"
     fi
