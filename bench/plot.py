@@ -16,43 +16,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from collections.abc import Sequence
-import dataclasses
-import math
-from xml.sax import saxutils
+import io
 
-WIDTH, HEIGHT = 640, 360
-LEFT, RIGHT, TOP, BOTTOM = 70, 110, 40, 50
+import matplotlib
+from matplotlib import figure
+
 COLOURS = {'ours': '#1b6ca8', 'intree': '#c0392b', 'limit': '#7f8c8d'}
 LABELS = {'ours': 'rbd-imgdriver', 'intree': 'in-tree', 'limit': 'librbd'}
 
+# The same figures make the same file, and text stays text.
+_STYLE = {'svg.hashsalt': 'rbd-imgdriver', 'svg.fonttype': 'none'}
+
 Points = Sequence[tuple[float, float]]
-
-
-@dataclasses.dataclass(frozen=True)
-class _Axis:
-    """Puts values of a logarithmic axis on the paper.
-
-    :param low: the least value
-    :param high: the greatest
-    :param start: where the least one is drawn
-    :param end: where the greatest one is
-    """
-
-    low: float
-    high: float
-    start: float
-    end: float
-
-    def at(self, value: float) -> float:
-        span = math.log(self.high / self.low) or 1.0
-        share = math.log(value / self.low) / span
-        return round(self.start + share * (self.end - self.start), 1)
-
-    def ticks(self) -> list[float]:
-        """The powers of ten on the axis."""
-        return [10.0 ** power for power in range(
-            math.ceil(math.log10(self.low)),
-            math.floor(math.log10(self.high)) + 1)]
 
 
 def chart(title: str, x_label: str, y_label: str,
@@ -61,58 +36,15 @@ def chart(title: str, x_label: str, y_label: str,
 
     :param lines: points (x, y), both positive, of each contender
     """
-    points = [point for line in lines.values() for point in line]
-    x_axis = _axis([x for x, _ in points], LEFT, WIDTH - RIGHT)
-    y_axis = _axis([y for _, y in points], HEIGHT - BOTTOM, TOP)
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" '
-        f'height="{HEIGHT}" font-family="sans-serif" font-size="12">',
-        '<rect width="100%" height="100%" fill="white"/>',
-        _text(WIDTH / 2, 22, title, 'middle'),
-        _text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 10, x_label, 'middle'),
-        _text(LEFT - 60, TOP - 12, y_label),
-        *_grid(x_axis, y_axis)]
-    for who, line in lines.items():
-        parts += _line(who, [(x_axis.at(x), y_axis.at(y)) for x, y in line])
-    return '\n'.join([*parts, '</svg>']) + '\n'
-
-
-def _axis(values: Sequence[float], start: float, end: float) -> _Axis:
-    """From the power of ten below the values to that above them."""
-    return _Axis(10.0 ** math.floor(math.log10(min(values))),
-                 10.0 ** math.ceil(math.log10(max(values))), start, end)
-
-
-def _grid(x_axis: _Axis, y_axis: _Axis) -> list[str]:
-    parts = []
-    for tick in x_axis.ticks():
-        at = x_axis.at(tick)
-        parts += [_stroke(at, y_axis.start, at, y_axis.end),
-                  _text(at, y_axis.start + 18, f'{tick:g}', 'middle')]
-    for tick in y_axis.ticks():
-        at = y_axis.at(tick)
-        parts += [_stroke(x_axis.start, at, x_axis.end, at),
-                  _text(x_axis.start - 8, at + 4, f'{tick:g}', 'end')]
-    return parts
-
-
-def _line(who: str, points: Points) -> list[str]:
-    colour = COLOURS[who]
-    path = ' '.join(f'{x},{y}' for x, y in points)
-    x, y = points[-1]
-    return [f'<polyline points="{path}" fill="none" stroke="{colour}" '
-            'stroke-width="2"/>',
-            *(f'<circle cx="{x}" cy="{y}" r="3" fill="{colour}"/>'
-              for x, y in points),
-            _text(x + 8, y + 4, LABELS[who], colour=colour)]
-
-
-def _stroke(x1: float, y1: float, x2: float, y2: float) -> str:
-    return (f'<line x1="{x1}" y1="{y1}" x2="{x2}" y2="{y2}" '
-            'stroke="#dddddd"/>')
-
-
-def _text(x: float, y: float, text: str, anchor: str = 'start',
-          colour: str = 'black') -> str:
-    return (f'<text x="{x}" y="{y}" text-anchor="{anchor}" '
-            f'fill="{colour}">{saxutils.escape(text)}</text>')
+    with matplotlib.rc_context(_STYLE):
+        drawing = figure.Figure(figsize=(6.4, 3.6), layout='constrained')
+        axes = drawing.add_subplot(title=title, xlabel=x_label,
+                                   ylabel=y_label, xscale='log', yscale='log')
+        axes.grid(color='#dddddd')
+        for who, points in lines.items():
+            axes.plot(*zip(*points, strict=True), marker='o', markersize=3,
+                      color=COLOURS[who], label=LABELS[who])
+        axes.legend()
+        file = io.StringIO()
+        drawing.savefig(file, format='svg', metadata={'Date': None})
+    return file.getvalue()
