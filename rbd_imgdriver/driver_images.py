@@ -126,7 +126,8 @@ class ImagesMixin(cinder_rbd.RBDDriver):
                 self._backend.importer.overwrite(
                     image, data, self._backend.pool, volume.name,
                     order=self._backend.settings.order,
-                    encryption=encryption, golden=golden)
+                    encryption=encryption, golden=golden,
+                    project=volume.project_id)
             else:
                 self._fill(volume, image, data, encryption, golden)
         try:
@@ -145,7 +146,8 @@ class ImagesMixin(cinder_rbd.RBDDriver):
         done = self._backend.importer.import_image(
             image, data, pool, partial, limit=size, size=size,
             order=self._backend.settings.order, encryption=encryption,
-            golden=golden, metadata={model.STRATEGY_KEY: 'import'})
+            golden=golden, metadata={model.STRATEGY_KEY: 'import'},
+            project=volume.project_id)
         with undo.on_error(f'image {partial}', lambda: pool.remove(partial)):
             pool.remove(volume.name)
             pool.rename(partial, volume.name)

@@ -73,6 +73,18 @@ class NoTemporarySpace(ImageError):
     code = 'no-temporary-space'
 
 
+class HostUnusable(ImageError):
+    """This host lets the driver have no temporary file."""
+
+    code = 'host-unusable'
+
+
+class ImageEmpty(ImageError):
+    """The disk in the image has no bytes."""
+
+    code = 'image-empty'
+
+
 class ConversionFailed(ImageError):
     """The external converter failed, stalled or exceeded a limit."""
 
@@ -83,6 +95,12 @@ class DownloadFailed(ImageError):
     """Glance did not deliver the image, after retries."""
 
     code = 'download-failed'
+
+
+class SourceTooSlow(DownloadFailed):
+    """Glance delivers the image, but never would to its end."""
+
+    code = 'source-too-slow'
 
 
 class VolumeExists(ImageError):

@@ -39,8 +39,10 @@ IMPORT_OPTS = [
     cfg.IntOpt(
         'rbd_imgdriver_concurrent_imports',
         default=4, min=1,
-        help='How many images the backend may import at the same time. More '
-             'wait, in order. An import may take up to 256 MiB of memory.'),
+        help='How many images the backend may convert at the same time, and '
+             'as many that need no conversion. More wait: the project that '
+             'has the fewest comes next, and none has all places. An import '
+             'may take up to 256 MiB of memory.'),
     cfg.StrOpt(
         'rbd_imgdriver_converter_user',
         default='nobody',

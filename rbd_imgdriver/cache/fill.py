@@ -75,6 +75,7 @@ class Wish:
 
     :param limit: bytes of the volume it is for; a larger image is refused
     :param progress: told of (bytes done, bytes to do) if this call imports
+    :param project: who wants it; None: the image's owner
     """
 
     image: model.Image
@@ -82,6 +83,7 @@ class Wish:
     events: model.Events
     limit: int
     progress: Callable[[int, int], None] | None = None
+    project: str | None = None
 
 
 class Filler:
@@ -158,7 +160,8 @@ class Filler:
         pool = self.store.pool
         imported = self._importer.import_image(
             wish.image, wish.data, pool, partial, order=self._order,
-            limit=wish.limit, progress=self._renewal(lease, wish.progress))
+            limit=wish.limit, progress=self._renewal(lease, wish.progress),
+            project=wish.project)
         try:
             pool.renew_lease(lease)
             self.store.publish(partial, golden, wish.image)

@@ -202,6 +202,21 @@ FAILED = {
     'download-failed': Advice(
         'Glance did not deliver the image, after retries.',
         'See the log of Glance at that time.'),
+    'source-too-slow': Advice(
+        'Glance delivers the image at less than 128 KiB a second.',
+        "Look at the store that the image is in: Glance's http store, above "
+        'all, is as slow as the server that it reads from. Copy the image to '
+        'another store (import method copy-image).'),
+    'host-unusable': Advice(
+        'The conversion directory, or a lock in lock_path, belongs to another '
+        'user than that of cinder-volume.',
+        'The sentence names it. Give it to the user of cinder-volume '
+        '(chown); then rbd-imgdriver-manage doctor.'),
+    'image-empty': Advice(
+        'The disk in the image has no bytes: nothing was uploaded, or the '
+        'image only stands for snapshots of the volumes of a server.',
+        'Upload data; or create the volume from the snapshot that the '
+        "image's block_device_mapping names."),
     'volume-exists': Advice(
         "There is an RBD image of the new volume's name; it was left alone.",
         'Remove it if Cinder has no such volume.'),

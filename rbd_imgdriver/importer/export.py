@@ -18,6 +18,7 @@ taken for a format: the volume is raw.
 
 from collections.abc import Iterator
 import contextlib
+import dataclasses
 import os
 from typing import Protocol
 import zlib
@@ -164,11 +165,14 @@ class Exporter:
                  driver: str, compressed: bool, descriptor: int,
                  most: int) -> None:
         confined.let_use(descriptor, self._settings.user)
+        size = pool.size(name)
+        limits = dataclasses.replace(self._limits,
+                                     cpu=convert.cpu_seconds(size))
         try:
             with convert.cluster(pool) as cluster:
                 convert.create(
                     arguments.Source('raw', cluster.node(pool.name, name)),
-                    driver, descriptor, pool.size(name), self._limits, most,
+                    driver, descriptor, size, limits, most,
                     compressed=compressed and driver == 'qcow2')
         except confined.Failed as error:
             raise errors.ConversionFailed(image_id, str(error)) from error

@@ -53,7 +53,10 @@ class Importer:
 
     def __init__(self, settings: options.Options) -> None:
         self._settings = settings
-        self._turns = fair_semaphore.Turns(settings.concurrent)
+        # Conversions want the processors, streams the network: a queue of
+        # the one is no reason to keep the other waiting.
+        self._streams = fair_semaphore.FairSemaphore(settings.concurrent)
+        self._conversions = fair_semaphore.FairSemaphore(settings.concurrent)
         self._ways = pipeline.Ways(settings)
 
     @signals.importing
@@ -63,7 +66,8 @@ class Importer:
                      metadata: Mapping[str, str] | None = None,
                      progress: progress.Listener | None = None,
                      encryption: luks_header.Encryption | None = None,
-                     golden: clones.SnapshotSpec | None = None) -> Imported:
+                     golden: clones.SnapshotSpec | None = None,
+                     project: str | None = None) -> Imported:
         """Make RBD image ``name`` hold the image's data, checked.
 
         Nobody sees an image of that name before all of it is there and every
@@ -79,6 +83,8 @@ class Importer:
         :param encryption: make the image a LUKS container
         :param golden: a snapshot in this cluster that holds the disk of the
             image, checked: nothing needs to be downloaded
+        :param project: whose share of the places the import takes; None:
+            that of the image's owner
         :raises rbd_imgdriver.errors.ImageError: when the image cannot be had
             or must not be used
         :raises rbd_imgdriver.ceph.errors.CephError: when Ceph refuses
@@ -87,7 +93,8 @@ class Importer:
         partial = partials.Partial(image.id, pool, name, order, limit, size)
         job = jobs.Job(image, data, partial, limit, self._settings.retries,
                        _reporter(image, partial, progress),
-                       self._settings.vmdk_types, encryption, golden)
+                       self._settings.vmdk_types, encryption, golden,
+                       owner=project or image.owner)
         with self._filled(job, metadata or {}) as moved:
             partial.publish()
         return Imported(partial.size, moved)
@@ -96,7 +103,8 @@ class Importer:
     def overwrite(self, image: model.Image, data: model.ImageData,
                   pool: ceph_pool.Pool, name: str, *, order: int,
                   encryption: luks_header.Encryption | None = None,
-                  golden: clones.SnapshotSpec | None = None) -> Imported:
+                  golden: clones.SnapshotSpec | None = None,
+                  project: str | None = None) -> Imported:
         """Give a volume that exists the contents of an image.
 
         Its snapshots stay as they are.  The volume is not touched before
@@ -105,6 +113,7 @@ class Importer:
 
         :param name: of the volume's RBD image; nobody may have it open
         :param order: log2 of the object size of a temporary image in bytes
+        :param project: as for :meth:`import_image`
         :raises: as :meth:`import_image`
         """
         limit = pool.size(name)
@@ -112,7 +121,8 @@ class Importer:
         partial = partials.Partial(image.id, pool, name, order, limit, limit)
         job = jobs.Job(image, data, partial, limit, self._settings.retries,
                        _reporter(image, partial, None),
-                       self._settings.vmdk_types, encryption, golden)
+                       self._settings.vmdk_types, encryption, golden,
+                       owner=project or image.owner)
         with self._filled(job, {}) as moved:
             source = cluster.Source(pool, partial.name, limit)
             moved += copying.replace(source, name, job.reporter)
@@ -145,8 +155,9 @@ class Importer:
         :returns: bytes moved
         """
         job.partial.create(job.image.minimal_size, metadata)
+        queue = self._conversions if job.converts else self._streams
         with partials.removed_on_error(job.partial), \
-                self._turns.turn(job.reporter.alive):
+                queue.turn(job.reporter.alive, job.owner):
             yield self._ways.fill(job)
 
     def admit(self, image: model.Image, limit: int) -> None:
@@ -169,6 +180,8 @@ class Importer:
                 image.id, 'it is compressed, which the operator has not '
                 'allowed (allow_compression_on_image_upload)')
         partials.check_fits(image.id, image.minimal_size or 0, limit)
+        if image.size == 0:
+            partials.refuse_empty(image.id)
 
 
 def _reporter(image: model.Image, partial: partials.Partial,

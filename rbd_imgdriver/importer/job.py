@@ -58,6 +58,7 @@ class Job:
     :param vmdk_types: VMDK subformats that are accepted
     :param encryption: what the volume's data has to be encrypted with
     :param golden: a snapshot that holds the disk of the image, checked
+    :param owner: the project whose share of the places it takes
     """
 
     image: model.Image
@@ -69,6 +70,15 @@ class Job:
     vmdk_types: tuple[str, ...]
     encryption: luks_header.Encryption | None = None
     golden: clones.SnapshotSpec | None = None
+    owner: str | None = None
+
+    @property
+    def converts(self) -> bool:
+        """Whether qemu-img has to do it, and not only the network."""
+        if self.encryption is not None:
+            return True
+        return (self.golden is None
+                and self.image.disk_format not in formats.PLAIN)
 
     @property
     def compressed(self) -> bool:

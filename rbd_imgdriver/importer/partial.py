@@ -14,6 +14,7 @@
 from collections.abc import Iterator
 from collections.abc import Mapping
 import contextlib
+from typing import NoReturn
 
 from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver.ceph.images import writer
@@ -64,8 +65,11 @@ class Partial:
         """Give the image the size for a disk of so many bytes.
 
         :raises errors.ImageTooLarge: when the volume cannot hold it
+        :raises errors.ImageEmpty: when there is no byte
         """
         check_fits(self._image_id, needed, self._limit)
+        if not needed:
+            refuse_empty(self._image_id)
         size = self._size_for(needed)
         if size != self.size:
             self.pool.resize(self.name, size)
@@ -126,3 +130,17 @@ def check_fits(image_id: str, needed: int, limit: int) -> None:
             image_id, f'its disk has {needed} bytes and the volume only '
             f'{limit}; it needs one of at least {-(-needed // model.GIB)} '
             'GiB')
+
+
+def refuse_empty(image_id: str) -> NoReturn:
+    """RBD clones no image of 0 bytes, and a volume of none helps nobody.
+
+    Nova makes such images of servers that boot from a volume; they stand for
+    snapshots.
+
+    :raises errors.ImageEmpty: always
+    """
+    raise errors.ImageEmpty(
+        image_id, 'the disk in it has 0 bytes; if it is the image of a server '
+        'that boots from a volume, create the volume from the snapshot that '
+        'its block_device_mapping names')

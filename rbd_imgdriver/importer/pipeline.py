@@ -13,6 +13,8 @@
 
 from collections.abc import Iterator
 import contextlib
+import dataclasses
+import os
 
 from rbd_imgdriver import errors
 from rbd_imgdriver.importer.check import formats
@@ -30,7 +32,7 @@ from rbd_imgdriver.importer.source import local
 from rbd_imgdriver.importer import spool
 from rbd_imgdriver import model
 
-# CPU seconds to look at an image; a conversion gets more, by its size.
+# CPU seconds to look at an image; a conversion gets more.
 _CPU = 60
 
 
@@ -85,7 +87,7 @@ class Ways:
                 return copying.copy(source, writer, job.reporter)
         with convert.cluster(source.pool) as cluster:
             size = self._convert(job, disk_format, cluster.node(
-                source.pool.name, source.name), cluster)
+                source.pool.name, source.name), cluster, source.size)
         # What is read of an image that is converted is its file, and of that
         # no more than the disk inside.
         return size if source.checked else min(job.image.size or size, size)
@@ -97,7 +99,7 @@ class Ways:
         with data.shared(self._settings.user) as descriptor, \
                 convert.cluster(job.partial.pool) as cluster:
             self._convert(job, disk_format, arguments.local(descriptor),
-                          cluster)
+                          cluster, os.fstat(descriptor).st_size)
         return job.image.size or 0
 
     def _stream(self, job: jobs.Job) -> int:
@@ -117,25 +119,33 @@ class Ways:
                 file.shared(self._settings.user) as descriptor, \
                 convert.cluster(job.partial.pool) as cluster:
             self._convert(job, done.disk_format, arguments.local(descriptor),
-                          cluster)
+                          cluster, done.length)
         return done.received
 
     def _convert(self, job: jobs.Job, disk_format: str, node: arguments.Node,
-                 cluster: convert.Cluster) -> int:
-        """:returns: bytes of the disk inside."""
+                 cluster: convert.Cluster, held: int) -> int:
+        """Convert from where the image's file is.
+
+        :param held: bytes of the file
+        :returns: bytes of the disk inside
+        """
         source = arguments.Source(disk_format, node)
         into = cluster.node(job.partial.pool.name, job.partial.name)
         with _failures(job.image):
             size = self._checked_size(job, source)
             if job.encryption:
-                encrypting.encrypt(job, job.encryption, source, size, into,
-                                   self._settings.luks_iterations,
-                                   self._limits)
+                cpu = convert.cpu_seconds(held, encrypted=job.limit)
+                encrypting.encrypt(
+                    job, job.encryption, source, size, into,
+                    self._settings.luks_iterations,
+                    dataclasses.replace(self._limits, cpu=cpu))
                 return size
             job.partial.fit(size)
             job.reporter.begin('converting', size)
+            limits = dataclasses.replace(
+                self._limits, cpu=convert.cpu_seconds(held))
             convert.convert(source, arguments.Target('raw', into), size,
-                            self._limits, job.reporter.advance, zeroed=True)
+                            limits, job.reporter.advance, zeroed=True)
         return size
 
     def _checked_size(self, job: jobs.Job, source: arguments.Source) -> int:
@@ -144,6 +154,8 @@ class Ways:
         objection = arguments.objection(facts)
         if objection:
             raise errors.ImageUnsafe(job.image.id, objection)
+        if not facts.virtual_size:
+            partials.refuse_empty(job.image.id)
         return facts.virtual_size
 
 

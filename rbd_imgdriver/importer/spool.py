@@ -20,17 +20,18 @@ from collections.abc import Callable
 from collections.abc import Iterator
 import contextlib
 import errno
-import fcntl
+import hashlib
 import os
+import pathlib
 import tempfile
 import time
 
-from oslo_concurrency import lockutils
 from oslo_log import log as logging
 
 from rbd_imgdriver import blocking
 from rbd_imgdriver import errors
 from rbd_imgdriver.importer import fair_semaphore
+from rbd_imgdriver.importer import host_locks
 from rbd_imgdriver.importer.qemu import confined
 from rbd_imgdriver.importer.qemu import memfd
 
@@ -108,7 +109,7 @@ class Spooler:
     """Makes the temporary files of a backend.
 
     :param directory: where
-    :param lock_path: directory for a lock between the services of the host
+    :param lock_path: directory for locks between the services of the host
     :param pause: waits some seconds
     :param step: bytes that a file of unknown length grows by
     """
@@ -117,10 +118,14 @@ class Spooler:
                  pause: Callable[[float], None] = time.sleep,
                  step: int = _STEP) -> None:
         self._directory = directory
-        self._lock_path = lock_path or directory
+        # Services that write to the same directory have to meet.
+        real = os.path.realpath(directory).encode()
+        self._locks = pathlib.Path(
+            lock_path or directory,
+            f'rbd-imgdriver-{hashlib.sha256(real).hexdigest()[:12]}')
         self._pause = pause
         self._step = step
-        self._queue = fair_semaphore.Turns(1)
+        self._queue = fair_semaphore.FairSemaphore(1)
 
     @contextlib.contextmanager
     def file(self, image_id: str, size: int,
@@ -130,18 +135,26 @@ class Spooler:
         :param size: bytes, as far as they are known
         :param waiting: called now and then while there is no room
         :raises errors.NoTemporarySpace: when there can never be room
+        :raises errors.HostUnusable: when this user can have no file there
         """
-        self._refuse_impossible(image_id, size)
-        # The claim is dropped after the file: who sees nobody claim room
-        # sees what all others have freed.
-        with self._claim() as claim, \
-                tempfile.TemporaryFile(dir=self._directory,
-                                       buffering=0) as file:
-            with self._queue.turn(waiting), self._host_lock(waiting):
-                self._wait_for_room(image_id, file.fileno(), size, waiting)
-                fcntl.flock(claim, fcntl.LOCK_SH)
+        with contextlib.ExitStack() as stack:
+            with _usable(image_id):
+                self._refuse_impossible(image_id, size)
+                # The claim is dropped after the file: who sees nobody claim
+                # room sees what all others have freed.
+                claim = stack.enter_context(self._claim())
+                file = stack.enter_context(tempfile.TemporaryFile(
+                    dir=self._directory, buffering=0))
+                self._take_room(image_id, file.fileno(), size, claim, waiting)
             yield Spool(image_id, self._directory, file.fileno(), size,
                         self._step)
+
+    def _take_room(self, image_id: str, descriptor: int, size: int,
+                   claim: int, waiting: Callable[[], None]) -> None:
+        """Take room for a file when its turn has come."""
+        with self._queue.turn(waiting), self._host_lock(waiting):
+            self._wait_for_room(image_id, descriptor, size, waiting)
+            host_locks.wait(claim, lambda: self._tick(waiting), shared=True)
 
     def _wait_for_room(self, image_id: str, descriptor: int, size: int,
                        waiting: Callable[[], None]) -> None:
@@ -155,8 +168,7 @@ class Spooler:
                          {'image': image_id, 'size': size,
                           'directory': self._directory})
                 told = True
-            waiting()
-            self._pause(_POLL)
+            self._tick(waiting)
 
     def _allocated(self, descriptor: int, size: int) -> bool:
         return blocking.run(allocate, descriptor, self._directory, 0, size)
@@ -176,32 +188,22 @@ class Spooler:
     def _alone(self) -> bool:
         """Whether nobody on this host holds room that could come free."""
         with self._claim() as probe:
-            try:
-                fcntl.flock(probe, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return False
-            return True
+            return host_locks.take(probe)
 
-    @contextlib.contextmanager
-    def _claim(self) -> Iterator[int]:
-        descriptor = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            yield descriptor
-        finally:
-            os.close(descriptor)
+    def _claim(self) -> contextlib.AbstractContextManager[int]:
+        """Opens what all lock, in common, who hold room."""
+        return host_locks.opened(self._locks.with_suffix('.room'))
 
     @contextlib.contextmanager
     def _host_lock(self, waiting: Callable[[], None]) -> Iterator[None]:
         """The head of the queue, among all services of the host."""
-        lock = lockutils.external_lock('rbd-imgdriver-room',
-                                       lock_path=self._lock_path)
-        while not lock.acquire(blocking=False):
-            waiting()
-            self._pause(_POLL)
-        try:
+        with host_locks.opened(self._locks.with_suffix('.queue')) as queue:
+            host_locks.wait(queue, lambda: self._tick(waiting))
             yield
-        finally:
-            lock.release()
+
+    def _tick(self, waiting: Callable[[], None]) -> None:
+        waiting()
+        self._pause(_POLL)
 
     def _refuse_impossible(self, image_id: str, size: int) -> None:
         stat = os.statvfs(self._directory)
@@ -216,6 +218,18 @@ class Spooler:
             f'{self._directory} has {stat.f_bavail * stat.f_frsize} of '
             f'{stat.f_blocks * stat.f_frsize} free and {margin(stat)} are '
             'left to others (see image_conversion_dir)')
+
+
+@contextlib.contextmanager
+def _usable(image_id: str) -> Iterator[None]:
+    """Say whose fault it is that there is no file."""
+    try:
+        yield
+    except (host_locks.Unusable, PermissionError, FileNotFoundError) as error:
+        raise errors.HostUnusable(
+            image_id, f'{error}; image_conversion_dir and lock_path of '
+            '[oslo_concurrency] have to belong to the user of cinder-volume'
+        ) from error
 
 
 def margin(stat: os.statvfs_result) -> int:

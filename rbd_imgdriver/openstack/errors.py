@@ -29,6 +29,11 @@ _EXCEPTIONS: dict[type[errors.ImageError], Any] = {
         image_href=e.image_id, reason=e.reason),
     errors.DownloadFailed: lambda e: exception.ImageDownloadFailed(
         image_href=e.image_id, reason=e.reason),
+    # Not one that Cinder tries again on another host.
+    errors.SourceTooSlow: lambda e: exception.ImageCopyFailure(
+        reason=e.reason),
+    errors.ImageEmpty: lambda e: exception.ImageUnacceptable(
+        image_id=e.image_id, reason=e.reason),
     errors.SignatureInvalid: lambda e: (
         exception.ImageSignatureVerificationException(reason=e.reason)),
     errors.ConversionDisabled: lambda e: exception.ImageConversionNotAllowed(
@@ -43,6 +48,8 @@ _MESSAGES = {
     errors.SignatureInvalid: _DETAIL.SIGNATURE_VERIFICATION_FAILED,
     errors.ConversionDisabled: _DETAIL.IMAGE_FORMAT_UNACCEPTABLE,
     errors.ImageUnsafe: _DETAIL.IMAGE_FORMAT_UNACCEPTABLE,
+    errors.ImageEmpty: _DETAIL.DRIVER_FAILED_CREATE,
+    errors.SourceTooSlow: _DETAIL.DRIVER_FAILED_CREATE,
     errors.NoTemporarySpace: _DETAIL.NOT_ENOUGH_SPACE_FOR_IMAGE,
 }
 

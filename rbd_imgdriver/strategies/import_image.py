@@ -67,7 +67,7 @@ class ImportImage:
         try:
             filled = self._filler.fill(fill.Wish(
                 request.image, request.data, request.events,
-                request.target.size))
+                request.target.size, project=request.target.project_id))
         except fill.CacheUnusable as error:
             LOG.warning('Image %(image)s is not cached (%(code)s): %(error)s',
                         {'image': request.image.id, 'code': error.code,
@@ -87,7 +87,8 @@ class ImportImage:
         target = request.target
         imported = self._importer.import_image(
             request.image, request.data, self._pool, target.name,
-            order=self._order, limit=target.size, size=target.size)
+            order=self._order, limit=target.size, size=target.size,
+            project=target.project_id)
         self._pool.update_metadata(
             target.name, request.record(self.name, imported.bytes_moved))
         return model.Created(bytes_moved=imported.bytes_moved)

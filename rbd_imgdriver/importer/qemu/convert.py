@@ -29,10 +29,14 @@ from rbd_imgdriver import model
 
 _ANSWER = re.compile(r'\((\d+\.\d+)/100%\)')
 
-# CPU time that a conversion may take: so much, and so much for each GiB.
-# Decompression and encryption take up to 10 seconds for a GiB.
-_CPU = 600
-_CPU_PER_GIB = 60
+# CPU seconds that a conversion may take: so many, and so many for each GiB of
+# the image's file.  To unpack what fills a GiB takes up to 10 seconds, and
+# what is worth packing is packed to a tenth.  The size of the disk inside is
+# no measure: a file of 6 MiB can claim any, all of it packed zeros.
+_CPU = 120
+_CPU_PER_GIB = 300
+# And for each GiB that is encrypted, zeros included.
+_CPU_PER_GIB_ENCRYPTED = 60
 
 # Requests in flight, of up to 2 MiB each: as many as qemu-img allows.
 _AT_ONCE = '16'
@@ -112,7 +116,7 @@ def convert(source: qemu.Source, target: qemu.Target, size: int,
          *(['--target-is-zero'] if zeroed else ['-S', '0']),
          '-W', '-m', _AT_ONCE,
          '--target-image-opts', source.name, target.name],
-        _for(size, limits), tuple(inherited), _Progress(size, tick))
+        limits, tuple(inherited), _Progress(size, tick))
 
 
 def create(source: qemu.Source, driver: str, descriptor: int, size: int,
@@ -131,15 +135,19 @@ def create(source: qemu.Source, driver: str, descriptor: int, size: int,
         ['qemu-img', 'convert', *source.node.arguments,
          *(['-c'] if compressed else []), '-O', driver, '-W', '-m', _AT_ONCE,
          source.name, memfd.path(descriptor)],
-        dataclasses.replace(_for(size, limits), file_size=file_size),
+        dataclasses.replace(limits, file_size=file_size),
         (*source.node.inherited, descriptor),
         _Progress(size, lambda _: None))
 
 
-def _for(size: int, limits: confined.Limits) -> confined.Limits:
-    """The limits for a disk of so many bytes."""
-    return dataclasses.replace(
-        limits, cpu=_CPU + _CPU_PER_GIB * (size // model.GIB))
+def cpu_seconds(held: int, encrypted: int = 0) -> int:
+    """The CPU time that a conversion may take.
+
+    :param held: bytes of the file that it reads, as they arrived
+    :param encrypted: bytes of the volume that it encrypts
+    """
+    return _CPU + (_CPU_PER_GIB * held
+                   + _CPU_PER_GIB_ENCRYPTED * encrypted) // model.GIB
 
 
 class _Progress:

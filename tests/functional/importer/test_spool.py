@@ -197,3 +197,84 @@ def test_a_file_that_outgrows_the_room(small, spooler):
             file.write(b'x' * 4 * MIB)
 
     assert free(small) == SIZE
+
+
+FREEZE = '''
+import eventlet
+eventlet.monkey_patch()
+import sys, threading, time
+from rbd_imgdriver.importer import spool
+beats = [time.monotonic()]
+def heart():
+    while True:
+        time.sleep(0.1)
+        beats.append(time.monotonic())
+threading.Thread(target=heart, daemon=True).start()
+with spool.Spooler(*sys.argv[1:3]).file('id', 4096, lambda: None):
+    beats.append(time.monotonic())
+print(max(after - before for before, after in zip(beats, beats[1:])))
+'''
+
+
+@pytest.mark.parametrize('separate', [True, False])
+def test_nobody_else_can_stop_the_service(tmp_path, separate):
+    """Whoever may read a directory can lock it, and all he can open there."""
+    directory = tmp_path / 'conversion'
+    locks = tmp_path / 'locks' if separate else directory
+    directory.mkdir(mode=0o755)
+    arguments = [sys.executable, '-W', 'ignore', '-c', FREEZE, str(directory),
+                 str(locks) if separate else '']
+    subprocess.run(arguments, check=True)  # makes its files
+    tmp_path.chmod(0o755)
+    for parent in tmp_path.parents[:2]:
+        parent.chmod(0o755)
+    held = []
+    for path in {directory, locks, *locks.iterdir()}:
+        code = ('import fcntl, os, sys, time; fd = os.open(sys.argv[1], '
+                'os.O_RDONLY); fcntl.flock(fd, fcntl.LOCK_EX); '
+                'print("held", flush=True); sys.stdin.read()')
+        one = subprocess.Popen(
+            ['setpriv', '--reuid', 'nobody', '--regid', 'nogroup',
+             '--clear-groups', '/usr/bin/python3', '-c', code, path],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL, text=True)
+        one.stdout.readline()
+        held.append(one)
+    try:
+        assert any(one.poll() is None for one in held)
+
+        done = subprocess.run(arguments, check=True, text=True, timeout=60,
+                              stdout=subprocess.PIPE)
+    finally:
+        for one in held:
+            one.kill()
+            one.communicate()
+
+    assert float(done.stdout) < 5
+
+
+def test_a_lock_of_another_user_is_named(small, tmp_path):
+    """As root's command would leave it."""
+    code = ('''
+import sys
+from rbd_imgdriver import errors
+from rbd_imgdriver.importer import spool
+try:
+    with spool.Spooler(*sys.argv[1:3]).file('id', 1, lambda: None):
+        pass
+except errors.HostUnusable as error:
+    print(error)
+''')
+    with spool.Spooler(str(small), str(tmp_path)).file('id', 1, nobody_waits):
+        pass
+    small.chmod(0o777)
+    for parent in (tmp_path, *tmp_path.parents[:2]):
+        parent.chmod(0o755)
+
+    done = subprocess.run(
+        ['setpriv', '--reuid', 'nobody', '--regid', 'nogroup',
+         '--clear-groups', sys.executable, '-W', 'ignore', '-c', code,
+         small, tmp_path], check=True, text=True, stdout=subprocess.PIPE)
+
+    assert 'belongs to root' in done.stdout
+    assert 'image_conversion_dir' in done.stdout

@@ -107,6 +107,51 @@ def test_what_is_gone_is_not_asked_for_again():
     assert data.asked == [0]
 
 
+class Slow(Breaking):
+    """Sends a piece every so many seconds of a clock that it moves itself."""
+
+    def __init__(self, piece: int, every: float, pieces: int) -> None:
+        super().__init__(data=bytes(piece * pieces))
+        self.now = 0.0
+        self._piece, self._every = piece, every
+
+    def clock(self) -> float:
+        return self.now
+
+    def read(self, offset: int = 0) -> Iterator[bytes]:
+        self.asked.append(offset)
+        for at in range(offset, len(self.data), self._piece):
+            self.now += self._every
+            yield self.data[at:at + self._piece]
+
+
+def paced(data: Slow) -> Iterator[bytes]:
+    return fetch.download(image(len(data.data)), data, 2, clock=data.clock)
+
+
+def test_a_source_that_drips_is_given_up_at_once():
+    data = Slow(piece=1, every=1.0, pieces=1000)
+
+    with pytest.raises(errors.SourceTooSlow, match='0.0 KiB a second'):
+        list(paced(data))
+
+    assert data.now < 120
+    assert data.asked == [0]  # it would be no quicker the next time
+
+
+def test_a_slow_source_is_good_enough():
+    data = Slow(piece=fetch.LEAST_RATE * 4, every=3.0, pieces=100)
+
+    assert b''.join(paced(data)) == data.data
+
+
+def test_a_source_is_not_blamed_for_who_takes_the_data():
+    data = Slow(piece=1000, every=0.0, pieces=100)
+
+    for _ in paced(data):
+        data.now += 60.0
+
+
 @hypothesis.given(st.lists(st.binary(max_size=50), max_size=30),
                   st.integers(1, 40))
 def test_batches(chunks, size):
