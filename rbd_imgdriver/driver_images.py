@@ -161,7 +161,7 @@ class ImagesMixin(cinder_rbd.RBDDriver):
         if self._backend.settings.cache is None:
             return None
         name = names.golden(image)
-        if not self._backend.pool.exists(name):
+        if not self._backend.store.usable(name, image):
             return None
         return self._backend.store.snapshot(name)
 

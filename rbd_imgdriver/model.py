@@ -40,6 +40,8 @@ class Image:
     :param hash_value: hexadecimal digest of the data
     :param checksum: hexadecimal MD5 digest of the data
     :param updated_at: ISO 8601
+    :param signature: identifies the signature that the data has to fit; ''
+        when it has none, or signatures are not asked for
     :param locations: URLs where Glance keeps the data, in Glance's order
     """
 
@@ -55,6 +57,7 @@ class Image:
     hash_value: str | None = None
     checksum: str | None = None
     updated_at: str = ''
+    signature: str = ''
     locations: tuple[str, ...] = ()
 
     @property
@@ -156,7 +159,12 @@ class Created:
 
 
 class Verifier(Protocol):
-    """Checks the signature of an image."""
+    """Checks the signature of an image.
+
+    ``signature`` identifies it, as in :class:`Image`.
+    """
+
+    signature: str
 
     def update(self, data: bytes) -> None:
         """Take the next bytes; called in a native thread."""

@@ -28,6 +28,7 @@ _CREATED = _PREFIX + 'created'
 _LAST_USED = _PREFIX + 'last_used'
 _PINNED = _PREFIX + 'pinned'
 _DATA_SIZE = _PREFIX + 'data_size'
+_SIGNATURE = _PREFIX + 'signature'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +43,7 @@ class Entry:
     :param pinned: whether it is kept whatever the limits
     :param data_size: bytes from the beginning whose digest is the identity;
         None when the data was converted and has another
+    :param signature: of the image, that the import has verified; '' if none
     """
 
     name: str
@@ -53,15 +55,29 @@ class Entry:
     last_used: float
     pinned: bool = False
     data_size: int | None = None
+    signature: str = ''
+
+    def verified(self, image: model.Image) -> bool:
+        """Whether the image's signature, if it needs one, was verified.
+
+        The signature is of the data in Glance, and the import that made this
+        entry has checked it; the identity says that it is the same data.
+        """
+        return not image.signature or (
+            (self.image_id, self.identity, self.signature)
+            == (image.id, names.identity(image), image.signature))
 
 
 def facts(image: model.Image, rbd_id: str, now: float) -> dict[str, str]:
     """The metadata that makes an RBD image a cache entry.
 
+    :param image: whose signature, if it needs one, the import has verified
     :param rbd_id: Ceph's id of that RBD image
     :param now: seconds since the epoch
     """
     known = {_DATA_SIZE: str(image.size)} if image.raw and image.size else {}
+    if image.signature:
+        known[_SIGNATURE] = image.signature
     return {
         **known,
         _SELF: rbd_id,
@@ -104,4 +120,5 @@ def parse(name: str, rbd_id: str, size: int,
         created=created,
         last_used=float(metadata.get(_LAST_USED, created)),
         pinned=metadata.get(_PINNED) == 'true',
-        data_size=None if data_size is None else int(data_size))
+        data_size=None if data_size is None else int(data_size),
+        signature=metadata.get(_SIGNATURE, ''))

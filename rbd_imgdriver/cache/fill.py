@@ -121,19 +121,19 @@ class Filler:
                 if filled is not None:
                     return filled
                 self._wait(golden)
-                if self.store.pool.exists(golden):
+                if self.store.usable(golden, wish.image):
                     return Filled(golden)
             except leases.LeaseLost as error:
                 LOG.warning('Import of %(golden)s was overtaken: %(error)s',
                             {'golden': golden, 'error': error})
             except ceph_errors.CephError as error:
-                if self._published(golden):
+                if self._published(golden, wish.image):
                     return Filled(golden)  # overtaken, and no harm done
                 raise CacheUnusable(error.code, str(error)) from error
 
-    def _published(self, golden: str) -> bool:
+    def _published(self, golden: str, image: model.Image) -> bool:
         try:
-            return self.store.pool.exists(golden)
+            return self.store.usable(golden, image)
         except ceph_errors.CephError:
             return False  # the error that led here is the one to tell
 
@@ -145,7 +145,7 @@ class Filler:
             return None
         try:
             self._clear_remains(golden)
-            if pool.exists(golden):
+            if self.store.usable(golden, wish.image):
                 return Filled(golden)
             return self._import(wish, golden, partial, lease)
         except errors.ImageError as error:
@@ -153,6 +153,13 @@ class Filler:
             raise
         finally:
             pool.release_lease(lease)
+
+    def _retire_unverified(self, golden: str) -> None:
+        """Make room for an entry with a signature that was verified."""
+        if self.store.pool.exists(golden):
+            LOG.info('The signature of %s was not verified when it was '
+                     'imported: it was imported again', golden)
+            self.store.retire(golden)
 
     def _import(self, wish: Wish, golden: str, partial: str,
                 lease: leases.Lease) -> Filled:
@@ -164,6 +171,8 @@ class Filler:
             project=wish.project)
         try:
             pool.renew_lease(lease)
+            if wish.image.signature:
+                self._retire_unverified(golden)
             self.store.publish(partial, golden, wish.image)
         except ceph_errors.CephError as error:
             self._drop(partial, error)

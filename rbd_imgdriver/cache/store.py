@@ -20,6 +20,7 @@ import time
 
 from rbd_imgdriver.cache import entry
 from rbd_imgdriver.cache import names
+from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver.ceph.images import clones
 from rbd_imgdriver.ceph import pool as ceph_pool
 from rbd_imgdriver import model
@@ -51,6 +52,27 @@ class Store:
     def snapshot(self, golden: str) -> clones.SnapshotSpec:
         """What is cloned to use an entry."""
         return clones.SnapshotSpec(self.pool.name, golden, names.SNAPSHOT)
+
+    def usable(self, golden: str, image: model.Image) -> bool:
+        """Whether there is an entry that may be used for the image."""
+        try:
+            return self.pool.exists(golden) and self.verified(golden, image)
+        except ceph_errors.ImageNotFound:
+            return False  # evicted meanwhile
+
+    def verified(self, golden: str, image: model.Image) -> bool:
+        """Whether the signature of an entry's data was verified, if it has to.
+
+        Of an image without a signature nothing is looked up.
+
+        :raises rbd_imgdriver.ceph.errors.ImageNotFound: when it is looked up
+            and there is no such entry
+        """
+        if not image.signature:
+            return True
+        found = entry.parse(golden, self.pool.id(golden), 0,
+                            self.pool.metadata(golden))
+        return found is not None and found.verified(image)
 
     @contextlib.contextmanager
     def using(self, golden: str) -> Iterator[None]:

@@ -40,6 +40,7 @@ class Rehearsal:
         self._made = set() if made is None else made
         self.name = pool.name
         self.fsid = pool.fsid
+        self.id = pool.id
         self.exists = pool.exists
         self.metadata = pool.metadata
 

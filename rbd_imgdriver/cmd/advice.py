@@ -93,6 +93,11 @@ DECLINED = {
         'cinder.conf, or give Glance\'s Cinder store service credentials '
         '(cinder_store_user_name and what belongs to it). Images that an '
         'administrator has made public are cloned.'),
+    'signature-unverified': Advice(
+        'The image is signed and verify_glance_signatures is set, but the '
+        'signature of this data was not verified yet.',
+        'Nothing is needed: the import verifies it and, with the cache on, '
+        'records that, so that the next creates are clones.'),
     'encrypted': Advice(
         'The volume that backs the image is encrypted.',
         'None: the data has to be decrypted, which the import does.'),

@@ -30,6 +30,7 @@ from rbd_imgdriver.importer import progress
 from rbd_imgdriver.importer.qemu import luks_header
 from rbd_imgdriver.importer.source import fetch
 from rbd_imgdriver.importer.source import gunzip
+from rbd_imgdriver.importer.source import local
 from rbd_imgdriver.importer import spool
 from rbd_imgdriver import model
 
@@ -125,7 +126,22 @@ class Job:
         proof.check()
 
     def _proof(self) -> verify.Proof:
-        return verify.Proof(self.image, self.data.verifier())
+        return verify.Proof(self.image, self._verifier())
+
+    def _verifier(self) -> model.Verifier | None:
+        """What checks the signature that the image has to have.
+
+        :raises rbd_imgdriver.errors.SignatureInvalid: when it is no longer
+            the one that it had when the import was asked for
+        """
+        if isinstance(self.data, local.LocalData):
+            return None  # Cinder has checked it
+        verifier = self.data.verifier()
+        wanted = self.image.signature
+        if wanted and (verifier is None or verifier.signature != wanted):
+            raise errors.SignatureInvalid(
+                self.image.id, 'it was changed while the image was imported')
+        return verifier
 
     def _download_proven(self, proof: verify.Proof,
                          write: Callable[[bytes], object]) -> Downloaded:
@@ -165,7 +181,7 @@ class Job:
         :returns: the format to treat the data as
         :raises rbd_imgdriver.errors.ImageError: when it fails a check
         """
-        verifier = self.data.verifier()
+        verifier = self._verifier()
         look = self._inspection()
         proof = verify.Proof(self.image, verifier)
         consumers = proof.consumers if verifier is not None else []

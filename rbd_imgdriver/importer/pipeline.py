@@ -53,12 +53,16 @@ class Ways:
         """Bring the image's disk into the partial image.
 
         Bytes that are in the cluster come first, then those that Cinder has
-        downloaded already.
+        downloaded already.  Of a signed image Cinder's come first, whose
+        signature it has verified.
 
         :returns: bytes downloaded or copied within the cluster
         :raises rbd_imgdriver.errors.ImageError: when the image cannot be had
             or must not be used
         """
+        if (isinstance(job.data, local.LocalData) and job.image.signature
+                and not job.compressed and job.golden is None):
+            return self._from_local(job, job.data)
         with cluster_source.opened(job.image, job.partial.pool,
                                    job.partial.name + '.source',
                                    self._settings.volume_pools,

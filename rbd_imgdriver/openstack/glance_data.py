@@ -27,6 +27,7 @@ from oslo_log import log as logging
 
 from rbd_imgdriver import errors
 from rbd_imgdriver import model
+from rbd_imgdriver.openstack import images
 
 LOG = logging.getLogger(__name__)
 CONF = cfg.CONF
@@ -34,9 +35,6 @@ CONF = cfg.CONF
 # Seconds without a byte from Glance that break a download, where the
 # operator has set no glance_request_timeout.
 _READ_TIMEOUT = 60
-
-_SIGNATURE = ('img_signature', 'img_signature_hash_method',
-              'img_signature_certificate_uuid', 'img_signature_key_type')
 
 
 class GlanceData:
@@ -65,24 +63,27 @@ class GlanceData:
         with _translated(self._image_id):
             image = self._image_service.show(self._context, self._image_id)
         properties = image.get('properties') or {}
-        missing = [name for name in _SIGNATURE if not properties.get(name)]
-        if len(missing) == len(_SIGNATURE):
+        missing = [name for name in images.SIGNATURE
+                   if not properties.get(name)]
+        if len(missing) == len(images.SIGNATURE):
             return None
         if missing:
             raise errors.SignatureInvalid(
                 self._image_id, 'parts of its signature are missing: '
                 f'{", ".join(missing)}')
         try:
-            return _Verifier(self._image_id, signature_utils.get_verifier(
+            verifier = signature_utils.get_verifier(
                 self._context,
                 *(properties[name] for name in (
                     'img_signature_certificate_uuid',
                     'img_signature_hash_method', 'img_signature',
-                    'img_signature_key_type'))))
+                    'img_signature_key_type')))
         except cursive_exc.SignatureVerificationError as error:
             raise errors.SignatureInvalid(
                 self._image_id,
                 f'its signature cannot be checked: {error}') from error
+        return _Verifier(self._image_id, images.required_signature(image),
+                         verifier)
 
     def read(self, offset: int = 0) -> Iterator[bytes]:
         """See :meth:`rbd_imgdriver.model.ImageData.read`.
@@ -126,7 +127,8 @@ class GlanceData:
 class _Verifier:
     """Tells of a bad signature in our words."""
 
-    def __init__(self, image_id: str, verifier: Any) -> None:
+    def __init__(self, image_id: str, signature: str, verifier: Any) -> None:
+        self.signature = signature
         self._image_id = image_id
         self._verifier = verifier
         self.update = verifier.update

@@ -11,10 +11,21 @@
 # under the License.
 """Turns what Cinder says of images and wanted volumes into our values."""
 
+import hashlib
+import json
 from typing import Any
+
+from oslo_config import cfg
 
 from rbd_imgdriver import locations
 from rbd_imgdriver import model
+
+CONF = cfg.CONF
+
+# The properties that make an image a signed one, as for Cinder's
+# verify_glance_image_signature (cinder/image/image_utils.py).
+SIGNATURE = ('img_signature', 'img_signature_hash_method',
+             'img_signature_certificate_uuid', 'img_signature_key_type')
 
 
 def image_of(image_meta: dict[str, Any], image_location: Any) -> model.Image:
@@ -46,7 +57,23 @@ def image_of(image_meta: dict[str, Any], image_location: Any) -> model.Image:
         hash_value=fact('os_hash_value'),
         checksum=image_meta.get('checksum'),
         updated_at=_iso(image_meta.get('updated_at')),
+        signature=required_signature(image_meta),
         locations=locations.unique(urls))
+
+
+def required_signature(image_meta: dict[str, Any]) -> str:
+    """What identifies the signature that the image's data has to fit.
+
+    :returns: a digest of its parts, of which some may be missing; '' when
+        the image has none at all, or the operator asks for none
+    """
+    properties = image_meta.get('properties') or {}
+    parts = {name: properties[name] for name in SIGNATURE
+             if properties.get(name)}
+    if not parts or CONF.verify_glance_signatures == 'disabled':
+        return ''
+    return hashlib.sha256(
+        json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def target_of(volume: Any, replicated: bool) -> model.Target:

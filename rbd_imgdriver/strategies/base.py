@@ -19,6 +19,11 @@ from rbd_imgdriver.ceph.images import clones
 from rbd_imgdriver import errors
 from rbd_imgdriver import model
 
+# Only an import reads all of the data.
+SIGNATURE_UNVERIFIED = model.Declined(
+    'signature-unverified', 'the image is signed, and nobody has checked the '
+    'signature of this data yet')
+
 
 class Strategy(Protocol):
     """One way to make a volume from an image.

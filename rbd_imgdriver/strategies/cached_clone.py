@@ -53,6 +53,8 @@ class CachedClone:
                                   'image_volume_cache_enabled is not set')
         golden = names.golden(request.image)
         try:
+            if not self._store.verified(golden, request.image):
+                return base.SIGNATURE_UNVERIFIED
             created = self.clone(request, self._store, golden, self.name)
         except (ceph_errors.ImageNotFound, ceph_errors.SnapshotNotFound):
             request.events.cache('miss', request.image.id)

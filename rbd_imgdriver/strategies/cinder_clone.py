@@ -86,6 +86,8 @@ class CinderClone:
         if not image.raw or image.container_format != 'bare':
             return model.Declined('not-raw', 'only raw, bare images are '
                                   'backed by a volume that can be cloned')
+        if image.signature:
+            return base.SIGNATURE_UNVERIFIED
         answer: model.Created | model.Declined = model.Declined(
             'no-location', 'Glance shows no cinder:// location')
         for url in image.locations:

@@ -75,6 +75,8 @@ class ImportImage:
             return None
         strategy = self.name if filled.imported else self._cached.name
         try:
+            if not self._filler.store.verified(filled.golden, request.image):
+                return None  # by a host that asks for no signatures
             return self._cached.clone(
                 request, self._filler.store, filled.golden, strategy,
                 filled.bytes_moved)

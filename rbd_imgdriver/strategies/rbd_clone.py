@@ -52,6 +52,8 @@ class RbdClone:
             return model.Declined(
                 'not-raw', f'the image is {describe_format(image)}; only '
                 'raw data can be cloned')
+        if image.signature:
+            return base.SIGNATURE_UNVERIFIED
         answer: model.Created | model.Declined = model.Declined(
             'no-location', 'Glance shows no rbd:// location')
         for url in image.locations:

@@ -113,20 +113,23 @@ class ImageService:
 
     Answers what the driver asks of Cinder's Glance client.
     ``downloads`` counts how often it was asked for the data.
+
+    :param properties: of the image, for example its signature
     """
 
     path: pathlib.Path
     chunk: int = 64 * 1024
     downloads: int = 0
     gone: bool = False
+    properties: dict = dataclasses.field(default_factory=dict)
 
     @property
     def _client(self) -> 'ImageService':
         return self
 
     def show(self, _context, image_id: str) -> dict:
-        """The image without a signature."""
-        return {'id': image_id, 'properties': {}}
+        """What the driver asks for after a create has begun."""
+        return {'id': image_id, 'properties': self.properties}
 
     def call(self, _context, method: str, url: str, *, controller: str,
              requests_auth=None, **_arguments):

@@ -11,24 +11,15 @@
 # under the License.
 """Glance's bytes and signatures, over real HTTP with Cinder's client."""
 
-import base64
 from collections.abc import Iterator
 import contextlib
 import dataclasses
-import datetime
 import http.server
 import json
 import threading
 
-from castellan.common.objects import x_509
-from castellan import key_manager
 from cinder import context
 from cinder.image import glance
-from cryptography.hazmat.primitives.asymmetric import padding
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives import serialization
-from cryptography import x509
 from oslo_config import cfg
 import pytest
 
@@ -36,6 +27,7 @@ from rbd_imgdriver import errors
 from rbd_imgdriver.importer.source import fetch
 from rbd_imgdriver import model
 from rbd_imgdriver.openstack import glance_data
+from tests.functional import signing
 
 CONF = cfg.CONF
 ID = '5d3a9d0c-4c8b-4b8e-9f0c-1d4c0a5a8f11'
@@ -197,52 +189,14 @@ def test_nobody_there(data, server):
                                     glance.GlanceImageService(), ID).read())
 
 
-KEY = rsa.generate_private_key(65537, 2048)
-
-
-class Certificates(key_manager.key_manager.KeyManager):
-    """Knows one certificate."""
-
-    def __init__(self, configuration: cfg.ConfigOpts) -> None:
-        super().__init__(configuration)
-
-    def get(self, context, managed_object_id, metadata_only=False):
-        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, 'x')])
-        now = datetime.datetime.now(datetime.UTC)
-        certificate = (
-            x509.CertificateBuilder(name, name, KEY.public_key(), 1,
-                                    now - datetime.timedelta(1),
-                                    now + datetime.timedelta(1))
-            .sign(KEY, hashes.SHA256()))
-        return x_509.X509(
-            certificate.public_bytes(serialization.Encoding.DER))
-
-    create_key_pair = create_key = store = delete = list = (
-        lambda self, *_args, **_more: None)
-    add_consumer = remove_consumer = create_key
-
-
-def signature(data: bytes) -> str:
-    made = KEY.sign(data, padding.PSS(
-        padding.MGF1(hashes.SHA256()), padding.PSS.MAX_LENGTH),
-        hashes.SHA256())
-    return base64.b64encode(made).decode()
-
-
 def sign(server: Server, data: bytes) -> None:
-    server.image.update(
-        img_signature=signature(data), img_signature_hash_method='SHA-256',
-        img_signature_key_type='RSA-PSS',
-        img_signature_certificate_uuid=ID)
+    server.image.update(signing.properties(data))
 
 
 @pytest.fixture
 def verifying(server) -> Iterator[None]:
-    CONF.register_opts(key_manager.key_manager_opts, 'key_manager')
-    CONF.set_override('backend', f'{__name__}.Certificates', 'key_manager')
-    with overridden(verify_glance_signatures='enabled'):
+    with signing.verifying():
         yield
-    CONF.clear_override('backend', 'key_manager')
 
 
 def verify(data: glance_data.GlanceData) -> None:
