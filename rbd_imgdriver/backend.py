@@ -28,11 +28,14 @@ from rbd_imgdriver.chain import chains
 from rbd_imgdriver.importer import export
 from rbd_imgdriver.importer import importer
 from rbd_imgdriver.importer import options
+from rbd_imgdriver import model
 from rbd_imgdriver.strategies import base
 from rbd_imgdriver.strategies import cached_clone
 from rbd_imgdriver.strategies import cinder_clone
 from rbd_imgdriver.strategies import import_image
 from rbd_imgdriver.strategies import rbd_clone
+
+IMPORT = import_image.ImportImage.name
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,9 +81,20 @@ class Backend:
             settings.order)
         self._strategies = {one.name: one for one in self._build()}
 
-    def cascade(self) -> list[base.Strategy]:
-        """The strategies that the operator wants, in order."""
-        return [self._strategies[name] for name in self.settings.cascade]
+    def cascade(self, image: model.Image) -> list[base.Strategy]:
+        """The strategies that the operator wants for an image, in order.
+
+        An image with a ``cinder://`` location is never left to Cinder: its
+        own create flow would clone that volume on less evidence than
+        :mod:`rbd_imgdriver.trust` asks for, and without a look at its
+        signature (``_clone_image_volume`` in cinder/volume/flows/manager/
+        create_volume.py).
+        """
+        names = list(self.settings.cascade)
+        if self.settings.cinder_allowed and names[-1:] != [IMPORT] and any(
+                url.startswith('cinder://') for url in image.locations):
+            names.append(IMPORT)
+        return [self._strategies[name] for name in names]
 
     def strategy(self, name: str) -> base.Strategy:
         """One strategy, wanted by the operator or not."""

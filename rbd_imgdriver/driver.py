@@ -286,14 +286,14 @@ class RBDImageDriver(driver_chains.ChainsMixin, driver_images.ImagesMixin,
         """Make a volume from an image by the first strategy that can.
 
         :returns: (model update, True); ({}, False) hands over to Cinder's
-            own ways, when every configured strategy declined
+            own ways, when every strategy declined
         :raises cinder.exception.CinderException: when no way could work
         """
         if volume.encryption_key_id:
             return {}, False  # the data in RBD has to be encrypted
-        return self._provision(
-            self._backend.cascade(), context, volume, image_location,
-            image_meta, image_service)
+        image = cinder_images.image_of(image_meta, image_location)
+        return self._provision(self._backend.cascade(image), context, volume,
+                               image, image_service)
 
     def _clone_image_volume(self, context: Any, volume: Any,
                             image_location: Any, image_meta: dict[str, Any],
@@ -307,13 +307,12 @@ class RBDImageDriver(driver_chains.ChainsMixin, driver_images.ImagesMixin,
             return {}, False
         return self._provision(
             [self._backend.strategy(opts.CINDER_CLONE)], context, volume,
-            image_location, image_meta, image_service=None)
+            cinder_images.image_of(image_meta, image_location),
+            image_service=None)
 
     def _provision(self, strategies: list[base.Strategy], context: Any,
-                   volume: Any, image_location: Any,
-                   image_meta: dict[str, Any], image_service: Any,
+                   volume: Any, image: model.Image, image_service: Any,
                    ) -> tuple[dict[str, Any], bool]:
-        image = cinder_images.image_of(image_meta, image_location)
         request = model.Request(
             image=image,
             target=cinder_images.target_of(

@@ -193,6 +193,19 @@ def test_a_volume_that_need_not_hold_the_image(
     assert snapshots(admin, source) == []
 
 
+def test_cinder_is_not_left_to_clone_it_itself(cluster, create, made, meta,
+                                               image_volume, disk):
+    driver = host.make(cluster, 'volumes',
+                       rbd_imgdriver_strategies=['rbd-clone', 'cinder-clone'])
+    source = image_volume(metadata={})
+
+    volume, _, done = create(driver, meta, f'cinder://{source.id}')
+
+    assert done
+    assert made(volume).strategy == 'import'
+    assert made(volume).data == disk.read_bytes()
+
+
 def test_what_is_declined(cluster, driver, create, made, meta, disk,
                           image_volume, volumes, admin, contents):
     encrypted = image_volume(encryption_key_id=str(uuid.uuid4()))
