@@ -50,10 +50,16 @@ def seconds(stamp: str | None) -> float:
 
 
 class Client:
-    """The administrator of the sandbox, to its APIs."""
+    """A user of the sandbox, to its APIs; by default the administrator.
 
-    def __init__(self, sandbox: context.Context) -> None:
+    :param user: its password is that of all users
+    """
+
+    def __init__(self, sandbox: context.Context, user: str = 'admin',
+                 project: str = 'admin') -> None:
         self._sandbox = sandbox
+        self._user = user
+        self._project = project
         self._token = ''
         self.project_id = ''
         self._login()
@@ -62,9 +68,11 @@ class Client:
         """Ask Keystone."""
         return self._json('keystone', method, '/v3' + path, body)
 
-    def image(self, method: str, path: str, body: object = None) -> Any:
+    def image(self, method: str, path: str, body: object = None,
+              content_type: str = 'application/json') -> Any:
         """Ask Glance."""
-        return self._json('glance', method, '/v2' + path, body)
+        return self._json('glance', method, '/v2' + path, body,
+                          {'Content-Type': content_type})
 
     def upload(self, path: str, data: BinaryIO, store: str) -> None:
         """Send an image's data to one of Glance's stores."""
@@ -91,9 +99,9 @@ class Client:
     def _login(self) -> None:
         body = {'auth': {
             'identity': {'methods': ['password'], 'password': {'user': {
-                'name': 'admin', 'domain': {'id': 'default'},
+                'name': self._user, 'domain': {'id': 'default'},
                 'password': self._sandbox.layout.password}}},
-            'scope': {'project': {'name': 'admin',
+            'scope': {'project': {'name': self._project,
                                   'domain': {'id': 'default'}}}}}
         headers, answer = self._send(
             'keystone', 'POST', '/v3/auth/tokens', json.dumps(body).encode(),

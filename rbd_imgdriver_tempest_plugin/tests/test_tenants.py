@@ -12,11 +12,15 @@
 
 """Two tenants and an image that is not for both."""
 
+from tempest import config
+from tempest.lib.common.utils import test_utils
 from tempest.lib import decorators
 from tempest.lib import exceptions
 
 from rbd_imgdriver_tempest_plugin import base
 from rbd_imgdriver_tempest_plugin import disks
+
+CONF = config.CONF
 
 
 class TenantsTest(base.ImageVolumeTest):
@@ -56,3 +60,47 @@ class TenantsTest(base.ImageVolumeTest):
 
         self.assertRaises(exceptions.BadRequest, other.start_volume,
                           imageRef=image)
+
+    @decorators.idempotent_id('5a8f9c3e-61f0-4c8e-9d35-0d4f7a4f3c23')
+    def test_location_of_another_tenants_image(self) -> None:
+        """No tenant makes a location; if one can, nothing is cloned."""
+        other = base.Tenant(self.os_alt, self)
+        theirs = other.image(disks.raw(self.directory))
+        url = other.images.show_image(theirs).get('direct_url')
+        if url is None:
+            raise self.skipException('Glance does not show direct_url')
+        self._check_forged(url, 'rbd-clone: not-the-image ')
+
+    @decorators.idempotent_id('5a8f9c3e-61f0-4c8e-9d35-0d4f7a4f3c24')
+    def test_location_of_another_tenants_volume(self) -> None:
+        """The same for a volume."""
+        store = CONF.rbd_imgdriver.cinder_store
+        if not store:
+            raise self.skipException(
+                '[rbd_imgdriver] cinder_store is not set')
+        volume = base.Tenant(self.os_alt, self).volume()
+        self._check_forged(f'cinder://{store}/{volume}',
+                           'cinder-clone: not-the-image ')
+
+    def _check_forged(self, url: str, declined: str) -> None:
+        """Our image with a location of another tenant's data.
+
+        :param declined: how a volume of it says that it is no clone
+        """
+        image = self.tenant.images.create_image(
+            name='forged', disk_format='raw', container_format='bare')['id']
+        self.addCleanup(test_utils.call_and_ignore_notfound_exc,
+                        self.tenant.images.delete_image, image)
+        try:
+            self.tenant.images.update_image(image, [
+                {'add': '/locations/-',
+                 'value': {'url': url, 'metadata': {}}}])
+        except exceptions.Forbidden:
+            # As it has to be: show_multiple_locations is off.
+            self.assertEqual(
+                'queued', self.tenant.images.show_image(image)['status'])
+            return
+
+        volume = self.tenant.volume(imageRef=image)
+
+        self.assertIn(declined, self.pool.stored(volume).metadata['declined'])

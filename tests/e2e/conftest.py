@@ -66,24 +66,33 @@ class Stored:
 class Cloud:
     """What the tests do in the cloud; it is undone when they end."""
 
-    def __init__(self, sandbox: context.Context) -> None:
-        self.api = rest.Client(sandbox)
+    def __init__(self, sandbox: context.Context,
+                 api: rest.Client | None = None) -> None:
+        self.api = api or rest.Client(sandbox)
         self._cluster = storage.cluster(sandbox)
         self._made: list[Callable[[], None]] = []
 
     def image(self, path: pathlib.Path, disk_format: str,
               store: str = 'rbd') -> str:
         """Upload an image; its id."""
-        image = self.api.image('POST', '/images', {
-            'name': path.name, 'disk_format': disk_format,
-            'container_format': 'bare'})['id']
-        self._made.append(lambda: self._delete_image(image))
+        image = self.queued_image(disk_format)
         with path.open('rb') as data:
             self.api.upload(f'/images/{image}/file', data, store)
+        self.await_image(image)
+        return image
+
+    def queued_image(self, disk_format: str) -> str:
+        """Make an image without data; its id."""
+        image = self.api.image('POST', '/images', {
+            'name': 'e2e', 'disk_format': disk_format,
+            'container_format': 'bare'})['id']
+        self._made.append(lambda: self._delete_image(image))
+        return image
+
+    def await_image(self, image: str) -> None:
         self._await(
             lambda: self.api.image('GET', f'/images/{image}')['status'],
             'active')
-        return image
 
     def ask_for_volume(self, image: str | None, kind: str, size: int,
                        **more: str) -> str:
@@ -110,9 +119,7 @@ class Cloud:
                 'container_format': container},
         })['os-volume_upload_image']['image_id']
         self._made.append(lambda: self._delete_image(image))
-        self._await(
-            lambda: self.api.image('GET', f'/images/{image}')['status'],
-            'active')
+        self.await_image(image)
         self.await_status(volume, 'available')
         return image
 
