@@ -150,6 +150,11 @@ DECLINED = {
     'unreachable': Advice(
         'The cluster cannot be reached.',
         'See rbd_ceph_conf, the keyring and the network to the monitors.'),
+    'key-too-new': Advice(
+        "This host's Ceph libraries cannot parse the user's key: it is of "
+        'the kind that Ceph 20 makes (aes256k).',
+        'Update the Ceph packages of this host, or give the user a key of '
+        'the older kind (ceph auth, --key_type aes).'),
     'lease-lost': Advice(
         'This host was so slow that another one took over.',
         'Nothing, unless it happens again and again: the host is '
