@@ -23,6 +23,7 @@ from rbd_imgdriver.cache import fill
 from rbd_imgdriver.cache import store as cache_store
 from rbd_imgdriver.cache import sweep
 from rbd_imgdriver.ceph import connection
+from rbd_imgdriver.ceph import parts
 from rbd_imgdriver.ceph import pool as ceph_pool
 from rbd_imgdriver.chain import chains
 from rbd_imgdriver.importer import export
@@ -70,8 +71,8 @@ class Backend:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.pool = ceph_pool.Pool(connection.cluster(settings.cluster),
-                                   settings.pool)
+        self.pool: parts.Pool = ceph_pool.Pool(
+            connection.cluster(settings.cluster), settings.pool)
         self.chains = chains.Chains(self.pool, settings.chains)
         self.store = cache_store.Store(self.pool)
         self.importer = importer.Importer(settings.imports)

@@ -33,6 +33,7 @@ from rbd_imgdriver import blocking
 from rbd_imgdriver.cache import names
 from rbd_imgdriver.ceph import connection
 from rbd_imgdriver.ceph import errors as ceph_errors
+from rbd_imgdriver.ceph import parts
 from rbd_imgdriver.ceph import pool as ceph_pool
 from rbd_imgdriver import driver_chains
 from rbd_imgdriver import driver_images
@@ -98,7 +99,7 @@ class RBDImageDriver(driver_chains.ChainsMixin, driver_images.ImagesMixin,
         return connection.ClusterSpec(name, conf or '', user, timeout)
 
     @property
-    def _pool(self) -> ceph_pool.Pool:
+    def _pool(self) -> parts.Pool:
         """The backend's pool on the cluster that is active now."""
         return self._backend.pool
 
@@ -158,7 +159,8 @@ class RBDImageDriver(driver_chains.ChainsMixin, driver_images.ImagesMixin,
 
     def _get_image_status(self, image_name: str) -> dict[str, Any]:
         """Who has an image open, without starting an ``rbd`` process."""
-        watched = self._pool.is_watched(self._pool.id(image_name))
+        watched = self._pool.usage.is_watched(
+            self._pool.directory.id(image_name))
         return {'watchers': ['a client'] if watched else []}
 
     # -- Who wants to know what happens

@@ -148,9 +148,10 @@ class ImagesMixin(cinder_rbd.RBDDriver):
             order=self._backend.settings.order, encryption=encryption,
             golden=golden, metadata={model.STRATEGY_KEY: 'import'},
             project=volume.project_id)
-        with undo.on_error(f'image {partial}', lambda: pool.remove(partial)):
-            pool.remove(volume.name)
-            pool.rename(partial, volume.name)
+        with undo.on_error(f'image {partial}',
+                           lambda: pool.images.remove(partial)):
+            pool.images.remove(volume.name)
+            pool.images.rename(partial, volume.name)
         LOG.info('Volume %(volume)s made from image %(image)s by import, '
                  '%(bytes)d bytes moved, encrypted: %(encrypted)s',
                  {'volume': volume.name, 'image': image.id,

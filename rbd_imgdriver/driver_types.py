@@ -44,7 +44,7 @@ class TypesMixin(cinder_rbd.RBDDriver):
         the volume silently keeps its old type.
         """
         try:
-            if self._backend.pool.has_unmirrored_parent(volume.name):
+            if self._backend.pool.ancestry.has_unmirrored_parent(volume.name):
                 self._make_independent(volume)
         except ceph_errors.CephError as error:
             LOG.error('Volume %(volume)s cannot be replicated: %(error)s',
@@ -65,7 +65,7 @@ class TypesMixin(cinder_rbd.RBDDriver):
         if volume.attach_status not in (
                 None, fields.VolumeAttachStatus.DETACHED):
             raise ceph_errors.ImageBusy(f'{clone}, and attached: detach it')
-        if not pool.is_lone(pool.id(volume.name)):
+        if not pool.ancestry.is_lone(pool.directory.id(volume.name)):
             raise ceph_errors.ImageBusy(
                 f'{clone}, and has snapshots: delete them')
         flattener.request(pool, volume.name)

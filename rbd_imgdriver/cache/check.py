@@ -94,7 +94,7 @@ class Check:
 
     def _damage(self) -> Iterator[Finding]:
         entries = {one.name: one for one in self._store.entries()}
-        for image in self._pool.listed(names.GOLDEN):
+        for image in self._pool.directory.listed(names.GOLDEN):
             try:
                 fault = self._fault(image.name, entries.get(image.name))
             except ceph_errors.CephError as error:
@@ -109,7 +109,7 @@ class Check:
         expected = names.golden(_image_of(one))
         if name != expected:
             return 'wrong-name', f'it holds the data of {expected}'
-        if names.SNAPSHOT not in self._pool.usage(name).snapshots:
+        if names.SNAPSHOT not in self._pool.usage.of(name).snapshots:
             return 'no-snapshot', f'it has no snapshot {names.SNAPSHOT!r}'
         if self._reading is not None and one.data_size is not None:
             return self._compare(one, one.data_size, self._reading)
@@ -120,12 +120,12 @@ class Check:
         algorithm, _, expected = one.identity.partition(':')
         if algorithm == 'updated_at':
             return None  # Glance knew no digest
-        found = self._pool.digest(
+        found = self._pool.data.digest(
             one.name, names.SNAPSHOT, algorithm, size,
             lambda done: reading(one.name, done, size))
         if found == expected:
             return None
-        children = len(self._pool.usage(one.name).children)
+        children = len(self._pool.usage.of(one.name).children)
         return 'data-differs', (
             f'its {algorithm} is {found}; {children} volumes were cloned '
             'from it and have the same data')

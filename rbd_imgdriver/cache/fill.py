@@ -141,7 +141,7 @@ class Filler:
         partial = names.partial(golden)
         lease = leases.Lease(golden, secrets.token_hex(8), LEASE)
         pool = self.store.pool
-        if not pool.acquire_lease(lease, _holder(partial)):
+        if not pool.leases.acquire(lease, _holder(partial)):
             return None
         try:
             self._clear_remains(golden)
@@ -152,11 +152,11 @@ class Filler:
             self._failures[golden] = (self._clock(), error)
             raise
         finally:
-            pool.release_lease(lease)
+            pool.leases.release(lease)
 
     def _retire_unverified(self, golden: str) -> None:
         """Make room for an entry with a signature that was verified."""
-        if self.store.pool.exists(golden):
+        if self.store.pool.directory.exists(golden):
             LOG.info('The signature of %s was not verified when it was '
                      'imported: it was imported again', golden)
             self.store.retire(golden)
@@ -170,7 +170,7 @@ class Filler:
             limit=wish.limit, progress=self._renewal(lease, wish.progress),
             project=wish.project)
         try:
-            pool.renew_lease(lease)
+            pool.leases.renew(lease)
             if wish.image.signature:
                 self._retire_unverified(golden)
             self.store.publish(partial, golden, wish.image)
@@ -214,7 +214,7 @@ class Filler:
             if listener is not None:
                 listener(done, total)
             if self._clock() - renewed >= _RENEW:
-                self.store.pool.renew_lease(lease)
+                self.store.pool.leases.renew(lease)
                 renewed = self._clock()
 
         return progress
@@ -223,7 +223,7 @@ class Filler:
         """Wait until nobody imports the image any more."""
         reported = self._clock()
         while True:
-            holder = self.store.pool.lease_holder(golden)
+            holder = self.store.pool.leases.holder(golden)
             if holder is None:
                 return
             if self._clock() - reported >= _REPORT:
@@ -236,7 +236,7 @@ class Filler:
 
     def _progress(self, holder: dict[str, str]) -> str:
         try:
-            metadata = self.store.pool.metadata(holder['partial'])
+            metadata = self.store.pool.headers.metadata(holder['partial'])
         except ceph_errors.ImageNotFound:
             return 'not begun or just done'
         return metadata.get(model.PROGRESS_KEY, 'begun')
@@ -249,9 +249,10 @@ class Filler:
 
     def _clear_remains(self, golden: str) -> None:
         """Finish or remove what dead importers have left of this image."""
-        for remains in self.store.pool.listed(names.PARTIAL + golden):
+        pool = self.store.pool
+        for remains in pool.directory.listed(names.PARTIAL + golden):
             try:
-                if not self.store.pool.finish_rename(remains.name, golden):
+                if not pool.images.finish_rename(remains.name, golden):
                     self.store.drop(remains.name)
             except ceph_errors.CephError as error:
                 LOG.warning('%(name)s is left to the sweep: %(error)s',

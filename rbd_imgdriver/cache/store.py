@@ -22,7 +22,7 @@ from rbd_imgdriver.cache import entry
 from rbd_imgdriver.cache import names
 from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver.ceph.images import clones
-from rbd_imgdriver.ceph import pool as ceph_pool
+from rbd_imgdriver.ceph import parts
 from rbd_imgdriver import model
 
 # A use is recorded at most this often, in seconds: it is a write, and the
@@ -36,7 +36,7 @@ class Store:
     :param clock: seconds since the epoch
     """
 
-    def __init__(self, pool: ceph_pool.Pool,
+    def __init__(self, pool: parts.Pool,
                  clock: Callable[[], float] = time.time) -> None:
         self.pool = pool
         self._clock = clock
@@ -46,7 +46,7 @@ class Store:
     def entries(self) -> list[entry.Entry]:
         """All entries of the pool; not for the path of a hit."""
         found = (entry.parse(image.name, image.id, image.size, image.metadata)
-                 for image in self.pool.listed(names.GOLDEN))
+                 for image in self.pool.directory.listed(names.GOLDEN))
         return [one for one in found if one is not None]
 
     def snapshot(self, golden: str) -> clones.SnapshotSpec:
@@ -56,7 +56,8 @@ class Store:
     def usable(self, golden: str, image: model.Image) -> bool:
         """Whether there is an entry that may be used for the image."""
         try:
-            return self.pool.exists(golden) and self.verified(golden, image)
+            return (self.pool.directory.exists(golden)
+                    and self.verified(golden, image))
         except ceph_errors.ImageNotFound:
             return False  # evicted meanwhile
 
@@ -70,8 +71,8 @@ class Store:
         """
         if not image.signature:
             return True
-        found = entry.parse(golden, self.pool.id(golden), 0,
-                            self.pool.metadata(golden))
+        found = entry.parse(golden, self.pool.directory.id(golden), 0,
+                            self.pool.headers.metadata(golden))
         return found is not None and found.verified(image)
 
     @contextlib.contextmanager
@@ -102,32 +103,32 @@ class Store:
         :raises rbd_imgdriver.ceph.errors.ImageExists: when somebody else
             has published the same data
         """
-        self.pool.snapshot(partial, names.SNAPSHOT)
-        rbd_id = self.pool.id(partial)
-        self.pool.update_metadata(
+        self.pool.snapshots.ensure(partial, names.SNAPSHOT)
+        rbd_id = self.pool.directory.id(partial)
+        self.pool.headers.update(
             partial, entry.facts(image, rbd_id, self._clock()))
-        self.pool.rename(partial, golden)
+        self.pool.images.rename(partial, golden)
 
     def drop(self, partial: str) -> None:
         """Remove a partial image, with the snapshot it may have already."""
-        self.pool.remove_snapshot(partial, names.SNAPSHOT)
-        self.pool.remove(partial)
+        self.pool.snapshots.remove(partial, names.SNAPSHOT)
+        self.pool.images.remove(partial)
 
     def record_use(self, golden: str) -> None:
         """Remember that an entry was used now."""
         now = self._clock()
         if now - self._recorded.get(golden, 0.0) < _USE_INTERVAL:
             return
-        self.pool.update_metadata(golden, entry.used(now))
+        self.pool.headers.update(golden, entry.used(now))
         self._recorded[golden] = now
 
     def pin(self, golden: str) -> None:
         """Keep an entry whatever the limits."""
-        self.pool.update_metadata(golden, entry.pin())
+        self.pool.headers.update(golden, entry.pin())
 
     def unpin(self, golden: str) -> None:
         """Let an entry go again when room is needed."""
-        self.pool.update_metadata(golden, {}, remove=entry.unpin())
+        self.pool.headers.update(golden, {}, remove=entry.unpin())
 
     def retire(self, golden: str) -> bool:
         """Take an entry out of use without harm to its volumes.
@@ -137,7 +138,7 @@ class Store:
         :returns: whether its space is free already; if not, the sweep frees
             it after the last child
         """
-        rbd_id = self.pool.id(golden)
-        self.pool.trash_move(golden)
+        rbd_id = self.pool.directory.id(golden)
+        self.pool.trash.move(golden)
         self._recorded.pop(golden, None)
-        return self.pool.trash_free(rbd_id)
+        return self.pool.trash.free(rbd_id)

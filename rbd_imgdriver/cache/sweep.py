@@ -78,12 +78,12 @@ class Sweep:
                          for what, done in self._done.items()})
 
     def _partials(self) -> None:
-        for image in self._pool.listed(names.PARTIAL):
+        for image in self._pool.directory.listed(names.PARTIAL):
             golden = names.golden_of(image.name)
             if self._alive(image, golden):
                 continue
             if self._half_renamed(image.name, golden):
-                self._act('finished', golden, self._pool.finish_rename,
+                self._act('finished', golden, self._pool.images.finish_rename,
                           image.name, golden)
             else:
                 self._act('removed', image.name, self._store.drop, image.name)
@@ -96,14 +96,15 @@ class Sweep:
         into a volume holds none; it has its image open but for moments.
         """
         if golden.startswith(names.GOLDEN):
-            holder = self._pool.lease_holder(golden)
+            holder = self._pool.leases.holder(golden)
             return holder is not None and holder.get('partial') == image.name
         age = self._clock() - image.created
-        return age < _UNSURE or self._pool.is_watched(image.id)
+        return age < _UNSURE or self._pool.usage.is_watched(image.id)
 
     def _half_renamed(self, partial: str, golden: str) -> bool:
         try:
-            return self._pool.id(partial) == self._pool.id(golden)
+            return (self._pool.directory.id(partial)
+                    == self._pool.directory.id(golden))
         except ceph_errors.ImageNotFound:
             return False
 
@@ -113,7 +114,7 @@ class Sweep:
                 self._act('dropped', one.name, self._store.retire, one.name)
 
     def _retired(self) -> None:
-        for image in self._pool.trashed():
+        for image in self._pool.trash.entries():
             if not image.name.startswith(names.GOLDEN):
                 continue
             try:
@@ -129,8 +130,8 @@ class Sweep:
     def _needed(self, id_: str) -> bool:
         """Whether volumes need a retired entry; frees it if not."""
         if self._dry_run:
-            return bool(self._pool.trashed_usage(id_).children)
-        return not self._pool.trash_free(id_)
+            return bool(self._pool.usage.of_trashed(id_).children)
+        return not self._pool.trash.free(id_)
 
     def _act(self, what: str, name: str, action: Callable[..., object],
              *args: str) -> None:

@@ -10,8 +10,6 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 """How much room a pool has.
-
-Runs in a native thread; see :class:`rbd_imgdriver.ceph.pool.Pool`.
 """
 
 from collections.abc import Mapping

@@ -9,78 +9,266 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-"""A pool in which strategies can try what they would do, and nothing is done.
+"""A pool in which a strategy can try what it would do, and nothing is done.
 
 What a strategy asks is answered by the real pool.  What it would change is
 checked as far as reading can tell: a clone needs its parent's snapshot, and
 that has to fit.  Whether the user may clone it only a real clone shows.
 
-It offers only the methods below: whatever else a strategy might call fails
-instead of being carried out.
+What no strategy does before its volume is made raises :class:`NotInDryRun`.
 """
 
+from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
+from typing import NoReturn
 
+from rbd_imgdriver.ceph import capacity
+from rbd_imgdriver.ceph import credentials
 from rbd_imgdriver.ceph import errors
 from rbd_imgdriver.ceph.images import clones
-from rbd_imgdriver.ceph import pool as ceph_pool
+from rbd_imgdriver.ceph.images import snapshots
+from rbd_imgdriver.ceph import parts
+from rbd_imgdriver.ceph.wire import leases
+
+_NO_ID = 'none'  # of what was made only for show
 
 
-class Rehearsal:
+class NotInDryRun(errors.CephError):
+    """What was asked for can only be done, not tried."""
+
+    code = 'not-in-dry-run'
+
+
+def _refuse(what: str) -> NoReturn:
+    raise NotInDryRun(f'{what} cannot be tried without doing it')
+
+
+class DryRun:
     """Stands in for a :class:`rbd_imgdriver.ceph.pool.Pool`.
 
     :param pool: the real one
     :param made: snapshots that were made, only for show
     """
 
-    def __init__(self, pool: ceph_pool.Pool,
+    def __init__(self, pool: parts.Pool,
                  made: set[clones.SnapshotSpec] | None = None) -> None:
         self._pool = pool
         self._made = set() if made is None else made
         self.name = pool.name
-        self.fsid = pool.fsid
-        self.id = pool.id
-        self.exists = pool.exists
-        self.metadata = pool.metadata
+        self.leases: parts.Leases = _Leases(pool)
+        self.directory: parts.Directory = pool.directory  # it only reads
+        self.headers: parts.Headers = _Headers(pool)
+        self.images: parts.Images = _Images(pool)
+        self.data: parts.Data = _Data(pool)
+        self.snapshots: parts.Snapshots = _Snapshots(pool, self._made)
+        self.clones: parts.Clones = _Clones(pool, self._made)
+        self.copies: parts.Copies = _Copies()
+        self.ancestry: parts.Ancestry = pool.ancestry  # it only reads
+        self.usage: parts.Usage = pool.usage  # it only reads
+        self.trash: parts.Trash = _Trash(pool)
 
-    def holding(self, image: str) -> 'Rehearsal | None':
+    def fsid(self) -> str:
+        """The identity of the cluster."""
+        return self._pool.fsid()
+
+    def sibling(self, name: str) -> 'DryRun':
+        """Another pool of the same cluster."""
+        return DryRun(self._pool.sibling(name), self._made)
+
+    def holding(self, image: str) -> 'DryRun | None':
         """The pool of the cluster that holds an image of that name."""
         found = self._pool.holding(image)
-        return None if found is None else Rehearsal(found, self._made)
+        return None if found is None else DryRun(found, self._made)
 
-    def clone(self, spec: clones.CloneSpec) -> None:
-        """Raise what a clone would, as far as reading can tell.
+    def mon_command(self, prefix: str) -> str:
+        """The monitors' answer to a command."""
+        return self._pool.mon_command(prefix)
 
-        :raises errors.CephError: when it could not be made
-        """
+    def capacity(self) -> capacity.Capacity | None:
+        """The room for new images' data."""
+        return self._pool.capacity()
+
+    def credentials(self) -> credentials.Credentials:
+        """What another program needs, which would not run dry."""
+        _refuse('another program')
+
+
+class _Leases:
+    """Leases that are free can be had, and nobody gets them."""
+
+    def __init__(self, pool: parts.Pool) -> None:
+        self.holder = pool.leases.holder
+
+    def acquire(self, lease: leases.Lease, holder: dict[str, str]) -> bool:
+        return self.holder(lease.name) is None
+
+    def renew(self, lease: leases.Lease) -> None:
+        """It was not taken."""
+
+    def release(self, lease: leases.Lease) -> None:
+        """It was not taken."""
+
+
+class _Headers:
+    """Headers as they are; nothing is written."""
+
+    def __init__(self, pool: parts.Pool) -> None:
+        self.size = pool.headers.size
+        self.metadata = pool.headers.metadata
+        self.value = pool.headers.value
+
+    def update(self, image: str, values: Mapping[str, str],
+               remove: Iterable[str] = ()) -> None:
+        """Nothing is written."""
+
+    def update_id(self, id_: str, values: Mapping[str, str],
+                  remove: Iterable[str] = ()) -> None:
+        """Nothing is written."""
+
+
+class _Images:
+    """Images that are neither made nor changed."""
+
+    def __init__(self, pool: parts.Pool) -> None:
+        self._exists = pool.directory.exists
+
+    def create(self, image: str, size: int, order: int,
+               metadata: Mapping[str, str] | None = None,
+               id_key: str | None = None) -> str:
+        self._check_free(image)
+        return _NO_ID
+
+    def resize(self, image: str, size: int) -> None:
+        """It keeps its size."""
+
+    def rename(self, image: str, new_name: str) -> None:
+        self._check_free(new_name)
+
+    def finish_rename(self, image: str, new_name: str) -> bool:
+        _refuse('a rename that was cut short')
+
+    def remove(self, image: str, id_: str | None = None) -> None:
+        """It stays."""
+
+    def _check_free(self, image: str) -> None:
+        if self._exists(image):
+            raise errors.ImageExists(f'image {image} exists')
+
+
+class _Data:
+    """Data can be read."""
+
+    def __init__(self, pool: parts.Pool) -> None:
+        self.reader = pool.data.reader
+        self.digest = pool.data.digest
+        self.pool = pool.data.pool
+
+    def writer(self, image: str) -> parts.Writer:
+        _refuse(f'writing to {image}')
+
+    def check_layout(self, image: str, size: int, order: int) -> None:
+        """It was not made."""
+
+
+class _Snapshots:
+    """Snapshots that are made only for show."""
+
+    def __init__(self, pool: parts.Pool,
+                 made: set[clones.SnapshotSpec]) -> None:
+        self._pool = pool
+        self._made = made
+        self.entries = pool.snapshots.entries
+        self.counts = pool.snapshots.counts
+        self.sealed = pool.snapshots.sealed
+
+    def create(self, image: str, snapshot: str,
+               seal: bool = False) -> None:
+        id_ = self._pool.directory.id(image)
+        if any(one.name == snapshot for one in self.entries(id_)):
+            raise errors.ImageExists(f'{image}@{snapshot} exists')
+        self.ensure(image, snapshot)
+
+    def ensure(self, image: str, snapshot: str) -> None:
+        self._pool.directory.id(image)
+        self._made.add(clones.SnapshotSpec(self._pool.name, image, snapshot))
+
+    def remove(self, image: str, snapshot: str) -> None:
+        """What was made for show need not be removed."""
+
+    def drop(self, id_: str, name: str, hidden_name: str) -> None:
+        """It stays."""
+
+    def drop_where(self, id_: str, droppable: Callable[[str], bool],
+                   ) -> snapshots.Remaining:
+        _refuse(f'removing the snapshots of image id {id_}')
+
+    def rename(self, id_: str, name: str, new_name: str) -> None:
+        """It keeps its name."""
+
+
+class _Clones:
+    """Clones whose parents are looked at."""
+
+    def __init__(self, pool: parts.Pool,
+                 made: set[clones.SnapshotSpec]) -> None:
+        self._pool = pool
+        self._made = made
+
+    def clone(self, spec: clones.CloneSpec) -> str:
+        """Raise what a clone would, as far as reading can tell."""
         parent = spec.parent
         size = self._size(parent)
         if spec.size is not None and size > spec.size:
             raise clones.SourceTooLarge(parent, size, spec.size)
+        return _NO_ID
 
-    copy = clone
+    def copy(self, spec: clones.CloneSpec) -> str:
+        return self.clone(spec)
 
-    def snapshot(self, image: str, snapshot: str) -> None:
-        """Make a snapshot, only for show.
+    def flatten(self, id_: str, progress: clones.Progress) -> None:
+        """It keeps its parent."""
 
-        :raises errors.ImageNotFound: when there is no such image
-        """
-        self._pool.id(image)
-        self._made.add(clones.SnapshotSpec(self.name, image, snapshot))
-
-    def remove_snapshot(self, image: str, snapshot: str) -> None:
-        """Nothing was made that would have to go."""
-
-    def update_metadata(self, image: str, values: Mapping[str, str],
-                        remove: Iterable[str] = ()) -> None:
-        """Nothing is written."""
+    def probe(self, name: str) -> int:
+        _refuse('whether clones can be made')
 
     def _size(self, parent: clones.SnapshotSpec) -> int:
         pool = self._pool.sibling(parent.pool)
         if parent in self._made:
-            return pool.size(parent.image)
-        for one in pool.snapshot_list(pool.id(parent.image)):
+            return pool.headers.size(parent.image)
+        for one in pool.snapshots.entries(pool.directory.id(parent.image)):
             if one.name == parent.snapshot and not one.trashed:
                 return one.size
         raise errors.SnapshotNotFound(f'{parent} does not exist')
+
+
+class _Copies:
+    """Copies are not tried."""
+
+    def head(self, image: str, target: str, name: str) -> str:
+        _refuse(f'copying {image}')
+
+    def unused_head(self, image: str, name: str,
+                    most: int | None = None) -> str | None:
+        _refuse(f'copying {image}')
+
+    def drop_inherited(self, image: str) -> None:
+        """Nothing is written."""
+
+
+class _Trash:
+    """The trash as it is."""
+
+    def __init__(self, pool: parts.Pool) -> None:
+        self.entries = pool.trash.entries
+        self.purge_intervals = pool.trash.purge_intervals
+
+    def move(self, image: str, delay: int = 0) -> None:
+        """It stays where it is."""
+
+    def free(self, id_: str) -> bool:
+        _refuse(f'freeing image id {id_}')
+
+    def remove(self, id_: str) -> bool:
+        _refuse(f'removing image id {id_}')
+

@@ -9,10 +9,11 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-"""What all of :class:`rbd_imgdriver.ceph.pool.Pool`'s methods have in common.
+"""Running librbd and librados calls in native threads.
 
-The methods themselves are in pool.py and, by topic, in classes that Pool
-inherits.
+A part of a pool is a class whose methods do the work of one topic.  Each
+method goes to a native thread as a whole: one hand-over for all the calls
+that it makes.
 """
 
 from collections.abc import Callable
@@ -28,11 +29,11 @@ from rbd_imgdriver.ceph import errors
 
 _P = ParamSpec('_P')
 _R = TypeVar('_R')
-_S = TypeVar('_S', bound='Base')
+_S = TypeVar('_S', bound='Part')
 
 
-class Base:
-    """A pool of a cluster, without methods yet.
+class Part:
+    """What works on one pool of a cluster.
 
     :param cluster: the connection
     :param name: the pool's name
@@ -69,13 +70,13 @@ def in_native_thread(
     it found, or did not find, was in a pool that no longer exists.
     """
     @functools.wraps(method)
-    def call(pool: _S, /, *args: _P.args, **kwargs: _P.kwargs) -> _R:
-        return blocking.run(attempt, pool, *args, **kwargs)
+    def call(part: _S, /, *args: _P.args, **kwargs: _P.kwargs) -> _R:
+        return blocking.run(attempt, part, *args, **kwargs)
 
-    def attempt(pool: _S, /, *args: _P.args, **kwargs: _P.kwargs) -> _R:
-        with pool.cluster.checked_out() as checkout:
+    def attempt(part: _S, /, *args: _P.args, **kwargs: _P.kwargs) -> _R:
+        with part.cluster.checked_out() as checkout:
             try:
-                result = method(pool, *args, **kwargs)
+                result = method(part, *args, **kwargs)
             except errors.TimedOut:
                 checkout.client.retire()
                 raise
@@ -87,7 +88,7 @@ def in_native_thread(
             else:
                 if not checkout.pools_were_replaced():
                     return result
-        with pool.cluster.checked_out():
-            return method(pool, *args, **kwargs)
+        with part.cluster.checked_out():
+            return method(part, *args, **kwargs)
 
     return call

@@ -16,7 +16,7 @@ import dataclasses
 from oslo_log import log as logging
 
 from rbd_imgdriver.ceph import errors
-from rbd_imgdriver.ceph import pool as ceph_pool
+from rbd_imgdriver.ceph import parts
 from rbd_imgdriver.chain import clone
 from rbd_imgdriver.chain import delete
 from rbd_imgdriver.chain import flattener
@@ -49,7 +49,7 @@ class Options:
 class Chains:
     """The volumes of one pool as parents and children."""
 
-    def __init__(self, pool: ceph_pool.Pool, options: Options) -> None:
+    def __init__(self, pool: parts.Pool, options: Options) -> None:
         self._pool = pool
         self._rules = options.rules
         self.flattener = flattener.Flattener(options.concurrency,
@@ -78,10 +78,11 @@ class Chains:
         :raises SourceRemains: when it was copied but could not be deleted
         """
         target = self._pool.sibling(pool)
-        self._pool.copy_head(image, pool, image)
-        id_ = target.id(image)
-        wanted = self._pool.metadata_value(self._pool.id(image), intents.KEY)
-        target.update_header(id_, {}, intents.KEYS)
+        self._pool.copies.head(image, pool, image)
+        id_ = target.directory.id(image)
+        wanted = self._pool.headers.value(self._pool.directory.id(image),
+                                          intents.KEY)
+        target.headers.update_id(id_, {}, intents.KEYS)
         if wanted is not None:
             self.flattener.request(target, image)
         self._rename_parents_snapshot(target, image, id_)
@@ -91,16 +92,16 @@ class Chains:
             raise SourceRemains(f'{self._pool.name}/{image} was copied to '
                                 f'{pool} but not deleted: {error}') from error
 
-    def _rename_parents_snapshot(self, target: ceph_pool.Pool, image: str,
+    def _rename_parents_snapshot(self, target: parts.Pool, image: str,
                                  id_: str) -> None:
-        ref = target.parent(id_)
+        ref = target.ancestry.parent(id_)
         if ref is None:
             return
-        pool, parent = target.parent_facts(ref)
+        pool, parent = target.ancestry.parent_facts(ref)
         known = names.clone_snapshot(image)
         if (pool != target.name and parent.snapshot is not None
                 and parent.snapshot.name == known):
-            target.sibling(pool).rename_snapshot(
+            target.sibling(pool).snapshots.rename(
                 parent.id, known, names.moved_clone_snapshot(image))
 
     def resume(self) -> None:

@@ -25,8 +25,7 @@ from oslo_log import log as logging
 
 from rbd_imgdriver.ceph import errors
 from rbd_imgdriver.ceph.images import clones
-from rbd_imgdriver.ceph.images import flatten as ceph_flatten
-from rbd_imgdriver.ceph import pool as ceph_pool
+from rbd_imgdriver.ceph import parts
 from rbd_imgdriver.chain import flattener as chain_flattener
 from rbd_imgdriver.chain import names
 from rbd_imgdriver.chain import plan
@@ -62,7 +61,7 @@ class Cloner:
     :param limit: the most ancestors an image may have; 0: none, copy
     """
 
-    def __init__(self, pool: ceph_pool.Pool, limit: int,
+    def __init__(self, pool: parts.Pool, limit: int,
                  flattener: chain_flattener.Flattener) -> None:
         self._pool = pool
         self._limit = limit
@@ -76,8 +75,10 @@ class Cloner:
             any time, and its contents are those of this moment
         :raises errors.CephError: nothing of the new image is left then
         """
-        lone = not in_use and self._pool.is_lone(self._pool.id(source))
-        decision = plan.plan(self._pool.depth(source), self._limit, lone)
+        lone = not in_use and self._pool.ancestry.is_lone(
+            self._pool.directory.id(source))
+        decision = plan.plan(self._pool.ancestry.depth(source), self._limit,
+                             lone)
         LOG.debug('Volume %(name)s from %(source)s: %(plan)s',
                   {'name': wanted.name, 'source': source,
                    'plan': decision.value})
@@ -94,7 +95,7 @@ class Cloner:
         if not wanted.temporary:
             self.limit_depth(wanted.name)
 
-    def snapshot(self, pool: ceph_pool.Pool, image: str,
+    def snapshot(self, pool: parts.Pool, image: str,
                  snapshot: str) -> None:
         """Make a snapshot to clone, in any pool; see ``snapshots.create``."""
         snapshots.create(pool, image, snapshot, self._flattener)
@@ -107,7 +108,7 @@ class Cloner:
             than it must (``rbd_flatten_volume_from_snapshot``)
         :raises errors.CephError: nothing of the new image is left then
         """
-        id_ = self._pool.clone(self._spec(source, snapshot, wanted))
+        id_ = self._pool.clones.clone(self._spec(source, snapshot, wanted))
         if wanted.growth > 0:
             self._grow(wanted, id_)
         if flatten and not wanted.temporary:
@@ -118,7 +119,7 @@ class Cloner:
 
     def _clone(self, source: str, in_use: bool, wanted: Wanted,
                flat: bool) -> None:
-        known = None if in_use else self._pool.sealed_snapshot(source)
+        known = None if in_use else self._pool.snapshots.sealed(source)
         if known is not None and names.is_clone_snapshot(known):
             try:
                 self._make(self._spec(source, known, wanted), flat)
@@ -133,10 +134,10 @@ class Cloner:
         self._snapshot(source, snapshot)
         with undo.on_error(
                 f'snapshot {source}@{snapshot}',
-                lambda: self._pool.remove_snapshot(source, snapshot)):
+                lambda: self._pool.snapshots.remove(source, snapshot)):
             self._make(self._spec(source, snapshot, wanted), flat)
         if flat:
-            self._pool.remove_snapshot(source, snapshot)
+            self._pool.snapshots.remove(source, snapshot)
 
     def _snapshot(self, source: str, snapshot: str) -> None:
         try:
@@ -144,14 +145,14 @@ class Cloner:
         except errors.ImageExists:
             # An earlier attempt at this very volume left it; what it holds
             # is not what the source holds now.
-            self._pool.remove_snapshot(source, snapshot)
+            self._pool.snapshots.remove(source, snapshot)
             snapshots.create(self._pool, source, snapshot, self._flattener)
 
     def _make(self, spec: clones.CloneSpec, flat: bool) -> None:
         if flat:
-            self._pool.copy(spec)
+            self._pool.clones.copy(spec)
         else:
-            self._pool.clone(spec)
+            self._pool.clones.clone(spec)
 
     def _copy(self, source: str, in_use: bool, lone: bool,
               wanted: Wanted) -> None:
@@ -161,7 +162,7 @@ class Cloner:
             self._clone(source, in_use, wanted, flat=True)
             return
         with self._removed_on_error(wanted.name, id_):
-            self._pool.flatten(id_, ceph_flatten.Progress())
+            self._pool.clones.flatten(id_, clones.Progress())
 
     def _copy_head(self, source: str, wanted: Wanted,
                    most: int | None) -> str | None:
@@ -172,25 +173,25 @@ class Cloner:
         :param most: bytes to copy at most; None for any number
         :returns: the id of the copy, or None when there is none
         """
-        id_ = self._pool.copy_unused_head(source, wanted.name, most)
+        id_ = self._pool.copies.unused_head(source, wanted.name, most)
         if id_ is None:
             return None
         with self._removed_on_error(wanted.name, id_):
-            self._pool.drop_inherited(wanted.name)
+            self._pool.copies.drop_inherited(wanted.name)
             if wanted.size is not None:
                 # Whoever resized the source behind Cinder's back keeps the
                 # data: never cut a copy off.
-                size = self._pool.size(wanted.name)
+                size = self._pool.headers.size(wanted.name)
                 if size > wanted.size:
                     raise clones.SourceTooLarge(
                         f'{self._pool.name}/{source}', size, wanted.size)
-                self._pool.resize(wanted.name, wanted.size)
+                self._pool.images.resize(wanted.name, wanted.size)
         return id_
 
     def _grow(self, wanted: Wanted, id_: str) -> None:
         with self._removed_on_error(wanted.name, id_):
-            size = self._pool.size(wanted.name)
-            self._pool.resize(wanted.name, size + wanted.growth)
+            size = self._pool.headers.size(wanted.name)
+            self._pool.images.resize(wanted.name, size + wanted.growth)
 
     def limit_depth(self, image: str) -> None:
         """Flatten a new volume that is deeper than allowed.
@@ -199,7 +200,7 @@ class Cloner:
         grow faster than they are cut.
         """
         with _only_logged(image):
-            excess = self._pool.depth(image) - max(self._limit, 0)
+            excess = self._pool.ancestry.depth(image) - max(self._limit, 0)
             if excess <= 0:
                 return
             self._flattener.request(self._pool, image)
@@ -217,7 +218,7 @@ class Cloner:
             id_: str) -> contextlib.AbstractContextManager[None]:
         """Remove a new image that could not be finished."""
         return undo.on_error(f'image {name}',
-                             lambda: self._pool.remove(name, id_))
+                             lambda: self._pool.images.remove(name, id_))
 
 
 @contextlib.contextmanager

@@ -17,8 +17,8 @@ import time
 from oslo_log import log as logging
 
 from rbd_imgdriver.ceph import errors
-from rbd_imgdriver.ceph.images import removal
-from rbd_imgdriver.ceph import pool as ceph_pool
+from rbd_imgdriver.ceph.images import ancestry
+from rbd_imgdriver.ceph import parts
 from rbd_imgdriver.chain import flattener as chain_flattener
 from rbd_imgdriver.chain import names
 from rbd_imgdriver.chain import release
@@ -37,7 +37,7 @@ class Deleter:
         example after a detach
     """
 
-    def __init__(self, pool: ceph_pool.Pool, rules: names.Names,
+    def __init__(self, pool: parts.Pool, rules: names.Names,
                  flattener: chain_flattener.Flattener,
                  deferment: int | None, patience: float) -> None:
         self._pool = pool
@@ -54,16 +54,16 @@ class Deleter:
         :raises errors.ImageBusy: when a client has it open
         """
         try:
-            facts = self._pool.removal_facts(image)
+            facts = self._pool.ancestry.removal_facts(image)
         except errors.ImageNotFound:
-            self._pool.remove(image)  # what a cut short removal left
+            self._pool.images.remove(image)  # what a cut short removal left
             return
         try:
             self._delete(image, facts)
         except errors.ImageNotFound:
             LOG.debug('Somebody else has deleted %s meanwhile', image)
 
-    def _delete(self, image: str, facts: removal.Facts) -> None:
+    def _delete(self, image: str, facts: ancestry.Facts) -> None:
         self._flattener.cancel(self._pool, facts.id)
         if facts.snapshots:
             self._patiently(facts.id, lambda: self._retire(image, facts.id))
@@ -71,7 +71,7 @@ class Deleter:
             self._patiently(
                 facts.id, lambda: self._move_to_trash(image, facts.id))
         else:
-            self._patiently(facts.id, lambda: self._pool.remove(image))
+            self._patiently(facts.id, lambda: self._pool.images.remove(image))
             release.release(self._pool, facts.parent, self._rules)
 
     def _retire(self, image: str, id_: str) -> None:
@@ -84,9 +84,9 @@ class Deleter:
         then the image stays, under the name that Cinder's driver gives it.
         """
         self._check_closed(image, id_)
-        left = self._pool.drop_snapshots(id_, names.is_clone_snapshot)
+        left = self._pool.snapshots.drop_where(id_, names.is_clone_snapshot)
         if any(names.is_clone_snapshot(one) for one in left.named):
-            self._pool.rename(image, names.deleted(image))
+            self._pool.images.rename(image, names.deleted(image))
             return
         self._move_to_trash(image, id_)
         if self._deferment is None:
@@ -95,7 +95,7 @@ class Deleter:
     def purge(self) -> None:
         """Remove from the trash whose time has come."""
         now = time.time()
-        for one in self._pool.trashed():
+        for one in self._pool.trash.entries():
             if one.deferred_until <= now:
                 self._free(one.id, one.name)
 
@@ -105,7 +105,7 @@ class Deleter:
         If it cannot be told it stays there; it is out of the way.
         """
         try:
-            parent = self._pool.parent_spec(id_)
+            parent = self._pool.ancestry.parent_spec(id_)
             if release.free(self._pool, id_, name, True, self._rules):
                 release.release(self._pool, parent, self._rules)
         except errors.ImageNotFound:
@@ -117,11 +117,11 @@ class Deleter:
 
     def _move_to_trash(self, image: str, id_: str) -> None:
         self._check_closed(image, id_)
-        self._pool.trash_move(image, self._deferment or 0)
+        self._pool.trash.move(image, self._deferment or 0)
 
     def _check_closed(self, image: str, id_: str) -> None:
         """Ceph itself would move and rename an image that is written to."""
-        if self._pool.is_watched(id_):
+        if self._pool.usage.is_watched(id_):
             raise errors.ImageBusy(
                 f'{self._pool.name}/{image} is open on a client')
 
@@ -140,5 +140,6 @@ class Deleter:
     def _wait_until_closed(self, id_: str, deadline: float) -> None:
         while True:
             time.sleep(_POLL)
-            if time.monotonic() > deadline or not self._pool.is_watched(id_):
+            if (time.monotonic() > deadline
+                    or not self._pool.usage.is_watched(id_)):
                 return

@@ -32,8 +32,8 @@ import time
 from oslo_log import log as logging
 
 from rbd_imgdriver.ceph import errors
-from rbd_imgdriver.ceph.images import flatten
-from rbd_imgdriver.ceph import pool as ceph_pool
+from rbd_imgdriver.ceph.images import clones
+from rbd_imgdriver.ceph import parts
 from rbd_imgdriver.ceph.wire import leases
 from rbd_imgdriver.chain import intents
 from rbd_imgdriver.chain import names
@@ -52,7 +52,7 @@ def lease_name(image_id: str) -> str:
     return f'flatten-{image_id}'
 
 
-def run(pool: ceph_pool.Pool, image_id: str, progress: flatten.Progress,
+def run(pool: parts.Pool, image_id: str, progress: clones.Progress,
         rules: names.Names) -> None:
     """Flatten an image if that is wanted and nobody else does it.
 
@@ -61,7 +61,7 @@ def run(pool: ceph_pool.Pool, image_id: str, progress: flatten.Progress,
     """
     lease = leases.Lease(lease_name(image_id), secrets.token_hex(8),
                          LEASE_SECONDS)
-    if not pool.acquire_lease(lease, {'host': socket.gethostname()}):
+    if not pool.leases.acquire(lease, {'host': socket.gethostname()}):
         return
     try:
         _run(pool, image_id, progress, rules, lease)
@@ -69,44 +69,44 @@ def run(pool: ceph_pool.Pool, image_id: str, progress: flatten.Progress,
         LOG.info('Flattening of image id %s in pool %s was ended early.',
                  image_id, pool.name)
     finally:
-        pool.release_lease(lease)
+        pool.leases.release(lease)
 
 
-def _run(pool: ceph_pool.Pool, image_id: str, progress: flatten.Progress,
+def _run(pool: parts.Pool, image_id: str, progress: clones.Progress,
          rules: names.Names, lease: leases.Lease) -> None:
     intent = _wanted(pool, image_id)
     if intent is None:
         return
     began = time.monotonic()
     with _Keeper(pool, image_id, lease, progress):
-        pool.flatten(image_id, progress)
+        pool.clones.flatten(image_id, progress)
     seconds = time.monotonic() - began
     signals.send(signals.Flattened(pool.name, image_id, seconds))
     LOG.info('Flattened image id %(id)s in pool %(pool)s in %(seconds).1f s.',
              {'id': image_id, 'pool': pool.name, 'seconds': seconds})
-    if pool.is_lone(image_id):
+    if pool.ancestry.is_lone(image_id):
         # Otherwise a snapshot was made by somebody else than this driver:
         # its readers may still ask the parent.
         release.release(pool, intent.parent, rules)
-        pool.update_header(image_id, {}, intents.KEYS)
+        pool.headers.update_id(image_id, {}, intents.KEYS)
 
 
-def _wanted(pool: ceph_pool.Pool, image_id: str) -> intents.Intent | None:
+def _wanted(pool: parts.Pool, image_id: str) -> intents.Intent | None:
     """The intent to flatten an image, unless it must not be flattened."""
     try:
-        if not pool.is_lone(image_id):
+        if not pool.ancestry.is_lone(image_id):
             return None
     except errors.ImageNotFound:
         return None
     return intents.parse(image_id,
-                         pool.metadata_value(image_id, intents.KEY))
+                         pool.headers.value(image_id, intents.KEY))
 
 
 class _Keeper:
     """Renews the lease, tells the progress, and ends what must not go on."""
 
-    def __init__(self, pool: ceph_pool.Pool, image_id: str,
-                 lease: leases.Lease, progress: flatten.Progress) -> None:
+    def __init__(self, pool: parts.Pool, image_id: str,
+                 lease: leases.Lease, progress: clones.Progress) -> None:
         self._pool = pool
         self._image_id = image_id
         self._lease = lease
@@ -137,7 +137,7 @@ class _Keeper:
         if _wanted(self._pool, self._image_id) is None:
             self._progress.cancelled = True
         if self._since(self._renewed) > LEASE_SECONDS / 4:
-            self._pool.renew_lease(self._lease)
+            self._pool.leases.renew(self._lease)
             self._renewed = time.monotonic()
         if self._since(self._told) > _TELL:
             self._tell()
@@ -149,8 +149,8 @@ class _Keeper:
                  {'id': self._image_id, 'pool': self._pool.name,
                   'percent': percent})
         if not self._progress.cancelled:
-            self._pool.update_header(self._image_id,
-                                     {intents.PROGRESS_KEY: percent})
+            self._pool.headers.update_id(self._image_id,
+                                         {intents.PROGRESS_KEY: percent})
 
     @staticmethod
     def _since(when: float) -> float:

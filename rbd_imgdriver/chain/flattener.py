@@ -19,8 +19,8 @@ import time
 from oslo_log import log as logging
 
 from rbd_imgdriver.ceph import errors
-from rbd_imgdriver.ceph.images import flatten as ceph_flatten
-from rbd_imgdriver.ceph import pool as ceph_pool
+from rbd_imgdriver.ceph.images import clones
+from rbd_imgdriver.ceph import parts
 from rbd_imgdriver.chain import flatten
 from rbd_imgdriver.chain import intents
 from rbd_imgdriver.chain import names
@@ -42,7 +42,7 @@ class _Job:
 
     pool_name: str
     image_id: str
-    pool: ceph_pool.Pool = dataclasses.field(compare=False)
+    pool: parts.Pool = dataclasses.field(compare=False)
 
 
 class Flattener:
@@ -57,9 +57,9 @@ class Flattener:
         self._rules = rules
         self._lock = threading.Lock()
         self._queue: collections.deque[_Job] = collections.deque()
-        self._running: dict[_Job, ceph_flatten.Progress] = {}
+        self._running: dict[_Job, clones.Progress] = {}
 
-    def request(self, pool: ceph_pool.Pool, image: str) -> None:
+    def request(self, pool: parts.Pool, image: str) -> None:
         """Flatten an image some time soon.
 
         Returns when the intent is recorded on the image.  One that is no
@@ -67,26 +67,26 @@ class Flattener:
 
         :raises errors.ImageNotFound: when there is no such image
         """
-        image_id = pool.id(image)
-        parent = pool.parent(image_id)
+        image_id = pool.directory.id(image)
+        parent = pool.ancestry.parent(image_id)
         if parent is None:
             return
         intent = intents.Intent(image_id, parent)
-        pool.update_header(image_id, {intents.KEY: intents.value(intent)})
+        pool.headers.update_id(image_id, {intents.KEY: intents.value(intent)})
         LOG.info('Image %(pool)s/%(image)s is going to be flattened.',
                  {'pool': pool.name, 'image': image})
         self._enqueue(_Job(pool.name, image_id, pool))
 
-    def resume(self, pool: ceph_pool.Pool) -> None:
+    def resume(self, pool: parts.Pool) -> None:
         """Take up what this host or another has left undone.
 
         Reads every header of the pool: 0.2 ms for each image.
         """
-        for image_id, text in pool.metadata_values(intents.KEY).items():
+        for image_id, text in pool.directory.values(intents.KEY).items():
             if intents.parse(image_id, text) is not None:
                 self._enqueue(_Job(pool.name, image_id, pool))
 
-    def settle(self, pool: ceph_pool.Pool, image: str,
+    def settle(self, pool: parts.Pool, image: str,
                patience: float) -> bool:
         """Let a wanted flatten of an image finish before others.
 
@@ -94,7 +94,7 @@ class Flattener:
         :returns: whether nothing is left to do; False when it takes longer
             than that, has failed, or cannot be done now
         """
-        job = _Job(pool.name, pool.id(image), pool)
+        job = _Job(pool.name, pool.directory.id(image), pool)
         deadline = time.monotonic() + patience
         if not self._is_wanted(job):
             return True
@@ -107,7 +107,7 @@ class Flattener:
             time.sleep(_POLL)
         return True
 
-    def cancel(self, pool: ceph_pool.Pool, image_id: str) -> None:
+    def cancel(self, pool: parts.Pool, image_id: str) -> None:
         """Give up flattening an image, here or on another host.
 
         :raises errors.ImageBusy: when the client that has the image open is
@@ -116,13 +116,13 @@ class Flattener:
         job = _Job(pool.name, image_id, pool)
         if not self._is_wanted(job):
             return
-        pool.update_header(image_id, {}, intents.KEYS)
+        pool.headers.update_id(image_id, {}, intents.KEYS)
         with self._lock:
             if job in self._queue:
                 self._queue.remove(job)
         self.wait(pool, image_id)
 
-    def wait(self, pool: ceph_pool.Pool, image_id: str) -> None:
+    def wait(self, pool: parts.Pool, image_id: str) -> None:
         """Wait until nobody flattens an image.
 
         To be called after what ends a flatten: a snapshot was made, or the
@@ -136,7 +136,7 @@ class Flattener:
         if progress is not None:
             progress.cancelled = True
         deadline = time.monotonic() + _LONGEST_WAIT
-        while pool.lease_holder(flatten.lease_name(image_id)) is not None:
+        while pool.leases.holder(flatten.lease_name(image_id)) is not None:
             if time.monotonic() > deadline:
                 raise errors.ImageBusy(
                     f'image id {image_id} in pool {pool.name} is being '
@@ -177,7 +177,7 @@ class Flattener:
     def _next(self) -> _Job:
         """Take the first job; call it with the lock held."""
         job = self._queue.popleft()
-        self._running[job] = ceph_flatten.Progress()
+        self._running[job] = clones.Progress()
         return job
 
     def _work(self, job: _Job) -> None:
@@ -202,12 +202,12 @@ class Flattener:
             LOG.exception('Flattening of image id %s failed', job.image_id)
 
     def _is_wanted(self, job: _Job) -> bool:
-        text = job.pool.metadata_value(job.image_id, intents.KEY)
+        text = job.pool.headers.value(job.image_id, intents.KEY)
         return intents.parse(job.image_id, text) is not None
 
     def _is_under_way(self, job: _Job) -> bool:
         with self._lock:
             if job in self._running or job in self._queue:
                 return True
-        holder = job.pool.lease_holder(flatten.lease_name(job.image_id))
+        holder = job.pool.leases.holder(flatten.lease_name(job.image_id))
         return holder is not None

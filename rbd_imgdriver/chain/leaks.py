@@ -24,7 +24,7 @@ import time
 from rbd_imgdriver.ceph import errors
 from rbd_imgdriver.ceph.images import trash
 from rbd_imgdriver.ceph.images import usage as usages
-from rbd_imgdriver.ceph import pool as ceph_pool
+from rbd_imgdriver.ceph import parts
 from rbd_imgdriver.chain import names
 from rbd_imgdriver.chain import release
 from rbd_imgdriver.chain import snapshots
@@ -73,7 +73,7 @@ class Leaks:
         Cinder's database does not know it
     """
 
-    def __init__(self, pool: ceph_pool.Pool, rules: names.Names,
+    def __init__(self, pool: parts.Pool, rules: names.Names,
                  status_of: Callable[[str], str | None]) -> None:
         self._pool = pool
         self._rules = rules
@@ -87,14 +87,14 @@ class Leaks:
         return in_order(self._pool.name, list(self._find()))
 
     def _find(self) -> Iterator[Leak]:
-        for image, image_id in self._pool.image_ids().items():
+        for image, image_id in self._pool.directory.ids().items():
             if self._rules.is_deleted(image):
                 yield from self._existing(self._deleted, image, image_id)
-            for one in self._pool.snapshot_list(image_id):
+            for one in self._pool.snapshots.entries(image_id):
                 if release.is_unused(one):
                     yield from self._existing(self._snapshot, image,
                                               image_id, one.name)
-        for entry in self._pool.trashed():
+        for entry in self._pool.trash.entries():
             if not self._rules.is_golden(entry.name):
                 yield from self._existing(self._trashed, entry)
 
@@ -114,7 +114,7 @@ class Leaks:
             snapshots.drop(self._pool, leak.image_id, leak.snapshot,
                            leak.snapshot, self._rules)
         else:
-            parent = self._pool.parent_spec(leak.image_id)
+            parent = self._pool.ancestry.parent_spec(leak.image_id)
             if release.free(self._pool, leak.image_id, leak.image,
                             leak.kind == TRASHED, self._rules):
                 release.release(self._pool, parent, self._rules)
@@ -128,7 +128,7 @@ class Leaks:
         elif leak.kind == DELETED:
             found = self._existing(self._deleted, leak.image, leak.image_id)
         else:
-            found = [one for entry in self._pool.trashed()
+            found = [one for entry in self._pool.trash.entries()
                      if entry.id == leak.image_id
                      for one in self._existing(self._trashed, entry)]
         return found[0] if found else None
@@ -144,7 +144,7 @@ class Leaks:
 
     def _snapshot(self, image: str, image_id: str,
                   snapshot: str) -> Leak | None:
-        usage = self._pool.snapshot_usage(image_id, snapshot)
+        usage = self._pool.usage.of_snapshot(image_id, snapshot)
         if usage.children:
             return None  # of clone format 1, which the header does not count
         clone = snapshot.removesuffix(names.CLONE_SNAPSHOT)
@@ -159,11 +159,11 @@ class Leaks:
 
     def _deleted(self, image: str, image_id: str) -> Leak:
         return self._judged(DELETED, image, image_id,
-                            self._pool.usage(image))
+                            self._pool.usage.of(image))
 
     def _trashed(self, entry: trash.Trashed) -> Leak:
         leak = self._judged(TRASHED, entry.name, entry.id,
-                            self._pool.trashed_usage(entry.id))
+                            self._pool.usage.of_trashed(entry.id))
         if entry.deferred_until > time.time():
             reason = 'its deferment has not ended'
         elif not self._rules.is_ours(entry.name):

@@ -33,7 +33,7 @@ class Plan(enum.Enum):
 def plan(depth: int, limit: int, source_is_lone: bool) -> Plan:
     """Decide how to clone a source.
 
-    :param depth: ancestors of the source, see ``Pool.depth``
+    :param depth: ancestors of the source, see ``pool.ancestry.depth()``
     :param limit: ``rbd_max_clone_depth``: the most ancestors an image may
         have
     :param source_is_lone: whether the source has no snapshots, and so no

@@ -20,16 +20,15 @@ import time
 from oslo_log import log as logging
 
 from rbd_imgdriver.ceph import errors
-from rbd_imgdriver.ceph.images import lineage
-from rbd_imgdriver.ceph.images import removal
-from rbd_imgdriver.ceph import pool as ceph_pool
+from rbd_imgdriver.ceph.images import ancestry
+from rbd_imgdriver.ceph import parts
 from rbd_imgdriver.ceph.wire import header
 from rbd_imgdriver.chain import names
 
 LOG = logging.getLogger(__name__)
 
 
-def release(pool: ceph_pool.Pool, ref: header.ParentRef | None,
+def release(pool: parts.Pool, ref: header.ParentRef | None,
             rules: names.Names) -> None:
     """Free a parent, and its ancestors, as far as nothing needs them.
 
@@ -39,7 +38,7 @@ def release(pool: ceph_pool.Pool, ref: header.ParentRef | None,
     :param pool: any pool of the cluster
     :param ref: the former parent of an image that is gone or flat
     """
-    for _ in range(lineage.LONGEST):
+    for _ in range(ancestry.LONGEST):
         if ref is None or ref.namespace:
             return  # whoever made a namespace looks after it
         try:
@@ -56,7 +55,7 @@ def release(pool: ceph_pool.Pool, ref: header.ParentRef | None,
             return
 
 
-def free(pool: ceph_pool.Pool, id_: str, name: str, in_trash: bool,
+def free(pool: parts.Pool, id_: str, name: str, in_trash: bool,
          rules: names.Names) -> bool:
     """Remove an image that Cinder no longer knows, if nothing needs it.
 
@@ -64,14 +63,14 @@ def free(pool: ceph_pool.Pool, id_: str, name: str, in_trash: bool,
     :returns: whether it is gone
     """
     golden = rules.is_golden(name)
-    left = pool.drop_snapshots(
+    left = pool.snapshots.drop_where(
         id_, lambda snapshot: golden or names.is_internal_snapshot(snapshot))
     if left:
         return False
     if in_trash:
-        gone = pool.trash_remove(id_)
+        gone = pool.trash.remove(id_)
     else:
-        pool.remove(name)
+        pool.images.remove(name)
         gone = True
     if gone:
         LOG.info('Removed image %(pool)s/%(name)s: nothing needs it any '
@@ -79,7 +78,7 @@ def free(pool: ceph_pool.Pool, id_: str, name: str, in_trash: bool,
     return gone
 
 
-def is_kept_only_for_clones(parent: removal.Parent, rules: names.Names,
+def is_kept_only_for_clones(parent: ancestry.Parent, rules: names.Names,
                             now: float) -> bool:
     """Whether a parent exists for nothing but its clones."""
     if parent.in_trash:
@@ -97,10 +96,10 @@ def is_unused(snapshot: header.Snapshot | None) -> bool:
             and names.is_clone_snapshot(snapshot.name))
 
 
-def _release_one(pool: ceph_pool.Pool, ref: header.ParentRef,
+def _release_one(pool: parts.Pool, ref: header.ParentRef,
                  rules: names.Names) -> header.ParentRef | None:
     """Free one parent; the next one to look at, or None."""
-    where, parent = pool.parent_facts(ref)
+    where, parent = pool.ancestry.parent_facts(ref)
     home = pool.sibling(where)
     if is_kept_only_for_clones(parent, rules, time.time()):
         gone = free(home, parent.id, parent.name, parent.in_trash, rules)
@@ -108,7 +107,7 @@ def _release_one(pool: ceph_pool.Pool, ref: header.ParentRef,
     if not is_unused(parent.snapshot) or parent.in_trash:
         return None
     assert parent.snapshot is not None
-    home.drop_snapshot(parent.id, parent.snapshot.name,
-                       parent.snapshot.name)
+    home.snapshots.drop(parent.id, parent.snapshot.name,
+                        parent.snapshot.name)
     # The snapshot may have been all that still depended on its parent.
     return parent.parent

@@ -12,7 +12,7 @@
 """Snapshots of volumes: made beside a flatten, removed under clones."""
 
 from rbd_imgdriver.ceph import errors
-from rbd_imgdriver.ceph import pool as ceph_pool
+from rbd_imgdriver.ceph import parts
 from rbd_imgdriver.chain import flattener as chain_flattener
 from rbd_imgdriver.chain import names
 from rbd_imgdriver.chain import release
@@ -22,7 +22,7 @@ from rbd_imgdriver.chain import release
 _PATIENCE = 10.0
 
 
-def create(pool: ceph_pool.Pool, image: str, snapshot: str,
+def create(pool: parts.Pool, image: str, snapshot: str,
            flattener: chain_flattener.Flattener) -> None:
     """Make a snapshot that can be cloned.
 
@@ -33,12 +33,12 @@ def create(pool: ceph_pool.Pool, image: str, snapshot: str,
     :raises errors.ImageExists: when there is such a snapshot
     """
     flattener.settle(pool, image, _PATIENCE)
-    pool.create_snapshot(image, snapshot,
-                         seal=names.is_clone_snapshot(snapshot))
-    flattener.wait(pool, pool.id(image))
+    pool.snapshots.create(image, snapshot,
+                          seal=names.is_clone_snapshot(snapshot))
+    flattener.wait(pool, pool.directory.id(image))
 
 
-def delete(pool: ceph_pool.Pool, image: str, snapshot: str,
+def delete(pool: parts.Pool, image: str, snapshot: str,
            rules: names.Names) -> None:
     """Remove a snapshot, with or without clones; flattens nothing.
 
@@ -47,20 +47,20 @@ def delete(pool: ceph_pool.Pool, image: str, snapshot: str,
     Absent is as good as removed.
     """
     try:
-        image_id = pool.id(image)
+        image_id = pool.directory.id(image)
     except errors.ImageNotFound:
         return
     drop(pool, image_id, snapshot, names.clone_snapshot(snapshot), rules)
 
 
-def drop(pool: ceph_pool.Pool, image_id: str, snapshot: str,
+def drop(pool: parts.Pool, image_id: str, snapshot: str,
          hidden_name: str, rules: names.Names) -> None:
     """Remove a snapshot, and what only it depended on.
 
     :param hidden_name: its name when clones forbid its removal
     """
-    parent = pool.parent_spec(image_id)
-    pool.drop_snapshot(image_id, snapshot, hidden_name)
-    if parent is not None and pool.parent_spec(image_id) is None:
+    parent = pool.ancestry.parent_spec(image_id)
+    pool.snapshots.drop(image_id, snapshot, hidden_name)
+    if parent is not None and pool.ancestry.parent_spec(image_id) is None:
         # The image is flat, and only this snapshot depended on its parent.
         release.release(pool, parent, rules)

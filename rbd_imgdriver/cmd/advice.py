@@ -173,6 +173,9 @@ DECLINED = {
     'image-exists': Advice(
         'There is an RBD image of that name.',
         'See volume-exists.'),
+    'not-in-dry-run': Advice(
+        'What the strategy does can only be done, not tried beforehand.',
+        'Nothing: a real create may well succeed.'),
     'id-taken': Advice(
         'Three random ids in a row belonged to other images of the pool.',
         'Look for two clients with one identity; Ceph draws ids from what '

@@ -139,7 +139,7 @@ def prune(args: argparse.Namespace, session: Session) -> Exit:
     latest = time.time() - args.older_than
     unused = [one for one in store.entries()
               if not one.pinned and one.last_used <= latest
-              and not store.pool.usage(one.name).children]
+              and not store.pool.usage.of(one.name).children]
     return _evict(args, session, unused)
 
 

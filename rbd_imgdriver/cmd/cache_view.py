@@ -76,7 +76,7 @@ def listed(store: cache_store.Store) -> Iterator[dict[str, Any]]:
 
 def of_entry(store: cache_store.Store, one: entry.Entry) -> dict[str, Any]:
     """The record of one entry."""
-    usage = store.pool.usage(one.name)
+    usage = store.pool.usage.of(one.name)
     return {
         'name': one.name,
         'image_id': one.image_id,
@@ -93,9 +93,9 @@ def of_entry(store: cache_store.Store, one: entry.Entry) -> dict[str, Any]:
 
 
 def _partials(store: cache_store.Store) -> Iterator[dict[str, Any]]:
-    for image in store.pool.listed(names.PARTIAL + names.GOLDEN):
+    for image in store.pool.directory.listed(names.PARTIAL + names.GOLDEN):
         golden = names.golden_of(image.name)
-        holder = store.pool.lease_holder(golden) or {}
+        holder = store.pool.leases.holder(golden) or {}
         alive = holder.get('partial') == image.name
         yield {
             'name': image.name,
@@ -108,11 +108,11 @@ def _partials(store: cache_store.Store) -> Iterator[dict[str, Any]]:
 
 
 def _retired(store: cache_store.Store) -> Iterator[dict[str, Any]]:
-    for image in store.pool.trashed():
+    for image in store.pool.trash.entries():
         if not image.name.startswith(names.GOLDEN):
             continue
         try:
-            usage = store.pool.trashed_usage(image.id)
+            usage = store.pool.usage.of_trashed(image.id)
         except ceph_errors.ImageNotFound:
             continue  # freed meanwhile
         yield {

@@ -20,6 +20,7 @@ from rbd_imgdriver.cache import check as cache_check
 from rbd_imgdriver.cache import store as cache_store
 from rbd_imgdriver.ceph import connection
 from rbd_imgdriver.ceph import errors as ceph_errors
+from rbd_imgdriver.ceph import parts
 from rbd_imgdriver.ceph import pool as ceph_pool
 from rbd_imgdriver.chain import leaks
 from rbd_imgdriver.cmd.checks import cluster
@@ -137,7 +138,7 @@ def _backend(session: sessions.Session,
     yield from hosts.conversion_dir(settings.imports.conversion_dir, largest)
 
 
-def _pool(session: sessions.Session, pool: ceph_pool.Pool,
+def _pool(session: sessions.Session, pool: parts.Pool,
           images: list[model.Image]) -> Iterator[Finding]:
     try:
         yield from cluster.probe(pool)
@@ -150,7 +151,7 @@ def _pool(session: sessions.Session, pool: ceph_pool.Pool,
 
 
 def _leftovers(session: sessions.Session,
-               pool: ceph_pool.Pool) -> Iterator[Finding]:
+               pool: parts.Pool) -> Iterator[Finding]:
     left = [one.name for one in cache_check.Check(
         cache_store.Store(pool), lambda image_id: True).run()]
     try:

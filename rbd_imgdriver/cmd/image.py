@@ -13,7 +13,6 @@
 
 import argparse
 from collections.abc import Iterator
-import typing
 from typing import Any
 
 from rbd_imgdriver import backend as backends
@@ -23,7 +22,7 @@ from rbd_imgdriver.cache import store as cache_store
 from rbd_imgdriver.ceph import dry_run
 from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver.ceph.images import clones
-from rbd_imgdriver.ceph import pool as ceph_pool
+from rbd_imgdriver.ceph import parts
 from rbd_imgdriver.cmd import advice
 from rbd_imgdriver.cmd import exits
 from rbd_imgdriver.cmd import output
@@ -157,7 +156,7 @@ def _verdict(backend: backends.Backend, name: str,
 def _rehearsed(backend: backends.Backend) -> dict[str, base.Strategy]:
     """The cloning strategies on a pool where nothing is done."""
     wanted = backend.settings
-    pool = typing.cast(ceph_pool.Pool, dry_run.Rehearsal(backend.pool))
+    pool = dry_run.DryRun(backend.pool)
     store = cache_store.Store(pool) if wanted.cache else None
     made: list[base.Strategy] = [
         rbd_clone.RbdClone(pool, wanted.order, wanted.volume_pools),
@@ -172,10 +171,10 @@ def _rehearsed(backend: backends.Backend) -> dict[str, base.Strategy]:
 class _NoCloner:
     """Prepares, and looks after, what is not made."""
 
-    def snapshot(self, pool: ceph_pool.Pool, image: str,
+    def snapshot(self, pool: parts.Pool, image: str,
                  snapshot: str) -> None:
         """Make one for show."""
-        pool.snapshot(image, snapshot)
+        pool.snapshots.ensure(image, snapshot)
 
     def limit_depth(self, image: str) -> None:
         """Flatten nothing."""
@@ -204,11 +203,11 @@ def _import(backend: backends.Backend,
 def _source_in_cluster(backend: backends.Backend,
                        image: model.Image) -> str | None:
     """Glance's snapshot, if the importer would read that."""
-    look = dry_run.Rehearsal(backend.pool)
+    look = dry_run.DryRun(backend.pool)
     for snapshot in cluster.snapshots(
             image, backend.pool, backend.settings.volume_pools):
         try:
-            look.clone(clones.CloneSpec(snapshot, 'none'))
+            look.clones.clone(clones.CloneSpec(snapshot, 'none'))
         except ceph_errors.CephError:
             continue  # as the importer: Glance can still deliver it
         return str(snapshot)

@@ -65,7 +65,7 @@ def _prefetch(args: argparse.Namespace, session: sessions.Session,
     golden = names.golden(image)
     record: dict[str, Any] = {
         'image_id': image.id, 'image_name': image.name, 'name': golden}
-    if backend.pool.exists(golden):
+    if backend.pool.directory.exists(golden):
         return {**record, 'result': 'present'}
     bar = output.Progress(image.name or image.id)
     wish = fill.Wish(

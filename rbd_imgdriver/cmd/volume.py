@@ -75,7 +75,7 @@ def _name(wanted: str, session: sessions.Session) -> str:
     """
     template = session.backend.settings.chains.rules.template
     for name in (wanted, template % wanted):
-        if session.backend.pool.exists(name):
+        if session.backend.pool.directory.exists(name):
             return name
     raise exits.CommandError(
         Exit.NOT_FOUND,
@@ -84,9 +84,9 @@ def _name(wanted: str, session: sessions.Session) -> str:
 
 def _facts(name: str, session: sessions.Session) -> dict[str, Any]:
     pool = session.backend.pool
-    metadata = pool.metadata(name)
-    usage = pool.usage(name)
-    parents = pool.ancestry(name)
+    metadata = pool.headers.metadata(name)
+    usage = pool.usage.of(name)
+    parents = pool.ancestry.of(name)
     moved = metadata.get(model.BYTES_MOVED_KEY)
     return {
         'name': f'{pool.name}/{name}',
@@ -100,7 +100,7 @@ def _facts(name: str, session: sessions.Session) -> dict[str, Any]:
                      'trashed': one.trashed} for one in parents],
         'snapshots': list(usage.snapshots),
         'children': [child.name for child in usage.children],
-        'flatten': _flatten(pool.id(name), metadata),
+        'flatten': _flatten(pool.directory.id(name), metadata),
     }
 
 

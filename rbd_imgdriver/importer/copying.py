@@ -18,8 +18,7 @@ from collections.abc import Iterator
 import contextlib
 
 from rbd_imgdriver import blocking
-from rbd_imgdriver.ceph.images import writer
-from rbd_imgdriver.ceph import pool as ceph_pool
+from rbd_imgdriver.ceph import parts
 from rbd_imgdriver.importer import fan_out
 from rbd_imgdriver.importer import progress
 from rbd_imgdriver.importer.source import cluster
@@ -28,12 +27,12 @@ _ZERO_STEP = 1024 ** 3  # bytes
 
 
 @contextlib.contextmanager
-def writing(pool: ceph_pool.Pool, name: str) -> Iterator[writer.Writer]:
+def writing(pool: parts.Pool, name: str) -> Iterator[parts.Writer]:
     """Open an image for writing, and write all out at the end.
 
     What the context does with the writer belongs into a native thread.
     """
-    opened = pool.writer(name)
+    opened = pool.data.writer(name)
     try:
         yield opened
     except BaseException:
@@ -42,7 +41,7 @@ def writing(pool: ceph_pool.Pool, name: str) -> Iterator[writer.Writer]:
     blocking.run(opened.close)
 
 
-def copy(source: cluster.Source, into: writer.Writer,
+def copy(source: cluster.Source, into: parts.Writer,
          reporter: progress.Reporter) -> int:
     """Copy into an image that reads as zeros.
 

@@ -25,7 +25,7 @@ import zlib
 
 from rbd_imgdriver import blocking
 from rbd_imgdriver.ceph.images import reader
-from rbd_imgdriver.ceph import pool as ceph_pool
+from rbd_imgdriver.ceph import parts
 from rbd_imgdriver import errors
 from rbd_imgdriver.importer.check import formats
 from rbd_imgdriver.importer import options
@@ -56,7 +56,7 @@ class Disk:
     Blocks; Cinder reads it in a native thread.
     """
 
-    def __init__(self, opened: reader.Reader) -> None:
+    def __init__(self, opened: parts.Reader) -> None:
         self._reader = opened
         self._at = 0
         self._piece: tuple[int, bytes] | None = (0, b'')
@@ -124,7 +124,7 @@ class Exporter:
                                       _CPU, settings.stall_timeout)
 
     @contextlib.contextmanager
-    def exported(self, image_id: str, pool: ceph_pool.Pool, name: str,
+    def exported(self, image_id: str, pool: parts.Pool, name: str,
                  disk_format: str, *, compressed_container: bool = False,
                  compressed_clusters: bool = False,
                  ) -> Iterator[Readable]:
@@ -141,18 +141,18 @@ class Exporter:
             yield Compressed(file) if compressed_container else file
 
     @contextlib.contextmanager
-    def _formatted(self, image_id: str, pool: ceph_pool.Pool, name: str,
+    def _formatted(self, image_id: str, pool: parts.Pool, name: str,
                    disk_format: str,
                    compressed: bool) -> Iterator[Readable]:
         driver = formats.qemu_driver(disk_format)
         if driver == 'raw':
-            disk = Disk(pool.reader(name))
+            disk = Disk(pool.data.reader(name))
             try:
                 yield disk
             finally:
                 blocking.run(disk.close)
             return
-        room = formats.with_tables(pool.usage(name).used)
+        room = formats.with_tables(pool.usage.of(name).used)
         with self._spooler.file(image_id, room, lambda: None) as file:
             self._convert(image_id, pool, name, driver, compressed,
                           file.descriptor, room + _AHEAD)
@@ -161,11 +161,11 @@ class Exporter:
                       closefd=False) as result:
                 yield result
 
-    def _convert(self, image_id: str, pool: ceph_pool.Pool, name: str,
+    def _convert(self, image_id: str, pool: parts.Pool, name: str,
                  driver: str, compressed: bool, descriptor: int,
                  most: int) -> None:
         confined.let_use(descriptor, self._settings.user)
-        size = pool.size(name)
+        size = pool.headers.size(name)
         limits = dataclasses.replace(self._limits,
                                      cpu=convert.cpu_seconds(size))
         try:

@@ -17,7 +17,7 @@ import contextlib
 import dataclasses
 
 from rbd_imgdriver.ceph.images import clones
-from rbd_imgdriver.ceph import pool as ceph_pool
+from rbd_imgdriver.ceph import parts
 from rbd_imgdriver import errors
 from rbd_imgdriver.importer.check import formats
 from rbd_imgdriver.importer import copying
@@ -61,7 +61,7 @@ class Importer:
 
     @signals.importing
     def import_image(self, image: model.Image, data: model.ImageData,
-                     pool: ceph_pool.Pool, name: str, *, order: int,
+                     pool: parts.Pool, name: str, *, order: int,
                      limit: int, size: int | None = None,
                      metadata: Mapping[str, str] | None = None,
                      progress: progress.Listener | None = None,
@@ -101,7 +101,7 @@ class Importer:
 
     @signals.importing
     def overwrite(self, image: model.Image, data: model.ImageData,
-                  pool: ceph_pool.Pool, name: str, *, order: int,
+                  pool: parts.Pool, name: str, *, order: int,
                   encryption: luks_header.Encryption | None = None,
                   golden: clones.SnapshotSpec | None = None,
                   project: str | None = None) -> Imported:
@@ -116,7 +116,7 @@ class Importer:
         :param project: as for :meth:`import_image`
         :raises: as :meth:`import_image`
         """
-        limit = pool.size(name)
+        limit = pool.headers.size(name)
         self.admit(image, limit)
         partial = partials.Partial(image.id, pool, name, order, limit, limit)
         job = jobs.Job(image, data, partial, limit, self._settings.retries,
@@ -126,10 +126,10 @@ class Importer:
         with self._filled(job, {}) as moved:
             source = cluster.Source(pool, partial.name, limit)
             moved += copying.replace(source, name, job.reporter)
-            pool.remove(partial.name)
+            pool.images.remove(partial.name)
         return Imported(limit, moved)
 
-    def create_encrypted(self, pool: ceph_pool.Pool, name: str, *,
+    def create_encrypted(self, pool: parts.Pool, name: str, *,
                          order: int, size: int,
                          encryption: luks_header.Encryption) -> None:
         """Make an encrypted volume that holds nothing.

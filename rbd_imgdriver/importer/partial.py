@@ -17,8 +17,7 @@ import contextlib
 from typing import NoReturn
 
 from rbd_imgdriver.ceph import errors as ceph_errors
-from rbd_imgdriver.ceph.images import writer
-from rbd_imgdriver.ceph import pool as ceph_pool
+from rbd_imgdriver.ceph import parts
 from rbd_imgdriver import errors
 from rbd_imgdriver.importer import copying
 from rbd_imgdriver import model
@@ -40,7 +39,7 @@ class Partial:
         needs in whole GiB
     """
 
-    def __init__(self, image_id: str, pool: ceph_pool.Pool, name: str,
+    def __init__(self, image_id: str, pool: parts.Pool, name: str,
                  order: int, limit: int, size: int | None) -> None:
         self.pool = pool
         self.name = name if name.startswith(PREFIX) else PREFIX + name
@@ -59,7 +58,7 @@ class Partial:
         :raises ceph_errors.ImageExists: when the name is taken
         """
         self.size = self._size_for(needed or 0)
-        self.pool.create(self.name, self.size, self._order, metadata)
+        self.pool.images.create(self.name, self.size, self._order, metadata)
 
     def fit(self, needed: int) -> None:
         """Give the image the size for a disk of so many bytes.
@@ -72,16 +71,16 @@ class Partial:
             refuse_empty(self._image_id)
         size = self._size_for(needed)
         if size != self.size:
-            self.pool.resize(self.name, size)
+            self.pool.images.resize(self.name, size)
             self.size = size
 
     def enlarge(self, more: int) -> None:
         """Let the image have so many bytes more than it was to have."""
         self.size += more
-        self.pool.resize(self.name, self.size)
+        self.pool.images.resize(self.name, self.size)
 
     @contextlib.contextmanager
-    def writing(self) -> Iterator[writer.Writer]:
+    def writing(self) -> Iterator[parts.Writer]:
         """Open the image for writing, and write all out at the end.
 
         What the context does with the writer belongs into a native thread.
@@ -91,15 +90,15 @@ class Partial:
 
     def note(self, progress: str) -> None:
         """Say on the image how far its import is."""
-        self.pool.update_metadata(self.name, {model.PROGRESS_KEY: progress})
+        self.pool.headers.update(self.name, {model.PROGRESS_KEY: progress})
 
     def publish(self) -> None:
         """The image is whole: check its layout and give it its name."""
-        self.pool.check_layout(self.name, self.size, self._order)
-        self.pool.update_metadata(self.name, {},
-                                  remove=[model.PROGRESS_KEY])
+        self.pool.data.check_layout(self.name, self.size, self._order)
+        self.pool.headers.update(self.name, {},
+                                 remove=[model.PROGRESS_KEY])
         if self.name != self._final_name:
-            self.pool.rename(self.name, self._final_name)
+            self.pool.images.rename(self.name, self._final_name)
 
     def _size_for(self, needed: int) -> int:
         if self._wanted is not None:
@@ -114,7 +113,7 @@ def removed_on_error(partial: Partial) -> Iterator[None]:
         yield
     except BaseException as error:
         try:
-            partial.pool.remove(partial.name)
+            partial.pool.images.remove(partial.name)
         except ceph_errors.CephError as second:
             error.add_note(f'left to the sweep: {partial.name} ({second})')
         raise

@@ -21,7 +21,7 @@ from rbd_imgdriver.cache import names
 from rbd_imgdriver.cache import store as cache_store
 from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver.ceph.images import clones
-from rbd_imgdriver.ceph import pool as ceph_pool
+from rbd_imgdriver.ceph import parts
 from rbd_imgdriver import model
 from rbd_imgdriver.strategies import base
 
@@ -37,7 +37,7 @@ class CachedClone:
 
     name = 'cached-clone'
 
-    def __init__(self, pool: ceph_pool.Pool,
+    def __init__(self, pool: parts.Pool,
                  store: cache_store.Store | None, order: int,
                  max_depth: int) -> None:
         self._pool = pool
@@ -79,10 +79,10 @@ class CachedClone:
             metadata=request.record(strategy, bytes_moved))
         with store.using(golden):
             if self._max_depth <= 0 or request.target.replicated:
-                self._pool.copy(spec)
+                self._pool.clones.copy(spec)
                 parent = ''
             else:
-                self._pool.clone(spec)
+                self._pool.clones.clone(spec)
                 parent = str(spec.parent)
         store.record_use(golden)
         return model.Created(parent=parent, bytes_moved=bytes_moved,

@@ -30,7 +30,7 @@ from oslo_log import log as logging
 
 from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver.ceph.images import clones
-from rbd_imgdriver.ceph import pool as ceph_pool
+from rbd_imgdriver.ceph import parts
 from rbd_imgdriver.chain import names
 from rbd_imgdriver import locations
 from rbd_imgdriver import model
@@ -46,7 +46,7 @@ SNAPSHOT_KEY = model.METADATA_PREFIX + 'image-snapshot/'
 class Cloner(Protocol):
     """What is needed of :class:`rbd_imgdriver.chain.clone.Cloner`."""
 
-    def snapshot(self, pool: ceph_pool.Pool, image: str,
+    def snapshot(self, pool: parts.Pool, image: str,
                  snapshot: str) -> None:
         """Make a snapshot to clone."""
         ...
@@ -68,7 +68,7 @@ class CinderClone:
 
     name = 'cinder-clone'
 
-    def __init__(self, pool: ceph_pool.Pool, order: int, max_depth: int,
+    def __init__(self, pool: parts.Pool, order: int, max_depth: int,
                  allowed: bool, cloner: Cloner) -> None:
         self._pool = pool
         self._order = order
@@ -125,10 +125,10 @@ class CinderClone:
         except ceph_errors.CephError as error:
             return base.declined_by(request, error)
 
-    def _clone(self, request: model.Request, source: ceph_pool.Pool,
+    def _clone(self, request: model.Request, source: parts.Pool,
                image: str) -> model.Created:
         key = SNAPSHOT_KEY + request.image.id
-        known = source.metadata(image).get(key)
+        known = source.headers.metadata(image).get(key)
         if known is not None:
             try:
                 return self._clone_snapshot(request, source, image, known)
@@ -144,32 +144,32 @@ class CinderClone:
             return self._clone_snapshot(request, source, image, snapshot)
         with undo.on_error(
                 f'snapshot {image}@{snapshot}',
-                lambda: source.remove_snapshot(image, snapshot)):
+                lambda: source.snapshots.remove(image, snapshot)):
             created = self._clone_snapshot(request, source, image, snapshot)
         self._remember(source, image, key, snapshot)
         return created
 
     @staticmethod
-    def _remember(source: ceph_pool.Pool, image: str, key: str,
+    def _remember(source: parts.Pool, image: str, key: str,
                   snapshot: str) -> None:
         """Note the snapshot for the next create; the volume is made."""
         try:
-            source.update_metadata(image, {key: snapshot})
+            source.headers.update(image, {key: snapshot})
         except ceph_errors.CephError as error:
             LOG.warning('That %(image)s has the snapshot %(snapshot)s could '
                         'not be noted: %(error)s',
                         {'image': image, 'snapshot': snapshot,
                          'error': error})
 
-    def _clone_snapshot(self, request: model.Request, source: ceph_pool.Pool,
+    def _clone_snapshot(self, request: model.Request, source: parts.Pool,
                         image: str, snapshot: str) -> model.Created:
         spec = clones.CloneSpec(
             parent=clones.SnapshotSpec(source.name, image, snapshot),
             name=request.target.name, size=request.target.size,
             order=self._order, metadata=request.record(self.name))
         if self._max_depth <= 0 or request.target.replicated:
-            self._pool.copy(spec)
+            self._pool.clones.copy(spec)
             return model.Created()
-        self._pool.clone(spec)
+        self._pool.clones.clone(spec)
         self._cloner.limit_depth(spec.name)
         return model.Created(parent=str(spec.parent))

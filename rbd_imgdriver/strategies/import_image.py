@@ -20,7 +20,7 @@ from oslo_log import log as logging
 
 from rbd_imgdriver.cache import fill
 from rbd_imgdriver.ceph import errors as ceph_errors
-from rbd_imgdriver.ceph import pool as ceph_pool
+from rbd_imgdriver.ceph import parts
 from rbd_imgdriver import errors
 from rbd_imgdriver.importer import importer as image_importer
 from rbd_imgdriver import model
@@ -41,7 +41,7 @@ class ImportImage:
 
     name = 'import'
 
-    def __init__(self, pool: ceph_pool.Pool, importer: image_importer.Importer,
+    def __init__(self, pool: parts.Pool, importer: image_importer.Importer,
                  order: int, filler: fill.Filler | None,
                  cached: cached_clone.CachedClone) -> None:
         self._pool = pool
@@ -91,6 +91,6 @@ class ImportImage:
             request.image, request.data, self._pool, target.name,
             order=self._order, limit=target.size, size=target.size,
             project=target.project_id)
-        self._pool.update_metadata(
+        self._pool.headers.update(
             target.name, request.record(self.name, imported.bytes_moved))
         return model.Created(bytes_moved=imported.bytes_moved)

@@ -21,7 +21,7 @@ from collections.abc import Set
 
 from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver.ceph.images import clones
-from rbd_imgdriver.ceph import pool as ceph_pool
+from rbd_imgdriver.ceph import parts
 from rbd_imgdriver import locations
 from rbd_imgdriver import model
 from rbd_imgdriver.strategies import base
@@ -38,7 +38,7 @@ class RbdClone:
 
     name = 'rbd-clone'
 
-    def __init__(self, pool: ceph_pool.Pool, order: int,
+    def __init__(self, pool: parts.Pool, order: int,
                  volume_pools: Set[str]) -> None:
         self._pool = pool
         self._order = order
@@ -91,9 +91,9 @@ class RbdClone:
             metadata=request.record(self.name))
         if request.target.replicated:
             # Mirroring refuses an image whose parent is not mirrored.
-            self._pool.copy(spec)
+            self._pool.clones.copy(spec)
             return model.Created()
-        self._pool.clone(spec)
+        self._pool.clones.clone(spec)
         return model.Created(parent=str(spec.parent))
 
 

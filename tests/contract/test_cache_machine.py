@@ -72,12 +72,12 @@ class Importer:
             raise errors.ImageTooLarge(image.id, 'it is')
         if self.dies_at == 'before':
             raise Killed
-        pool.create(name, size or image.virtual_size, order,
-                    {**(metadata or {}), 'data': image.id})
+        pool.images.create(name, size or image.virtual_size, order,
+                           {**(metadata or {}), 'data': image.id})
         if self.dies_at == 'written':
             raise Killed
         if self.bad:
-            pool.remove(name)
+            pool.images.remove(name)
             raise errors.ImageDamaged(image.id, 'it is')
         return importer.Imported(image.virtual_size, 1)
 
@@ -188,7 +188,7 @@ class Machine(stateful.RuleBasedStateMachine):
     @stateful.rule(data=st.data())
     def delete_volume(self, data):
         name = data.draw(st.sampled_from(sorted(self.volumes)))
-        self.pool.remove(name)
+        self.pool.images.remove(name)
         del self.volumes[name]
 
     @stateful.precondition(lambda self: self.entries)
@@ -224,9 +224,9 @@ class Machine(stateful.RuleBasedStateMachine):
                 if image.id not in self.in_glance}
         self.entries -= gone
         self.pinned -= gone
-        assert not [name for name in self.pool.names()
+        assert not [name for name in sorted(self.pool.directory.ids())
                     if name.startswith('.partial-image')]
-        kept = {one.name for one in self.pool.trashed()}
+        kept = {one.name for one in self.pool.trash.entries()}
         assert kept <= {names.golden(image) for image in IMAGES
                         if image.id in self.volumes.values()}
 
@@ -247,18 +247,18 @@ class Machine(stateful.RuleBasedStateMachine):
 
     @stateful.invariant()
     def every_volume_is_there(self):
-        there = set(self.pool.names())
+        there = set(self.pool.directory.ids())
         assert set(self.volumes) <= there
 
     def teardown(self):
         for name in self.volumes:
-            self.pool.remove(name)
+            self.pool.images.remove(name)
         for golden in self.entries:
             self.store.retire(golden)
         self._sweep()
-        left = [name for name in self.pool.names()
+        left = [name for name in sorted(self.pool.directory.ids())
                 if not name.startswith('.partial-volume-')]
-        assert (left, self.pool.trashed()) == ([], [])
+        assert (left, self.pool.trash.entries()) == ([], [])
 
 
 @dataclasses.dataclass(frozen=True)

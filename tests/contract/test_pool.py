@@ -23,120 +23,120 @@ PARENT = clones.SnapshotSpec('volumes', 'parent', 'snap')
 
 @pytest.fixture
 def parent(pool):
-    pool.create('parent', 8 * MIB, 22, {'a': '1'})
-    pool.snapshot('parent', 'snap')
+    pool.images.create('parent', 8 * MIB, 22, {'a': '1'})
+    pool.snapshots.ensure('parent', 'snap')
     return pool
 
 
 def test_an_image(pool):
-    pool.create('image', 4 * MIB, 22, {'a': '1'})
-    assert pool.exists('image')
-    assert pool.size('image') == 4 * MIB
-    assert pool.metadata('image') == {'a': '1'}
+    pool.images.create('image', 4 * MIB, 22, {'a': '1'})
+    assert pool.directory.exists('image')
+    assert pool.headers.size('image') == 4 * MIB
+    assert pool.headers.metadata('image') == {'a': '1'}
     with pytest.raises(errors.ImageExists):
-        pool.create('image', 4 * MIB, 22)
-    pool.remove('image')
-    pool.remove('image')
-    assert not pool.exists('image')
+        pool.images.create('image', 4 * MIB, 22)
+    pool.images.remove('image')
+    pool.images.remove('image')
+    assert not pool.directory.exists('image')
     with pytest.raises(errors.ImageNotFound):
-        pool.size('image')
+        pool.headers.size('image')
 
 
 def test_the_id_of_what_was_made(parent):
-    id_ = parent.create('image', 4 * MIB, 22, {'a': '1'}, id_key='own')
-    assert parent.id('image') == id_
-    assert parent.metadata('image') == {'a': '1', 'own': id_}
-    assert parent.clone(clones.CloneSpec(PARENT, 'child')) \
-        == parent.id('child')
+    id_ = parent.images.create('image', 4 * MIB, 22, {'a': '1'}, id_key='own')
+    assert parent.directory.id('image') == id_
+    assert parent.headers.metadata('image') == {'a': '1', 'own': id_}
+    assert parent.clones.clone(clones.CloneSpec(PARENT, 'child')) \
+        == parent.directory.id('child')
 
 
 def test_only_the_image_of_that_id_is_removed(pool):
-    id_ = pool.create('image', 4 * MIB, 22)
-    pool.remove('image', 'another')
-    assert pool.id('image') == id_
-    pool.remove('image', id_)
-    assert not pool.exists('image')
+    id_ = pool.images.create('image', 4 * MIB, 22)
+    pool.images.remove('image', 'another')
+    assert pool.directory.id('image') == id_
+    pool.images.remove('image', id_)
+    assert not pool.directory.exists('image')
 
 
 def test_metadata(parent):
-    parent.update_metadata('parent', {'b': '2'}, remove=['a', 'never'])
-    assert parent.metadata('parent') == {'b': '2'}
+    parent.headers.update('parent', {'b': '2'}, remove=['a', 'never'])
+    assert parent.headers.metadata('parent') == {'b': '2'}
 
 
 def test_a_name_that_is_taken_is_not_taken_over(parent):
-    parent.create('other', 4 * MIB, 22)
-    id_ = parent.id('parent')
+    parent.images.create('other', 4 * MIB, 22)
+    id_ = parent.directory.id('parent')
     with pytest.raises(errors.ImageExists):
-        parent.rename('other', 'parent')
-    assert parent.id('parent') == id_
-    parent.rename('other', 'another')
-    assert not parent.exists('other')
+        parent.images.rename('other', 'parent')
+    assert parent.directory.id('parent') == id_
+    parent.images.rename('other', 'another')
+    assert not parent.directory.exists('other')
 
 
 def test_a_rename_keeps_snapshots_and_children(parent):
-    parent.clone(clones.CloneSpec(PARENT, 'child'))
-    parent.rename('parent', 'renamed')
-    parent.clone(clones.CloneSpec(
+    parent.clones.clone(clones.CloneSpec(PARENT, 'child'))
+    parent.images.rename('parent', 'renamed')
+    parent.clones.clone(clones.CloneSpec(
         clones.SnapshotSpec('volumes', 'renamed', 'snap'), 'second'))
     with pytest.raises(errors.ImageHasSnapshots):
-        parent.remove('renamed')
+        parent.images.remove('renamed')
 
 
 def test_listing_by_prefix(parent):
-    parent.create('pa', 4 * MIB, 22)
-    parent.create('x', 4 * MIB, 22)
+    parent.images.create('pa', 4 * MIB, 22)
+    parent.images.create('x', 4 * MIB, 22)
     found = {one.name: (one.id, one.size, one.metadata)
-             for one in parent.listed('pa')}
+             for one in parent.directory.listed('pa')}
     assert found == {
-        'pa': (parent.id('pa'), 4 * MIB, {}),
-        'parent': (parent.id('parent'), 8 * MIB, {'a': '1'})}
-    assert parent.listed('nothing') == []
+        'pa': (parent.directory.id('pa'), 4 * MIB, {}),
+        'parent': (parent.directory.id('parent'), 8 * MIB, {'a': '1'})}
+    assert parent.directory.listed('nothing') == []
 
 
 def test_a_clone(parent):
-    parent.clone(clones.CloneSpec(PARENT, 'child', size=16 * MIB))
-    assert parent.size('child') == 16 * MIB
+    parent.clones.clone(clones.CloneSpec(PARENT, 'child', size=16 * MIB))
+    assert parent.headers.size('child') == 16 * MIB
     with pytest.raises(errors.ImageExists):
-        parent.clone(clones.CloneSpec(PARENT, 'child'))
+        parent.clones.clone(clones.CloneSpec(PARENT, 'child'))
     with pytest.raises(clones.SourceTooLarge):
-        parent.clone(clones.CloneSpec(PARENT, 'small', size=4 * MIB))
-    assert not parent.exists('small')
+        parent.clones.clone(clones.CloneSpec(PARENT, 'small', size=4 * MIB))
+    assert not parent.directory.exists('small')
     with pytest.raises(errors.SnapshotNotFound):
-        parent.clone(clones.CloneSpec(
+        parent.clones.clone(clones.CloneSpec(
             clones.SnapshotSpec('volumes', 'parent', 'none'), 'none'))
 
 
 def test_the_trash_keeps_a_parent_until_its_last_child_goes(parent):
-    parent.clone(clones.CloneSpec(PARENT, 'child'))
-    id_ = parent.id('parent')
-    parent.trash_move('parent')
-    parent.trash_move('parent')
+    parent.clones.clone(clones.CloneSpec(PARENT, 'child'))
+    id_ = parent.directory.id('parent')
+    parent.trash.move('parent')
+    parent.trash.move('parent')
 
-    assert not parent.exists('parent')
-    assert [one.id for one in parent.trashed()] == [id_]
-    assert not parent.trash_free(id_)
-    parent.remove('child')
-    assert parent.trash_free(id_)
-    assert parent.trash_free(id_)
-    assert parent.trashed() == []
+    assert not parent.directory.exists('parent')
+    assert [one.id for one in parent.trash.entries()] == [id_]
+    assert not parent.trash.free(id_)
+    parent.images.remove('child')
+    assert parent.trash.free(id_)
+    assert parent.trash.free(id_)
+    assert parent.trash.entries() == []
 
 
 def test_a_name_in_the_trash_is_free(parent):
-    parent.trash_move('parent')
-    parent.create('parent', 4 * MIB, 22)
-    assert parent.size('parent') == 4 * MIB
+    parent.trash.move('parent')
+    parent.images.create('parent', 4 * MIB, 22)
+    assert parent.headers.size('parent') == 4 * MIB
 
 
 def test_leases(pool):
     first = leases.Lease('work', 'a', 30)
     second = leases.Lease('work', 'b', 30)
-    assert pool.acquire_lease(first, {'host': 'one'})
-    assert not pool.acquire_lease(second, {'host': 'two'})
-    assert pool.lease_holder('work') == {'host': 'one'}
-    pool.renew_lease(first)
+    assert pool.leases.acquire(first, {'host': 'one'})
+    assert not pool.leases.acquire(second, {'host': 'two'})
+    assert pool.leases.holder('work') == {'host': 'one'}
+    pool.leases.renew(first)
     with pytest.raises(leases.LeaseLost):
-        pool.renew_lease(second)
-    pool.release_lease(second)
-    assert pool.lease_holder('work') == {'host': 'one'}
-    pool.release_lease(first)
-    assert pool.lease_holder('work') is None
+        pool.leases.renew(second)
+    pool.leases.release(second)
+    assert pool.leases.holder('work') == {'host': 'one'}
+    pool.leases.release(first)
+    assert pool.leases.holder('work') is None

@@ -40,6 +40,22 @@ LAYERS = (
     ('model', 'locations', 'errors', 'blocking', 'signals', 'undo'),
 )
 
+# The same within a component, by its modules and folders.
+INSIDE = {
+    'ceph': (
+        ('pool', 'dry_run'),
+        ('parts',),
+        ('images',),
+        ('wire',),
+        ('native', 'credentials', 'capacity'),
+        ('connection',),
+        ('connecting',),
+        ('client',),
+        ('keyring',),
+        ('errors',),
+    ),
+}
+
 # Who may know the world outside.  What is not named here everybody may import.
 OUTSIDE = {
     'cinder': ('driver', 'driver_chains', 'driver_images', 'driver_types',
@@ -68,7 +84,8 @@ def violations(root: pathlib.Path) -> Iterator[str]:
         for path in paths:
             where = path.relative_to(root)
             for entry in scan.imports(root, path, PACKAGE):
-                fault = _fault(component, entry, level, found)
+                fault = (_fault(component, entry, level, found)
+                         or _fault_inside(component, where, entry))
                 if fault:
                     yield f'{where}:{entry.line}: {fault}'
 
@@ -95,6 +112,26 @@ def _fault(component: str, entry: scan.Import, level: dict[str, int],
     return None
 
 
+def _fault_inside(component: str, where: pathlib.Path,
+                  entry: scan.Import) -> str | None:
+    prefix = f'{PACKAGE}.{component}.'
+    if component not in INSIDE or not entry.name.startswith(prefix):
+        return None
+    level = {name: number for number, names in enumerate(INSIDE[component])
+             for name in names}
+    own = where.parts[1].removesuffix('.py')
+    target = entry.name.removeprefix(prefix).partition('.')[0]
+    if own == '__init__':
+        return f'{component} itself may not import {target}'
+    for name in (own, target):
+        if name not in level:
+            return f'{component}.{name}: has no place in INSIDE'
+    if own != target and level[target] <= level[own]:
+        return (f'{component}.{own} may not import {target}: it is not '
+                'below it')
+    return None
+
+
 def test_imports_run_downward_only():
     found = list(violations(ROOT))
 
@@ -102,8 +139,11 @@ def test_imports_run_downward_only():
 
 
 def test_every_component_stands_in_the_table_once():
+    for layers in (LAYERS, *INSIDE.values()):
+        names = [name for names in layers for name in names]
+        assert len(names) == len(set(names))
     names = [name for names in LAYERS for name in names]
-    assert len(names) == len(set(names))
+    assert set(INSIDE) <= set(names)
     for allowed in (*OUTSIDE.values(), *OUTSIDE_LATE.values()):
         assert set(allowed) <= set(names)
 
@@ -132,6 +172,16 @@ def test_every_component_stands_in_the_table_once():
     ('cmd/cache.py', 'def f():\n    import rbd', 'cmd may not import rbd'),
     ('__init__.py', 'from rbd_imgdriver import driver',
      'the package itself may not import driver'),
+    ('ceph/images/clones.py', 'from rbd_imgdriver.ceph import pool',
+     'ceph.images may not import pool'),
+    ('ceph/wire/header.py', 'from rbd_imgdriver.ceph.images import clones',
+     'ceph.wire may not import images'),
+    ('ceph/errors.py', 'from . import connection',
+     'ceph.errors may not import connection'),
+    ('ceph/novelty.py', 'from . import errors',
+     'ceph.novelty: has no place in INSIDE'),
+    ('ceph/__init__.py', 'from rbd_imgdriver.ceph import pool',
+     'ceph itself may not import pool'),
     ('novelty.py', '', 'novelty: has no place in LAYERS'),
     ('novelty/part.py', '', 'novelty: has no place in LAYERS'),
 ])

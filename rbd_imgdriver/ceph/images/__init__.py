@@ -9,4 +9,7 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-"""What librbd does to images, snapshots and clones."""
+"""Images, snapshots and clones, by librbd.
+
+Each module has one part of a pool; see :mod:`rbd_imgdriver.ceph.parts`.
+"""

@@ -14,8 +14,6 @@
 A call may end in the middle: its client is blocklisted, or an answer does not
 come in time although the operation was carried out.  A name does not tell
 whose an image is; what was there before the call began is never touched.
-
-Runs in a native thread; see :class:`rbd_imgdriver.ceph.pool.Pool`.
 """
 
 from collections.abc import Callable

@@ -9,20 +9,24 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-"""Copy-on-write clones: one call for the clone and what belongs to it.
+"""Copy-on-write clones: made, finished, and cut from their parents.
 
-Runs in a native thread; see :class:`rbd_imgdriver.ceph.pool.Pool`.
+One method makes the clone and all that a clone needs.
 """
 
 from collections.abc import Mapping
 import dataclasses
+import errno
 from typing import Any
 
 import rbd
 
 from rbd_imgdriver.ceph import errors
 from rbd_imgdriver.ceph.images import attempts
-from rbd_imgdriver.ceph.images import ids
+from rbd_imgdriver.ceph.images import layouts
+from rbd_imgdriver.ceph.images import lifecycle
+from rbd_imgdriver.ceph.images import probe
+from rbd_imgdriver.ceph import native
 from rbd_imgdriver.ceph.wire import header
 from rbd_imgdriver import undo
 
@@ -80,44 +84,120 @@ class SourceTooLarge(errors.CephError):
         self.size = size
 
 
-def clone(source: Any, target: Any, spec: CloneSpec, features: int,
-          attempt: attempts.Attempt) -> str:
-    """Clone a snapshot and finish the new image.
+class Progress:
+    """How far a flatten is, and the wish to end it.
 
-    On failure nothing of the new image is left, unless Ceph no longer
-    answers; the first error is the one that is raised.
+    One thread flattens, others look and may cancel; plain attributes do.
 
-    :param source: I/O context of the parent's pool
-    :param target: I/O context of the new image's pool
-    :param features: RBD feature bits of the new image
-    :returns: the id of the new image
-    :raises SourceTooLarge: when ``spec.size`` is less than the parent's
-    :raises errors.ImageNotFound: when there is no such parent
-    :raises errors.SnapshotNotFound: when the parent has no such snapshot
-    :raises errors.ImageExists: when the new image's name is taken
-    :raises errors.CephError: when Ceph refuses for another reason
+    :ivar done: objects looked at
+    :ivar total: objects to look at, 0 until it has begun
+    :ivar cancelled: set it to stop the flatten at the next object
     """
-    order = _order(source, spec)
 
-    def is_ours(id_: str) -> bool:
-        return _is_clone_of(source, target, id_, spec.parent)
+    def __init__(self) -> None:
+        self.done = 0
+        self.total = 0
+        self.cancelled = False
 
-    attempt.claim(target, spec.name, is_ours)
-    try:
-        ids.with_free_id(
-            lambda: _clone(source, target, spec, features, order))
-    except errors.ImageExists:
-        raise  # whoever was faster, it is not ours to remove
-    except errors.CephError:
-        # If it timed out it may have happened all the same.
-        with undo.on_error(f'image {spec.name}', lambda: attempt.undo(
-                target, spec.name, is_ours)):
-            raise
-    id_ = attempt.image_id = header.image_id(target, spec.name)
-    with undo.on_error(f'image {spec.name}', lambda: attempts.remove(
-            target, spec.name, id_)):
-        _finish(target, id_, spec)
-    return id_
+    @property
+    def percent(self) -> int:
+        """Whole percents."""
+        return 100 * self.done // self.total if self.total else 0
+
+    def __call__(self, done: int, total: int) -> int:
+        """librbd's progress callback: a negative number stops it."""
+        self.done = done
+        self.total = total
+        return -errno.ECANCELED if self.cancelled else 0
+
+
+class Clones(native.Part):
+    """The clones of a pool."""
+
+    def clone(self, spec: CloneSpec) -> str:
+        """Clone a snapshot of any pool of the cluster into this pool.
+
+        On failure nothing of the new image is left, unless Ceph no longer
+        answers; the first error is the one that is raised.
+
+        :returns: the id of the new image
+        :raises SourceTooLarge: when ``spec.size`` is less than the parent's
+        :raises errors.ImageNotFound: when there is no such parent
+        :raises errors.SnapshotNotFound: when the parent has no such snapshot
+        :raises errors.ImageExists: when the new image's name is taken
+        :raises errors.CephError: when Ceph refuses for another reason
+        """
+        return self._clone(spec, attempts.Attempt())
+
+    def copy(self, spec: CloneSpec) -> str:
+        """Make a full, independent copy of a snapshot in this pool.
+
+        A clone that is flattened at once: librbd's fastest way, and it reads
+        only what the source holds.  Result and errors as of :meth:`clone`.
+        """
+        return self._copy(spec, attempts.Attempt())
+
+    @native.in_native_thread
+    def _clone(self, spec: CloneSpec, attempt: attempts.Attempt) -> str:
+        source, target = self.cluster.ioctx(spec.parent.pool), self._ioctx
+        features = layouts.features(self.cluster)
+        order = _order(source, spec)
+
+        def is_ours(id_: str) -> bool:
+            return _is_clone_of(source, target, id_, spec.parent)
+
+        attempt.claim(target, spec.name, is_ours)
+        try:
+            lifecycle.with_free_id(
+                lambda: _clone(source, target, spec, features, order))
+        except errors.ImageExists:
+            raise  # whoever was faster, it is not ours to remove
+        except errors.CephError:
+            # If it timed out it may have happened all the same.
+            with undo.on_error(f'image {spec.name}', lambda: attempt.undo(
+                    target, spec.name, is_ours)):
+                raise
+        id_ = attempt.image_id = header.image_id(target, spec.name)
+        with undo.on_error(f'image {spec.name}', lambda: attempts.remove(
+                target, spec.name, id_)):
+            _finish(target, id_, spec)
+        return id_
+
+    @native.in_native_thread
+    def _copy(self, spec: CloneSpec, attempt: attempts.Attempt) -> str:
+        ioctx = self._ioctx
+        id_ = self._clone(spec, attempt)
+        with undo.on_error(f'image {spec.name}', lambda: attempts.remove(
+                ioctx, spec.name, id_)), \
+                errors.translated(f'flatten of {self.name}/{spec.name}'), \
+                rbd.Image(ioctx, image_id=id_) as opened:
+            opened.flatten()
+        return id_
+
+    @native.in_native_thread
+    def flatten(self, id_: str, progress: Progress) -> None:
+        """Copy what a clone reads from its parent into the clone.
+
+        One that has no parent is flat already.  What was copied before it
+        was cancelled is not copied again.
+
+        :param id_: the image's internal id; names change meanwhile
+        :raises errors.ImageNotFound: when there is no such image
+        :raises errors.Cancelled: when ``progress`` asked for it
+        """
+        with errors.translated(f'flatten of image id {id_}'), \
+                rbd.Image(self._ioctx, image_id=id_) as image:
+            try:
+                image.flatten(on_progress=progress)
+            except rbd.InvalidArgument:
+                if _has_parent(image):
+                    raise
+
+    @native.in_native_thread
+    def probe(self, name: str) -> int:
+        """Make, clone and remove an image; see :func:`probe.clones`."""
+        return probe.clones(self._ioctx, name,
+                            layouts.features(self.cluster))
 
 
 def _is_clone_of(source: Any, target: Any, id_: str,
@@ -174,3 +254,11 @@ def _finish(target: Any, id_: str, spec: CloneSpec) -> None:
         with errors.translated(f'resize of {spec.name}'), \
                 rbd.Image(target, image_id=id_) as image:
             image.resize(spec.size)
+
+
+def _has_parent(image: Any) -> bool:
+    try:
+        image.get_parent_image_spec()
+    except rbd.ImageNotFound:
+        return False
+    return True

@@ -10,8 +10,6 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 """Copies of an image's head that share as much as the source shares.
-
-Runs in a native thread; see :class:`rbd_imgdriver.ceph.pool.Pool`.
 """
 
 from typing import Any
@@ -19,66 +17,95 @@ from typing import Any
 import rbd
 
 from rbd_imgdriver.ceph import errors
+from rbd_imgdriver.ceph.images import ancestry
 from rbd_imgdriver.ceph.images import attempts
-from rbd_imgdriver.ceph.images import ids
-from rbd_imgdriver.ceph.images import removal
+from rbd_imgdriver.ceph.images import clones
+from rbd_imgdriver.ceph.images import lifecycle
+from rbd_imgdriver.ceph.images import snapshots
 from rbd_imgdriver.ceph.images import unchanged
 from rbd_imgdriver.ceph.images import usage
+from rbd_imgdriver.ceph import native
 from rbd_imgdriver.ceph.wire import directory
 from rbd_imgdriver.ceph.wire import header
 from rbd_imgdriver import undo
 
 
-def copy_head(source: Any, image: str, target: Any, name: str,
-              shared: bool, attempt: attempts.Attempt) -> str:
-    """Copy an image's head, with holes and metadata, without snapshots.
+class Copies(native.Part):
+    """Copies of the heads of a pool's images."""
 
-    Whoever writes to the image meanwhile gets a copy of no single moment.
-    On failure nothing of the copy is left, unless Ceph no longer answers.
+    def head(self, image: str, target: str, name: str) -> str:
+        """Copy an image's head, with holes and metadata, without snapshots.
 
-    :param source: I/O context of the image's pool
-    :param target: I/O context of the copy's pool
-    :param shared: copy only the image's own objects and make the copy a
-        clone of the same parent, whose snapshot must not be in the trash;
-        False copies all into one flat image
-    :returns: the id of the copy
-    :raises errors.ImageNotFound: when there is no such image
-    :raises errors.ImageExists: when the copy's name is taken
-    """
-    with errors.translated(f'opening of {image}'):
-        opened = rbd.Image(source, image, read_only=True)
-    with opened:
-        return _copy(opened, source, target, name, shared, attempt)
+        Where its parent can have another clone, only the image's own objects
+        are copied and the copy is a clone of the same parent; else the copy
+        is one flat image.  Whoever writes to the image meanwhile gets a copy
+        of no single moment.  On failure nothing of the copy is left, unless
+        Ceph no longer answers.
 
+        :param target: name of the copy's pool, of the same cluster
+        :returns: the id of the copy
+        :raises errors.ImageNotFound: when there is no such image
+        :raises errors.ImageExists: when the copy's name is taken
+        """
+        return self._head(image, target, name, attempts.Attempt())
 
-def copy_unused_head(ioctx: Any, private: Any, image: str, name: str,
-                     shared: bool, most: int | None,
+    @native.in_native_thread
+    def _head(self, image: str, target: str, name: str,
+              attempt: attempts.Attempt) -> str:
+        source, shared = self._ioctx, self._can_share_parent(image)
+        with errors.translated(f'opening of {image}'):
+            opened = rbd.Image(source, image, read_only=True)
+        with opened:
+            return _copy(opened, source, self.cluster.ioctx(target), name,
+                         shared, attempt)
+
+    def unused_head(self, image: str, name: str,
+                    most: int | None = None) -> str | None:
+        """Copy an image's head within the pool unless somebody writes to it.
+
+        See :meth:`head`; :mod:`.unchanged` says how it is known that nobody
+        has written to it between the first byte and the last.
+
+        :param most: own bytes of the image that may be copied; None for any
+            number, its parent's included
+        :returns: the id of the copy; None, and no copy, when somebody may
+            have written to the image meanwhile, or when more bytes would
+            have to be copied
+        """
+        return self._unused_head(image, name, most, attempts.Attempt())
+
+    @native.in_native_thread
+    def _unused_head(self, image: str, name: str, most: int | None,
                      attempt: attempts.Attempt) -> str | None:
-    """Copy an image's head within its pool unless somebody writes to it.
+        shared = self._can_share_parent(image)
+        if most is not None and not shared:
+            return None
+        ioctx = self._ioctx
+        with errors.translated(f'opening of {image}'):
+            opened = rbd.Image(ioctx, image, read_only=True)
+        with self._private_ioctx() as private, opened:
+            with errors.translated(f'usage of {image}'):
+                version = unchanged.idle_version(private, opened)
+                if version is None or not _is_small(opened, most):
+                    return None
+            id_ = _copy(opened, ioctx, ioctx, name, shared, attempt)
+            with undo.on_error(f'image {name}',
+                               lambda: attempts.remove(ioctx, name, id_)):
+                if unchanged.map_version(private, opened.id()) == version:
+                    return id_
+        attempts.remove(ioctx, name, id_)
+        return None
 
-    See :func:`copy_head`; :mod:`unchanged` says how it is known that nobody
-    has written to it between the first byte and the last.
+    @native.in_native_thread
+    def drop_inherited(self, image: str) -> None:
+        """Remove the metadata that describe what an image was copied from."""
+        ioctx = self._ioctx
+        clones.drop_inherited(ioctx, header.image_id(ioctx, image))
 
-    :param private: an I/O context of the pool that no other thread uses
-    :param most: bytes that may be copied; None for any number
-    :returns: the id of the copy; None, and no copy, when somebody may have
-        written to the image meanwhile, or when more bytes would have to be
-        copied
-    """
-    with errors.translated(f'opening of {image}'):
-        opened = rbd.Image(ioctx, image, read_only=True)
-    with opened:
-        with errors.translated(f'usage of {image}'):
-            version = unchanged.idle_version(private, opened)
-            if version is None or not _is_small(opened, most):
-                return None
-        id_ = _copy(opened, ioctx, ioctx, name, shared, attempt)
-        with undo.on_error(f'image {name}',
-                           lambda: attempts.remove(ioctx, name, id_)):
-            if unchanged.map_version(private, opened.id()) == version:
-                return id_
-    attempts.remove(ioctx, name, id_)
-    return None
+    def _can_share_parent(self, image: str) -> bool:
+        ioctx = self._ioctx
+        ref = header.parent(ioctx, header.image_id(ioctx, image))
+        return ref is None or ancestry.can_be_cloned(self.cluster, ref)
 
 
 def _is_small(image: Any, most: int | None) -> bool:
@@ -102,12 +129,12 @@ def _copy(opened: Any, source: Any, target: Any, name: str, shared: bool,
     def undo_copy() -> None:
         found = directory.id_of(target, name)
         if found is not None and is_ours(found):
-            removal.drop_snapshots(target, found, lambda _: True)
+            snapshots.drop_where(target, found, lambda _: True)
         attempt.undo(target, name, is_ours)
 
     attempt.claim(target, name, is_ours)
     try:
-        ids.with_free_id(make)
+        lifecycle.with_free_id(make)
     except errors.ImageExists:
         raise  # whoever was faster, it is not ours to remove
     except errors.CephError:
@@ -116,5 +143,5 @@ def _copy(opened: Any, source: Any, target: Any, name: str, shared: bool,
     id_ = attempt.image_id = header.image_id(target, name)
     with undo.on_error(f'image {name}', undo_copy):
         if header.snapshot_ids(target, id_):
-            removal.drop_snapshots(target, id_, lambda _: True)
+            snapshots.drop_where(target, id_, lambda _: True)
     return id_

@@ -10,8 +10,6 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 """How an image lies in the cluster: object size, features, data pool.
-
-Runs in a native thread; see :class:`rbd_imgdriver.ceph.pool.Pool`.
 """
 
 import dataclasses

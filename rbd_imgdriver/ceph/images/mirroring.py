@@ -10,8 +10,6 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 """Which images are mirrored to another cluster.
-
-Runs in a native thread; see :class:`rbd_imgdriver.ceph.pool.Pool`.
 """
 
 from typing import Any

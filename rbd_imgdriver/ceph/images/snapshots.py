@@ -9,11 +9,10 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-"""Snapshots of an image.
+"""Snapshots of images, made and removed without harm to their clones."""
 
-Runs in a native thread; see :class:`rbd_imgdriver.ceph.pool.Pool`.
-"""
-
+from collections.abc import Callable
+import dataclasses
 import time
 from typing import Any
 
@@ -22,7 +21,139 @@ import rbd
 from rbd_imgdriver.ceph import errors
 from rbd_imgdriver.ceph.images import attempts
 from rbd_imgdriver.ceph.images import unchanged
+from rbd_imgdriver.ceph import native
+from rbd_imgdriver.ceph.wire import directory
+from rbd_imgdriver.ceph.wire import header
 from rbd_imgdriver import undo
+
+_USER_NAMESPACE = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Remaining:
+    """The snapshots that an image still has.
+
+    :param named: those that could not be removed, or were not to be
+    :param trashed: how many are in the snapshot trash, or not the user's
+    """
+
+    named: tuple[str, ...]
+    trashed: int
+
+    def __bool__(self) -> bool:
+        return bool(self.named or self.trashed)
+
+
+class Snapshots(native.Part):
+    """The snapshots of a pool's images."""
+
+    def create(self, image: str, snapshot: str, seal: bool = False) -> None:
+        """Make a snapshot that can be cloned; see :func:`create_protected`.
+
+        :param seal: whether :meth:`sealed` is to find it
+        :raises errors.ImageNotFound: when there is no such image
+        :raises errors.ImageExists: when there was such a snapshot before
+        """
+        self._create(image, snapshot, seal, attempts.Attempt())
+
+    @native.in_native_thread
+    def _create(self, image: str, snapshot: str, seal: bool,
+                attempt: attempts.Attempt) -> None:
+        with self._private_ioctx() as private:
+            create_protected(self._ioctx, image, snapshot, attempt,
+                             private if seal else None)
+
+    def ensure(self, image: str, snapshot: str) -> None:
+        """Make a snapshot that can be cloned; one that exists will do."""
+        try:
+            self.create(image, snapshot)
+        except errors.ImageExists:
+            return
+
+    @native.in_native_thread
+    def sealed(self, image: str) -> str | None:
+        """The snapshot that an image is known not to have changed since.
+
+        See :mod:`rbd_imgdriver.ceph.images.unchanged`.
+
+        :raises errors.ImageNotFound: when there is no such image
+        """
+        with self._private_ioctx() as private:
+            return unchanged.sealed_snapshot(self._ioctx, private, image)
+
+    @native.in_native_thread
+    def remove(self, image: str, snapshot: str) -> None:
+        """Remove a snapshot, protected or not; absent is as good as removed.
+
+        With clone format 2, children do no harm: Ceph keeps the snapshot in
+        the snapshot trash until the last one is gone.
+
+        :raises errors.ImageBusy: when it has children of clone format 1
+        """
+        with errors.translated(f'removal of {image}@{snapshot}'):
+            try:
+                with rbd.Image(self._ioctx, image) as opened:
+                    if opened.is_protected_snap(snapshot):
+                        opened.unprotect_snap(snapshot)
+                    opened.remove_snap(snapshot)
+            except rbd.ImageNotFound:
+                return
+
+    @native.in_native_thread
+    def drop(self, id_: str, name: str, hidden_name: str) -> None:
+        """Remove a snapshot, or put it out of the way of its clones.
+
+        With clones of format 2 Ceph moves it to the snapshot trash and frees
+        it with the last of them.  With clones of format 1 it cannot be
+        removed; it gets another name.  Absent is as good as dropped.
+
+        :param hidden_name: its name from then on
+        """
+        with errors.translated(f'removal of snapshot {name} of image id '
+                               f'{id_}'):
+            try:
+                with rbd.Image(self._ioctx, image_id=id_) as image:
+                    if not _drop(image, name) and name != hidden_name:
+                        image.rename_snap(name, hidden_name)
+            except rbd.ImageNotFound:
+                return
+
+    @native.in_native_thread
+    def drop_where(self, id_: str,
+                   droppable: Callable[[str], bool]) -> Remaining:
+        """Remove the snapshots that may go, and say what is left.
+
+        :param droppable: tells by a snapshot's name whether it may go
+        """
+        return drop_where(self._ioctx, id_, droppable)
+
+    @native.in_native_thread
+    def rename(self, id_: str, name: str, new_name: str) -> None:
+        """Rename a snapshot, which may have clones."""
+        with errors.translated(f'rename of snapshot {name} of image id '
+                               f'{id_}'), \
+                rbd.Image(self._ioctx, image_id=id_) as image:
+            image.rename_snap(name, new_name)
+
+    @native.in_native_thread
+    def entries(self, id_: str) -> list[header.Snapshot]:
+        """All snapshots of an image, from its header; empty when it is gone.
+
+        Costs 0.2 ms, and as much for each snapshot.
+        """
+        ioctx = self._ioctx
+        try:
+            return [header.snapshot(ioctx, id_, one)
+                    for one in header.snapshot_ids(ioctx, id_)]
+        except errors.ImageNotFound:
+            return []
+
+    @native.in_native_thread
+    def counts(self) -> dict[str, int]:
+        """How many snapshots each image has; 0.4 ms for each image."""
+        ioctx = self._ioctx
+        return {name: len(header.snapshot_ids(ioctx, id_))
+                for name, id_ in directory.names(ioctx, '').items()}
 
 
 def create_protected(ioctx: Any, image: str, snapshot: str,
@@ -86,19 +217,29 @@ def _seal(ioctx: Any, private: Any, image: Any, snapshot: str) -> None:
         unchanged.note(ioctx, sealed)
 
 
-def remove(ioctx: Any, image: str, snapshot: str) -> None:
-    """Remove a snapshot, protected or not; absent is as good as removed.
+def drop_where(ioctx: Any, id_: str,
+               droppable: Callable[[str], bool]) -> Remaining:
+    """The same in an I/O context; blocks."""
+    with errors.translated(f'snapshots of image id {id_}'), \
+            rbd.Image(ioctx, image_id=id_) as image:
+        for snapshot in list(image.list_snaps()):
+            if (snapshot['namespace'] == _USER_NAMESPACE
+                    and droppable(snapshot['name'])):
+                _drop(image, snapshot['name'])
+        left = list(image.list_snaps())
+    named = [one['name'] for one in left
+             if one['namespace'] == _USER_NAMESPACE]
+    return Remaining(tuple(named), len(left) - len(named))
 
-    With clone format 2, children do no harm: Ceph keeps the snapshot in the
-    snapshot trash until the last one is gone.
 
-    :raises errors.ImageBusy: when it has children of clone format 1
-    """
-    with errors.translated(f'removal of {image}@{snapshot}'):
-        try:
-            with rbd.Image(ioctx, image) as opened:
-                if opened.is_protected_snap(snapshot):
-                    opened.unprotect_snap(snapshot)
-                opened.remove_snap(snapshot)
-        except rbd.ImageNotFound:
-            return
+def _drop(image: Any, snapshot: str) -> bool:
+    """Remove a snapshot; False when clones of format 1 forbid it."""
+    try:
+        if image.is_protected_snap(snapshot):
+            image.unprotect_snap(snapshot)
+        image.remove_snap(snapshot)
+    except rbd.ImageBusy:
+        return False
+    except rbd.ImageNotFound:
+        return True
+    return True

@@ -14,8 +14,6 @@
 An image in the trash keeps serving its clones, in any pool and of both clone
 formats.  With clone format 2 its removed snapshots free themselves with the
 last child; the image itself does not: somebody has to remove it.
-
-Runs in a native thread; see :class:`rbd_imgdriver.ceph.pool.Pool`.
 """
 
 import dataclasses
@@ -27,6 +25,7 @@ import rados
 import rbd
 
 from rbd_imgdriver.ceph import errors
+from rbd_imgdriver.ceph import native
 
 _SCHEDULE = 'rbd_trash_purge_schedule'
 _MOST_SCHEDULES = 64
@@ -45,78 +44,90 @@ class Trashed:
     deferred_until: float
 
 
-def move(ioctx: Any, image: str, delay: int = 0) -> None:
-    """Move an image to the trash; absent is as good as moved.
+class Trash(native.Part):
+    """The trash of a pool."""
 
-    :param delay: seconds before it may be removed
-    :raises errors.ImageBusy: when a client has it open
-    """
-    with errors.translated(f'move of {image} to the trash'):
-        try:
-            rbd.RBD().trash_move(ioctx, image, delay)
-        except rbd.ImageNotFound:
-            return
+    @native.in_native_thread
+    def move(self, image: str, delay: int = 0) -> None:
+        """Move an image to the trash; absent is as good as moved.
+
+        An image that a client has open is moved all the same.
+
+        :param delay: seconds before it may be removed
+        """
+        with errors.translated(f'move of {image} to the trash'):
+            try:
+                rbd.RBD().trash_move(self._ioctx, image, delay)
+            except rbd.ImageNotFound:
+                return
+
+    @native.in_native_thread
+    def entries(self) -> list[Trashed]:
+        """What is in the trash of the pool."""
+        return entries(self._ioctx)
+
+    @native.in_native_thread
+    def free(self, id_: str) -> bool:
+        """Remove an image from the trash if nothing needs it any more.
+
+        Its snapshots go first.  Asking again later is always safe.
+
+        :returns: whether it is gone; False while clones need it
+        """
+        ioctx = self._ioctx
+        with errors.translated(f'removal of image id {id_} from the trash'):
+            try:
+                with rbd.Image(ioctx, image_id=id_) as image:
+                    _remove_snapshots(image)
+                rbd.RBD().trash_remove(ioctx, id_)
+            except rbd.ImageNotFound:
+                return True
+            except (rbd.ImageBusy, rbd.ImageHasSnapshots):
+                return False
+        return True
+
+    @native.in_native_thread
+    def remove(self, id_: str) -> bool:
+        """Remove an image that has no snapshots from the trash.
+
+        :returns: whether it is gone; False while snapshots keep it
+        :raises errors.PermissionDenied: before its deferment ends
+        """
+        with errors.translated(f'removal of image id {id_} from the trash'):
+            try:
+                rbd.RBD().trash_remove(self._ioctx, id_)
+            except rbd.ImageNotFound:
+                return True
+            except (rbd.ImageBusy, rbd.ImageHasSnapshots):
+                return False
+        return True
+
+    @native.in_native_thread
+    def purge_intervals(self) -> list[str]:
+        """How often Ceph purges the pool's trash, for example ``1d``.
+
+        The manager keeps schedules as JSON in the omap of an object of the
+        pool, one key for the pool and one for each of its namespaces
+        (src/pybind/mgr/rbd_support/schedule.py).
+        """
+        ioctx = self._ioctx
+        with errors.translated('schedule of trash purges'), \
+                rados.ReadOpCtx() as op:
+            pairs, _ = ioctx.get_omap_vals(op, '', '', _MOST_SCHEDULES)
+            try:
+                ioctx.operate_read_op(op, _SCHEDULE)
+            except rados.ObjectNotFound:
+                return []
+            return [one['interval'] for _, value in pairs
+                    for one in json.loads(value)]
 
 
 def entries(ioctx: Any) -> list[Trashed]:
-    """What is in the trash of the pool."""
+    """What is in the trash of a pool; blocks."""
     with errors.translated('list of the trash'):
         return [Trashed(entry['id'], entry['name'],
                         _seconds(entry['deferment_end_time']))
                 for entry in rbd.RBD().trash_list(ioctx)]
-
-
-def free(ioctx: Any, id_: str) -> bool:
-    """Remove an image from the trash if nothing needs it any more.
-
-    Its snapshots go first.  Asking again later is always safe.
-
-    :returns: whether it is gone; False while clones need it
-    """
-    with errors.translated(f'removal of image id {id_} from the trash'):
-        try:
-            with rbd.Image(ioctx, image_id=id_) as image:
-                _remove_snapshots(image)
-            rbd.RBD().trash_remove(ioctx, id_)
-        except rbd.ImageNotFound:
-            return True
-        except (rbd.ImageBusy, rbd.ImageHasSnapshots):
-            return False
-    return True
-
-
-def remove(ioctx: Any, id_: str) -> bool:
-    """Remove an image that has no snapshots from the trash.
-
-    :returns: whether it is gone; False when it has snapshots
-    :raises errors.PermissionDenied: before its deferment ends
-    """
-    with errors.translated(f'removal of image id {id_} from the trash'):
-        try:
-            rbd.RBD().trash_remove(ioctx, id_)
-        except rbd.ImageNotFound:
-            return True
-        except (rbd.ImageBusy, rbd.ImageHasSnapshots):
-            return False
-    return True
-
-
-def purge_intervals(ioctx: Any) -> list[str]:
-    """How often Ceph purges the pool's trash, for example ``1d``.
-
-    The manager keeps schedules as JSON in the omap of an object of the pool,
-    one key for the pool and one for each of its namespaces
-    (src/pybind/mgr/rbd_support/schedule.py).
-    """
-    with errors.translated('schedule of trash purges'), \
-            rados.ReadOpCtx() as op:
-        pairs, _ = ioctx.get_omap_vals(op, '', '', _MOST_SCHEDULES)
-        try:
-            ioctx.operate_read_op(op, _SCHEDULE)
-        except rados.ObjectNotFound:
-            return []
-        return [one['interval'] for _, value in pairs
-                for one in json.loads(value)]
 
 
 def _seconds(when: datetime.datetime) -> float:

@@ -48,8 +48,6 @@ nobody *had* the lock when the version was noted:
 
 Changes that harm nothing, for example the removal of another snapshot, raise
 the version too.  Then the slow way is taken.
-
-Runs in a native thread; see :class:`rbd_imgdriver.ceph.pool.Pool`.
 """
 
 import dataclasses

@@ -9,11 +9,10 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-"""What an image takes up, and who depends on it.
+"""What images take up, who depends on them, and who uses them.
 
-Opens the image: for commands and long work, not for the path of a create.
-
-Runs in a native thread; see :class:`rbd_imgdriver.ceph.pool.Pool`.
+All of it opens the image: for commands and long work, not for the path of a
+create from an image.
 """
 
 import dataclasses
@@ -22,6 +21,9 @@ from typing import Any
 import rbd
 
 from rbd_imgdriver.ceph import errors
+from rbd_imgdriver.ceph import native
+
+_USER_NAMESPACE = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,28 +55,6 @@ class Usage:
     children: tuple[Child, ...]
 
 
-def usage(ioctx: Any, *, name: str | None = None,
-          id_: str | None = None) -> Usage:
-    """What an image takes up, found by name or, in the trash, by id.
-
-    :raises errors.ImageNotFound: when there is none
-    """
-    with errors.translated(f'usage of image {name or id_}'), \
-            rbd.Image(ioctx, name=name, image_id=id_,
-                      read_only=True) as image:
-        used = used_by(image)
-        snapshots = list(image.list_snaps())
-        children: list[Child] = []
-        for snapshot in snapshots:
-            image.set_snap_by_id(snapshot['id'])
-            children.extend(_children(image))
-        return Usage(
-            image.size(), used,
-            tuple(one['name'] for one in snapshots
-                  if one['namespace'] == rbd.RBD_SNAP_NAMESPACE_TYPE_USER),
-            tuple(children))
-
-
 @dataclasses.dataclass(frozen=True)
 class SnapshotUsage:
     """One snapshot of an image.
@@ -88,17 +68,65 @@ class SnapshotUsage:
     children: tuple[Child, ...]
 
 
-def snapshot_usage(ioctx: Any, id_: str, name: str) -> SnapshotUsage:
-    """What a snapshot takes up, and who depends on it.
+class Usages(native.Part):
+    """The usage of a pool's images."""
 
-    :param id_: the image's internal id
-    :raises errors.ImageNotFound: when there is no such image or snapshot
-    """
-    with errors.translated(f'usage of snapshot {name} of image id {id_}'), \
-            rbd.Image(ioctx, image_id=id_, read_only=True) as image:
-        held = _extent(image, name)
-        image.set_snap(name)
-        return SnapshotUsage(held, tuple(_children(image)))
+    @native.in_native_thread
+    def of(self, image: str) -> Usage:
+        """What an image takes up, and who depends on it.
+
+        :raises errors.ImageNotFound: when there is no such image
+        """
+        return _usage(self._ioctx, name=image)
+
+    @native.in_native_thread
+    def of_trashed(self, id_: str) -> Usage:
+        """The same of an image in the trash, by its internal id."""
+        return _usage(self._ioctx, id_=id_)
+
+    @native.in_native_thread
+    def of_snapshot(self, id_: str, name: str) -> SnapshotUsage:
+        """What a snapshot takes up, and who depends on it.
+
+        :param id_: the image's internal id
+        :raises errors.ImageNotFound: when there is no such image or snapshot
+        """
+        with errors.translated(f'usage of snapshot {name} of image id '
+                               f'{id_}'), \
+                rbd.Image(self._ioctx, image_id=id_,
+                          read_only=True) as image:
+            held = _extent(image, name)
+            image.set_snap(name)
+            return SnapshotUsage(held, tuple(_children(image)))
+
+    @native.in_native_thread
+    def is_watched(self, id_: str) -> bool:
+        """Whether a client has an image open for writing.
+
+        Clients that opened it read-only cannot be seen.
+        """
+        with errors.translated(f'watchers of image id {id_}'), \
+                rbd.Image(self._ioctx, image_id=id_,
+                          read_only=True) as image:
+            return any(True for _ in image.watchers_list())
+
+
+def _usage(ioctx: Any, *, name: str | None = None,
+           id_: str | None = None) -> Usage:
+    with errors.translated(f'usage of image {name or id_}'), \
+            rbd.Image(ioctx, name=name, image_id=id_,
+                      read_only=True) as image:
+        used = used_by(image)
+        snapshots = list(image.list_snaps())
+        children: list[Child] = []
+        for snapshot in snapshots:
+            image.set_snap_by_id(snapshot['id'])
+            children.extend(_children(image))
+        return Usage(
+            image.size(), used,
+            tuple(one['name'] for one in snapshots
+                  if one['namespace'] == _USER_NAMESPACE),
+            tuple(children))
 
 
 def _children(image: Any) -> list[Child]:

@@ -15,8 +15,6 @@ A pool's directory is the omap of ``rbd_directory``, with a key
 ``name_<image>`` for each image (src/cls/rbd/cls_rbd.cc, ``dir_add_image``).
 Keys are sorted and the OSD filters by prefix, so the cost is that of the
 images found, whatever else is in the pool.
-
-Runs in a native thread; see :class:`rbd_imgdriver.ceph.pool.Pool`.
 """
 
 from collections.abc import Iterator
@@ -26,6 +24,7 @@ from typing import Any
 import rados
 
 from rbd_imgdriver.ceph import errors
+from rbd_imgdriver.ceph import native
 from rbd_imgdriver.ceph.wire import encoding
 from rbd_imgdriver.ceph.wire import header
 
@@ -51,6 +50,59 @@ class Listed:
     metadata: dict[str, str]
 
 
+class Directory(native.Part):
+    """The directory of a pool's images."""
+
+    @native.in_native_thread
+    def exists(self, image: str) -> bool:
+        """Whether there is an image of that name (trash not included)."""
+        return id_of(self._ioctx, image) is not None
+
+    @native.in_native_thread
+    def id(self, image: str) -> str:
+        """Ceph's internal id of an image.
+
+        :raises errors.ImageNotFound: when there is none of that name
+        """
+        return header.image_id(self._ioctx, image)
+
+    @native.in_native_thread
+    def ids(self) -> dict[str, str]:
+        """The ids of all images by name; for rare, long work only."""
+        return names(self._ioctx, '')
+
+    @native.in_native_thread
+    def listed(self, prefix: str) -> list[Listed]:
+        """The images whose names begin with ``prefix``, with their headers.
+
+        The cost is that of the images found, not of the pool.  Images that
+        vanish meanwhile are left out.
+        """
+        ioctx = self._ioctx
+        found = []
+        for name, id_ in names(ioctx, prefix).items():
+            try:
+                size, _ = header.size(ioctx, id_)
+                found.append(Listed(name, id_, size,
+                                    header.created(ioctx, id_),
+                                    header.metadata(ioctx, id_)))
+            except errors.ImageNotFound:
+                continue
+        return found
+
+    @native.in_native_thread
+    def values(self, key: str) -> dict[str, str]:
+        """The values of one metadata key on all images, by image id.
+
+        Reads every header of the pool: 0.2 ms for each image.
+        """
+        ioctx = self._ioctx
+        values = {id_: header.value(ioctx, id_, key)
+                  for id_ in names(ioctx, '').values()}
+        return {id_: value for id_, value in values.items()
+                if value is not None}
+
+
 def names(ioctx: Any, prefix: str) -> dict[str, str]:
     """The ids of the images whose names begin with ``prefix``, by name."""
     found: dict[str, str] = {}
@@ -63,23 +115,6 @@ def names(ioctx: Any, prefix: str) -> dict[str, str]:
         if len(page) < _PAGE:
             return found
         after = page[-1][0]
-
-
-def listed(ioctx: Any, prefix: str) -> list[Listed]:
-    """The images whose names begin with ``prefix``, with their headers.
-
-    Images that vanish meanwhile are left out.
-    """
-    found = []
-    for name, id_ in names(ioctx, prefix).items():
-        try:
-            size, _ = header.size(ioctx, id_)
-            found.append(Listed(name, id_, size,
-                                header.created(ioctx, id_),
-                                header.metadata(ioctx, id_)))
-        except errors.ImageNotFound:
-            continue
-    return found
 
 
 def id_of(ioctx: Any, name: str) -> str | None:

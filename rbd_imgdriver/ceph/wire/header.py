@@ -18,7 +18,7 @@ itself reads them from.  Method names and encodings are those of Ceph's
 src/cls/rbd/cls_rbd.cc and cls_rbd_types.h; they are what every librbd client
 speaks to the OSDs.
 
-All functions take an open I/O context and block.
+The functions take an open I/O context and block.
 """
 
 from collections.abc import Iterable
@@ -30,6 +30,7 @@ from typing import Any
 import rados
 
 from rbd_imgdriver.ceph import errors
+from rbd_imgdriver.ceph import native
 from rbd_imgdriver.ceph.wire import encoding
 
 HEAD = 2 ** 64 - 2  # CEPH_NOSNAP
@@ -68,6 +69,40 @@ class Snapshot:
     created: int
     children: int
     trashed: bool
+
+
+class Headers(native.Part):
+    """The headers of a pool's images."""
+
+    @native.in_native_thread
+    def size(self, image: str) -> int:
+        """The size of an image's head in bytes."""
+        ioctx = self._ioctx
+        return size(ioctx, image_id(ioctx, image))[0]
+
+    @native.in_native_thread
+    def metadata(self, image: str) -> dict[str, str]:
+        """The metadata of an image."""
+        ioctx = self._ioctx
+        return metadata(ioctx, image_id(ioctx, image))
+
+    @native.in_native_thread
+    def update(self, image: str, values: Mapping[str, str],
+               remove: Iterable[str] = ()) -> None:
+        """Set and remove metadata of an image in one atomic write."""
+        ioctx = self._ioctx
+        update_metadata(ioctx, image_id(ioctx, image), values, remove)
+
+    @native.in_native_thread
+    def value(self, id_: str, key: str) -> str | None:
+        """One metadata value; None when there is none, or no image."""
+        return value(self._ioctx, id_, key)
+
+    @native.in_native_thread
+    def update_id(self, id_: str, values: Mapping[str, str],
+                  remove: Iterable[str] = ()) -> None:
+        """Set and remove metadata of an image by its id."""
+        update_metadata(self._ioctx, id_, values, remove)
 
 
 def image_id(ioctx: Any, name: str) -> str:

@@ -17,8 +17,6 @@ pool are locks of the ``lock`` object class (src/cls/lock/cls_lock.cc) on one
 RADOS object, which is never removed; the OSD's clock decides on expiry.  What
 the holder says of itself is written in the same operation that takes the
 lock.
-
-Runs in a native thread; see :class:`rbd_imgdriver.ceph.pool.Pool`.
 """
 
 import dataclasses
@@ -29,6 +27,7 @@ from typing import Any
 import rados
 
 from rbd_imgdriver.ceph import errors
+from rbd_imgdriver.ceph import native
 from rbd_imgdriver.ceph.wire import encoding
 
 _OBJECT = 'rbd-imgdriver.leases'
@@ -58,62 +57,68 @@ class Lease:
     seconds: float
 
 
-def acquire(ioctx: Any, lease: Lease, holder: dict[str, str]) -> bool:
-    """Take a lease if nobody has it.
+class Leases(native.Part):
+    """The leases of a pool."""
 
-    :param holder: what others may know of the holder
-    """
-    facts = json.dumps(holder, sort_keys=True).encode()
-    try:
-        with errors.translated(f'lease {lease.name}'), \
-                rados.WriteOpCtx() as op:
-            op.execute('lock', 'lock', _lock(lease, flags=0))
-            op.set_xattr(_HOLDER + lease.name, facts)
-            ioctx.operate_write_op(op, _OBJECT)
-    except (errors.ImageBusy, errors.ImageExists):
-        return False
-    return True
+    @native.in_native_thread
+    def acquire(self, lease: Lease, holder: dict[str, str]) -> bool:
+        """Take a lease if nobody has it.
 
+        :param holder: what others may know of the holder
+        """
+        facts = json.dumps(holder, sort_keys=True).encode()
+        try:
+            with errors.translated(f'lease {lease.name}'), \
+                    rados.WriteOpCtx() as op:
+                op.execute('lock', 'lock', _lock(lease, flags=0))
+                op.set_xattr(_HOLDER + lease.name, facts)
+                self._ioctx.operate_write_op(op, _OBJECT)
+        except (errors.ImageBusy, errors.ImageExists):
+            return False
+        return True
 
-def renew(ioctx: Any, lease: Lease) -> None:
-    """Keep a lease for another period.
+    @native.in_native_thread
+    def renew(self, lease: Lease) -> None:
+        """Keep a lease for another period.
 
-    :raises LeaseLost: when it had expired
-    """
-    try:
-        with errors.translated(f'renewal of lease {lease.name}'):
-            ioctx.execute(_OBJECT, 'lock', 'lock', _lock(lease, _MUST_RENEW))
-    except (errors.ImageNotFound, errors.ImageBusy) as error:
-        raise LeaseLost(f'lease {lease.name}: {error}') from error
+        :raises LeaseLost: when it had expired
+        """
+        try:
+            with errors.translated(f'renewal of lease {lease.name}'):
+                self._ioctx.execute(_OBJECT, 'lock', 'lock',
+                                    _lock(lease, _MUST_RENEW))
+        except (errors.ImageNotFound, errors.ImageBusy) as error:
+            raise LeaseLost(f'lease {lease.name}: {error}') from error
 
+    @native.in_native_thread
+    def release(self, lease: Lease) -> None:
+        """Give a lease back; one that was lost is left to its new holder."""
+        try:
+            with errors.translated(f'release of lease {lease.name}'), \
+                    rados.WriteOpCtx() as op:
+                op.execute('lock', 'assert_locked', _assertion(lease))
+                op.rm_xattr('lock.' + lease.name)
+                op.rm_xattr(_HOLDER + lease.name)
+                self._ioctx.operate_write_op(op, _OBJECT)
+        except (errors.ImageNotFound, errors.ImageBusy):
+            return
 
-def release(ioctx: Any, lease: Lease) -> None:
-    """Give a lease back; one that was lost is left to its new holder."""
-    try:
-        with errors.translated(f'release of lease {lease.name}'), \
-                rados.WriteOpCtx() as op:
-            op.execute('lock', 'assert_locked', _assertion(lease))
-            op.rm_xattr('lock.' + lease.name)
-            op.rm_xattr(_HOLDER + lease.name)
-            ioctx.operate_write_op(op, _OBJECT)
-    except (errors.ImageNotFound, errors.ImageBusy):
-        return
-
-
-def holder(ioctx: Any, name: str) -> dict[str, str] | None:
-    """What the holder of a lease said of itself; None when it is free."""
-    try:
-        with errors.translated(f'holder of lease {name}'):
-            _, reply = ioctx.execute(
-                _OBJECT, 'lock', 'get_info',
-                encoding.versioned(encoding.text(name)), _REPLY)
-            if not _locked(encoding.Reader(bytes(reply))):
-                return None
-            facts = _facts(ioctx, name)
-    except errors.ImageNotFound:
-        return None  # no lease was ever held in this pool
-    return {str(key): str(value)
-            for key, value in json.loads(facts).items()}
+    @native.in_native_thread
+    def holder(self, name: str) -> dict[str, str] | None:
+        """What the holder of a lease said of itself; None when it is free."""
+        ioctx = self._ioctx
+        try:
+            with errors.translated(f'holder of lease {name}'):
+                _, reply = ioctx.execute(
+                    _OBJECT, 'lock', 'get_info',
+                    encoding.versioned(encoding.text(name)), _REPLY)
+                if not _locked(encoding.Reader(bytes(reply))):
+                    return None
+                facts = _facts(ioctx, name)
+        except errors.ImageNotFound:
+            return None  # no lease was ever held in this pool
+        return {str(key): str(value)
+                for key, value in json.loads(facts).items()}
 
 
 def _facts(ioctx: Any, name: str) -> bytes:

@@ -18,7 +18,7 @@ import secrets
 
 from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver.ceph.images import clones
-from rbd_imgdriver.ceph import pool as ceph_pool
+from rbd_imgdriver.ceph import parts
 from rbd_imgdriver.cmd.checks import findings
 from rbd_imgdriver.cmd.checks import pools
 from rbd_imgdriver import locations
@@ -30,12 +30,12 @@ Finding = findings.Finding
 PROBE = 'rbd-imgdriver-probe-'
 
 
-def reachable(pool: ceph_pool.Pool) -> Finding:
+def reachable(pool: parts.Pool) -> Finding:
     """Whether the cluster answers, and has the pool."""
     try:
         fsid = pool.fsid()
         version = json.loads(pool.mon_command('version'))['version']
-        pool.exists(PROBE)
+        pool.directory.exists(PROBE)
     except ceph_errors.PoolNotFound as error:
         return Finding('pool-missing', pool.name, str(error))
     except ceph_errors.CephError as error:
@@ -43,11 +43,11 @@ def reachable(pool: ceph_pool.Pool) -> Finding:
     return Finding('cluster', pool.name, f'{fsid}, {version}')
 
 
-def probe(pool: ceph_pool.Pool) -> Iterator[Finding]:
+def probe(pool: parts.Pool) -> Iterator[Finding]:
     """Make, clone and remove an image."""
     name = PROBE + secrets.token_hex(4)
     try:
-        version = pool.probe_clones(name)
+        version = pool.clones.probe(name)
     except ceph_errors.CephError as error:
         yield Finding('probe-failed', pool.name, _sentence(error))
         return
@@ -57,28 +57,28 @@ def probe(pool: ceph_pool.Pool) -> Iterator[Finding]:
                       'a snapshot has to be protected to be cloned')
 
 
-def settings(pool: ceph_pool.Pool) -> Iterator[Finding]:
+def settings(pool: parts.Pool) -> Iterator[Finding]:
     """How the pool is set up, and what it holds."""
     yield from pools.check(
         pool.name, json.loads(pool.mon_command('osd dump')),
         json.loads(pool.mon_command('df')))
     yield from _data_pool(pool)
-    yield from pools.snapshots(pool.snapshot_counts())
-    trashed = pool.trashed()
+    yield from pools.snapshots(pool.snapshots.counts())
+    trashed = pool.trash.entries()
     if trashed:
         yield Finding('trash', pool.name, f'{len(trashed)} images')
-    intervals = pool.trash_purge_intervals()
+    intervals = pool.trash.purge_intervals()
     if intervals:
         yield Finding('trash-schedule', pool.name,
                       f'every {", ".join(intervals)}')
 
 
-def _data_pool(pool: ceph_pool.Pool) -> Iterator[Finding]:
-    name = pool.data_pool()
+def _data_pool(pool: parts.Pool) -> Iterator[Finding]:
+    name = pool.data.pool()
     if not name:
         return
     try:
-        pool.sibling(name).exists(PROBE)
+        pool.sibling(name).directory.exists(PROBE)
     except ceph_errors.PoolNotFound as error:
         yield Finding('data-pool-missing', name, str(error))
     except ceph_errors.PermissionDenied:
@@ -87,7 +87,7 @@ def _data_pool(pool: ceph_pool.Pool) -> Iterator[Finding]:
         yield Finding('data-pool', name, f'data of images in {pool.name}')
 
 
-def glance_clone(pool: ceph_pool.Pool, images: list[model.Image],
+def glance_clone(pool: parts.Pool, images: list[model.Image],
                  volume_pools: Set[str]) -> Iterator[Finding]:
     """Clone an image of Glance, and remove the clone.
 
@@ -120,13 +120,13 @@ def _locations(image: model.Image) -> Iterator[locations.RbdLocation]:
             yield location
 
 
-def _try(pool: ceph_pool.Pool, location: locations.RbdLocation) -> Finding:
+def _try(pool: parts.Pool, location: locations.RbdLocation) -> Finding:
     name = PROBE + secrets.token_hex(4)
     parent = clones.SnapshotSpec(location.pool, location.image,
                                  location.snapshot)
     try:
-        pool.clone(clones.CloneSpec(parent, name))
-        pool.remove(name)
+        pool.clones.clone(clones.CloneSpec(parent, name))
+        pool.images.remove(name)
     except ceph_errors.CephError as error:
         return Finding('glance-clone-failed', location.pool,
                        _sentence(error))

@@ -21,7 +21,7 @@ import re
 import signal
 import subprocess
 
-from rbd_imgdriver.ceph import pool as ceph_pool
+from rbd_imgdriver.ceph import parts
 from rbd_imgdriver.importer.qemu import arguments as qemu
 from rbd_imgdriver.importer.qemu import confined
 from rbd_imgdriver.importer.qemu import memfd
@@ -65,7 +65,7 @@ class Cluster:
 
 
 @contextlib.contextmanager
-def cluster(pool: ceph_pool.Pool) -> Iterator[Cluster]:
+def cluster(pool: parts.Pool) -> Iterator[Cluster]:
     """Hand our credentials to programs, in memory."""
     who = pool.credentials()
     # No keyring, log or socket: the program could not open them.

@@ -27,7 +27,7 @@ from oslo_log import log as logging
 from rbd_imgdriver import blocking
 from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver.ceph.images import clones
-from rbd_imgdriver.ceph import pool as ceph_pool
+from rbd_imgdriver.ceph import parts
 from rbd_imgdriver import locations
 from rbd_imgdriver import model
 from rbd_imgdriver import trust
@@ -49,14 +49,14 @@ class Source:
     :param checked: whether they are the disk itself and known to be good
     """
 
-    pool: ceph_pool.Pool
+    pool: parts.Pool
     name: str
     size: int
     checked: bool = False
 
     def pieces(self) -> Generator[tuple[int, bytes]]:
         """The data and its offsets, in order, without the holes."""
-        reader = self.pool.reader(self.name)
+        reader = self.pool.data.reader(self.name)
         try:
             while (piece := blocking.run(reader.next)) is not None:
                 yield piece
@@ -75,7 +75,7 @@ class Source:
 
 
 @contextlib.contextmanager
-def opened(image: model.Image, pool: ceph_pool.Pool, name: str,
+def opened(image: model.Image, pool: parts.Pool, name: str,
            volume_pools: Set[str],
            golden: clones.SnapshotSpec | None = None,
            ) -> Iterator[Source | None]:
@@ -94,10 +94,10 @@ def opened(image: model.Image, pool: ceph_pool.Pool, name: str,
         yield source
     finally:
         if source is not None:
-            pool.remove(name)
+            pool.images.remove(name)
 
 
-def snapshots(image: model.Image, pool: ceph_pool.Pool,
+def snapshots(image: model.Image, pool: parts.Pool,
               volume_pools: Set[str]) -> Iterator[clones.SnapshotSpec]:
     """The snapshots in our cluster that may be believed to be the image.
 
@@ -121,28 +121,28 @@ def snapshots(image: model.Image, pool: ceph_pool.Pool,
                       'code': objection.code, 'reason': objection.reason})
 
 
-def _first(image: model.Image, pool: ceph_pool.Pool, name: str,
+def _first(image: model.Image, pool: parts.Pool, name: str,
            volume_pools: Set[str],
            golden: clones.SnapshotSpec | None) -> Source | None:
     if golden is not None and _cloned(image, pool, golden, name):
-        return Source(pool, name, pool.size(name), checked=True)
+        return Source(pool, name, pool.headers.size(name), checked=True)
     for snapshot in snapshots(image, pool, volume_pools):
         if _cloned(image, pool, snapshot, name):
-            size = pool.size(name)
+            size = pool.headers.size(name)
             if image.size in (None, size):
                 return _in_sectors(Source(pool, name, size))
             LOG.warning('Image %(image)s has %(expected)s bytes, '
                         '%(location)s has %(size)d: it is not used',
                         {'image': image.id, 'expected': image.size,
                          'location': snapshot, 'size': size})
-            pool.remove(name)
+            pool.images.remove(name)
     return None
 
 
-def _cloned(image: model.Image, pool: ceph_pool.Pool,
+def _cloned(image: model.Image, pool: parts.Pool,
             snapshot: clones.SnapshotSpec, name: str) -> bool:
     try:
-        pool.clone(clones.CloneSpec(snapshot, name))
+        pool.clones.clone(clones.CloneSpec(snapshot, name))
     except ceph_errors.ImageExists:
         raise  # somebody else does the same work
     except ceph_errors.CephError as error:
@@ -155,8 +155,8 @@ def _cloned(image: model.Image, pool: ceph_pool.Pool,
 def _in_sectors(source: Source) -> Source:
     """Let the clone end with a sector: qemu reads nothing less."""
     if source.size % _SECTOR:
-        source.pool.resize(source.name,
-                           -(-source.size // _SECTOR) * _SECTOR)
+        source.pool.images.resize(source.name,
+                                  -(-source.size // _SECTOR) * _SECTOR)
     return source
 
 

@@ -31,12 +31,12 @@ from rbd_imgdriver import model
 
 # Each step of a fill, and the operation of the pool that completes it.
 STEPS = {
-    'leased': 'acquire_lease',
-    'created': 'create',
-    'written': 'renew_lease',  # the check that comes before publication
-    'snapshotted': 'snapshot',
-    'described': 'update_metadata',
-    'renamed': 'rename',
+    'leased': ('leases', 'acquire'),
+    'created': ('images', 'create'),
+    'written': ('leases', 'renew'),  # the check that comes before publication
+    'snapshotted': ('snapshots', 'ensure'),
+    'described': ('headers', 'update'),
+    'renamed': ('images', 'rename'),
 }
 
 
@@ -63,13 +63,16 @@ class Events:
         """Nothing to tell."""
 
 
-def mortal(operation: str) -> type[ceph_pool.Pool]:
-    """A pool whose user is killed as soon as an operation is done."""
+def mortal(pool: ceph_pool.Pool, part: str, operation: str) -> None:
+    """Let a pool's user be killed as soon as an operation is done."""
+    real = getattr(pool, part)
+
     def dying(self, *args, **kwargs):
-        getattr(ceph_pool.Pool, operation)(self, *args, **kwargs)
+        getattr(real, operation)(*args, **kwargs)
         os.kill(os.getpid(), signal.SIGKILL)
 
-    return type('MortalPool', (ceph_pool.Pool,), {operation: dying})
+    mortal_part = type('MortalPart', (type(real),), {operation: dying})
+    setattr(pool, part, mortal_part(pool.cluster, pool.name))
 
 
 def filler(pool: ceph_pool.Pool, conversion_dir: str) -> fill.Filler:
@@ -85,7 +88,8 @@ def wish(image: model.Image, path: pathlib.Path) -> fill.Wish:
 def main() -> None:
     wanted = json.loads(sys.argv[1])
     spec = connection.ClusterSpec('ceph', wanted['conf'], 'cinder')
-    pool = mortal(STEPS[wanted['step']])(connection.cluster(spec), 'volumes')
+    pool = ceph_pool.Pool(connection.cluster(spec), 'volumes')
+    mortal(pool, *STEPS[wanted['step']])
     path = pathlib.Path(wanted['path'])
     filler(pool, str(path.parent)).fill(
         wish(model.Image(**wanted['image']), path))

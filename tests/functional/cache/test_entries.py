@@ -87,7 +87,8 @@ def test_what_can_never_fit_goes_past_the_cache(cluster, pool, service,
     (second,) = make_all(driver, service, metas[1:2])
 
     assert [one.name for one in store.entries()] == [entry.name]
-    assert pool.metadata(second.name)['rbd-imgdriver/strategy'] == 'import'
+    assert pool.headers.metadata(
+        second.name)['rbd-imgdriver/strategy'] == 'import'
     assert first.name != second.name
 
 
@@ -98,11 +99,11 @@ def test_a_thousand_children(cluster, pool, service, metas, store, children):
     specs = [clones.CloneSpec(store.snapshot(entry.name), f'child-{number}')
              for number in range(1000)]
     with futures.ThreadPoolExecutor(4) as threads:
-        list(threads.map(pool.clone, specs))
+        list(threads.map(pool.clones.clone, specs))
 
     (volume,) = make_all(driver, service, metas[:1])
 
-    assert (pool.metadata(volume.name)['rbd-imgdriver/strategy']
+    assert (pool.headers.metadata(volume.name)['rbd-imgdriver/strategy']
             == 'cached-clone')
     assert len(children(entry.name)) == 1002
     assert not store.retire(entry.name)
@@ -138,18 +139,18 @@ def test_a_publication_cut_off_between_the_steps_of_its_rename(
     """librbd writes the new name first, then changes the directory."""
     golden = 'image-cache-1-abc'
     partial = names.partial(golden)
-    pool.create(partial, 4 * 2**20, 22)
-    pool.snapshot(partial, names.SNAPSHOT)
+    pool.images.create(partial, 4 * 2**20, 22)
+    pool.snapshots.ensure(partial, names.SNAPSHOT)
     with admin.open_ioctx('volumes') as ioctx:
         ioctx.write_full(f'rbd_id.{golden}', ioctx.read(f'rbd_id.{partial}'))
     child = clones.CloneSpec(store.snapshot(golden), 'child')
     with pytest.raises(errors.SnapshotNotFound):
-        pool.clone(child)  # a miss, for readers
+        pool.clones.clone(child)  # a miss, for readers
 
     report = sweep.Sweep(store, lambda id_: True).run()
 
     assert report.finished == (golden,)
-    pool.clone(child)
+    pool.clones.clone(child)
     assert contents() == (['child', golden], [])
     with admin.open_ioctx('volumes') as ioctx, \
             rbd.Image(ioctx, golden) as image:
@@ -160,15 +161,15 @@ def test_partial_images_of_the_living_are_left_alone(pool, store, contents):
     golden = 'image-cache-1-abc'
     alive, dead = names.partial(golden), names.partial(golden)
     lease = leases.Lease(golden, 'cookie', 30)
-    assert pool.acquire_lease(lease, {'host': 'one', 'partial': alive})
+    assert pool.leases.acquire(lease, {'host': 'one', 'partial': alive})
     for name in (alive, dead, '.partial-volume-1'):
-        pool.create(name, 4 * 2**20, 22)
+        pool.images.create(name, 4 * 2**20, 22)
 
     report = sweep.Sweep(store, lambda id_: True).run()
     assert report.removed == (dead,)
 
-    pool.release_lease(lease)
-    now = pool.listed('.partial-volume-1')[0].created
+    pool.leases.release(lease)
+    now = pool.directory.listed('.partial-volume-1')[0].created
     report = sweep.Sweep(store, lambda id_: True,
                          clock=lambda: now + 7200).run()
     assert set(report.removed) == {alive, '.partial-volume-1'}
@@ -203,7 +204,7 @@ def test_such_a_publication_is_finished_by_the_next_create_too(
     (entry,) = store.entries()
     # Undo the second and third step of the rename.
     partial = names.partial(entry.name)
-    pool.rename(entry.name, partial)
+    pool.images.rename(entry.name, partial)
     with admin.open_ioctx('volumes') as ioctx:
         ioctx.write_full(f'rbd_id.{entry.name}',
                          ioctx.read(f'rbd_id.{partial}'))
@@ -211,6 +212,6 @@ def test_such_a_publication_is_finished_by_the_next_create_too(
     (volume,) = make_all(driver, service, metas[:1])
 
     assert service.downloads == 1
-    assert (pool.metadata(volume.name)['rbd-imgdriver/strategy']
+    assert (pool.headers.metadata(volume.name)['rbd-imgdriver/strategy']
             == 'cached-clone')
     assert [one.name for one in store.entries()] == [entry.name]

@@ -65,8 +65,8 @@ def test_killed_at_each_step(cluster, pool, store, disk, contents):
             images.values()), strict=True))
     for step, one in filled.items():
         assert one.imported == (step != 'renamed'), step
-        pool.clone(clones.CloneSpec(store.snapshot(one.golden),
-                                    f'volume-{step}'))
+        pool.clones.clone(clones.CloneSpec(store.snapshot(one.golden),
+                                           f'volume-{step}'))
     assert {one.name for one in store.entries()} == {
         names.golden(image) for image in images.values()}
 

@@ -26,8 +26,8 @@ CHILD = clones.CloneSpec(PARENT, 'child', size=16 * MIB)
 
 @pytest.fixture
 def parent(pool):
-    pool.create('parent', 8 * MIB, 22)
-    pool.snapshot('parent', 'snap')
+    pool.images.create('parent', 8 * MIB, 22)
+    pool.snapshots.ensure('parent', 'snap')
     return pool
 
 
@@ -62,30 +62,30 @@ def fails_with(error):
     clones.SnapshotSpec('volumes', 'no', 'snap')])
 def test_what_was_there_is_no_part_of_a_failed_clone(parent, missing):
     """As with an image of the target's name and no snapshot to clone."""
-    id_ = parent.create('child', 4 * MIB, 22)
+    id_ = parent.images.create('child', 4 * MIB, 22)
     with pytest.raises(errors.CephError):
-        parent.clone(clones.CloneSpec(missing, 'child'))
-    assert parent.id('child') == id_
+        parent.clones.clone(clones.CloneSpec(missing, 'child'))
+    assert parent.directory.id('child') == id_
 
 
 def test_a_clone_that_timed_out_and_happened_is_undone(parent, contents,
                                                        librbd):
     librbd('clone', fails_with(rbd.Timeout('late', errno=110)))
     with pytest.raises(errors.TimedOut):
-        parent.clone(CHILD)
+        parent.clones.clone(CHILD)
     assert contents() == (['parent'], [])
 
 
 def test_another_image_that_came_meanwhile_is_not(parent, librbd):
     def after(call):
         del call
-        parent.create('child', 4 * MIB, 22)
+        parent.images.create('child', 4 * MIB, 22)
         raise rbd.Timeout('late', errno=110)
 
     librbd('clone', after)
     with pytest.raises(errors.TimedOut):
-        parent.clone(CHILD)
-    assert parent.size('child') == 4 * MIB
+        parent.clones.clone(CHILD)
+    assert parent.headers.size('child') == 4 * MIB
 
 
 def test_the_second_try_of_a_clone_finds_the_first(parent, librbd):
@@ -93,16 +93,17 @@ def test_the_second_try_of_a_clone_finds_the_first(parent, librbd):
     librbd('clone', fails_with(rbd.ConnectionShutdown('fenced', errno=108)))
     librbd('remove', lambda call: None)
 
-    id_ = parent.clone(CHILD)
+    id_ = parent.clones.clone(CHILD)
 
-    assert parent.id('child') == id_
-    assert parent.size('child') == 16 * MIB
+    assert parent.directory.id('child') == id_
+    assert parent.headers.size('child') == 16 * MIB
 
 
 def test_the_second_try_of_a_creation_finds_the_first(pool, librbd):
     librbd('create', fails_with(rbd.ConnectionShutdown('fenced', errno=108)))
-    assert pool.create('image', 4 * MIB, 22, {'a': '1'}) == pool.id('image')
-    assert pool.metadata('image') == {'a': '1'}
+    id_ = pool.images.create('image', 4 * MIB, 22, {'a': '1'})
+    assert pool.directory.id('image') == id_
+    assert pool.headers.metadata('image') == {'a': '1'}
 
 
 def test_the_second_try_of_a_snapshot_finds_the_first(parent, ioctx):
@@ -116,7 +117,7 @@ def test_the_second_try_of_a_snapshot_finds_the_first(parent, ioctx):
 
 @pytest.mark.parametrize('most', [None, 2**30])
 def test_a_copy_takes_no_name_that_is_taken(parent, most):
-    parent.create('child', 4 * MIB, 22)
+    parent.images.create('child', 4 * MIB, 22)
     with pytest.raises(errors.ImageExists):
-        parent.copy_unused_head('parent', 'child', most)
-    assert parent.size('child') == 4 * MIB
+        parent.copies.unused_head('parent', 'child', most)
+    assert parent.headers.size('child') == 4 * MIB

@@ -94,16 +94,16 @@ def hasty(cluster, pool):
 
 
 def test_a_blocklisted_client_is_replaced(admin, own):
-    own.create('image', 2**22, 22)
-    own.snapshot('image', 'snap')
+    own.images.create('image', 2**22, 22)
+    own.snapshots.ensure('image', 'snap')
     before = handle(own.cluster)
     blocklist(admin, before)
 
     spec = clones.SnapshotSpec('volumes', 'image', 'snap')
-    own.clone(clones.CloneSpec(spec, 'clone', size=2**23))
+    own.clones.clone(clones.CloneSpec(spec, 'clone', size=2**23))
 
     assert handle(own.cluster) is not before
-    assert own.size('clone') == 2**23
+    assert own.headers.size('clone') == 2**23
 
 
 def test_what_is_inherited_gets_a_client_that_works(admin, cluster, pool):
@@ -115,7 +115,7 @@ def test_what_is_inherited_gets_a_client_that_works(admin, cluster, pool):
     driver.create_volume(volume)
 
     assert handle(driver._pool.cluster) is not before
-    assert pool.size(volume.name) == 2**30
+    assert pool.headers.size(volume.name) == 2**30
 
 
 def test_nothing_connects_per_call(cluster, pool, monkeypatch):
@@ -151,7 +151,7 @@ def test_a_cluster_that_cannot_be_reached_is_named(cluster, tmp_path):
                     'auth_client_required = none\n')
     nowhere = own_pool(conf, timeout=1)
     with pytest.raises(errors.Unreachable, match=str(conf)):
-        nowhere.size('image')
+        nowhere.headers.size('image')
     assert 'not connected' in repr(nowhere.cluster)
 
 
@@ -164,7 +164,7 @@ def test_many_wait_for_one_attempt_to_connect(tmp_path):
 
     def fail() -> float:
         with pytest.raises(errors.Unreachable):
-            nowhere.size('image')
+            nowhere.headers.size('image')
         return time.monotonic()
 
     started = time.monotonic()
@@ -176,14 +176,14 @@ def test_many_wait_for_one_attempt_to_connect(tmp_path):
 
 def test_a_pool_that_does_not_exist_is_named(own):
     with pytest.raises(errors.PoolNotFound, match='nowhere'):
-        own.sibling('nowhere').size('image')
+        own.sibling('nowhere').headers.size('image')
 
 
 def test_after_a_restart_of_the_cluster(cluster, own):
-    own.create('image', 2**22, 22)
+    own.images.create('image', 2**22, 22)
     cluster.stop()
     cluster.start()
-    assert own.size('image') == 2**22
+    assert own.headers.size('image') == 2**22
     with own.cluster.checked_out(), \
             rbd.Image(own.cluster.ioctx('volumes'), 'image') as image:
         assert image.size() == 2**22
@@ -194,14 +194,14 @@ def test_after_a_restart_of_the_cluster(cluster, own):
 def test_a_replaced_client_is_shut_down_after_its_last_user(admin, own,
                                                             ioctx):
     """Until then what it has open works; after that it watches nothing."""
-    own.create('image', 2**22, 22)
-    reader = own.reader('image')
-    writer = own.writer('image')
+    own.images.create('image', 2**22, 22)
+    reader = own.data.reader('image')
+    writer = own.data.writer('image')
     with own.cluster.checked_out() as checkout:
         before = checkout.client
     before.retire()
 
-    assert own.size('image') == 2**22
+    assert own.headers.size('image') == 2**22
     assert 'replaced clients still in use: 1' in repr(own.cluster)
     writer.write(b'x' * 2**16)
     writer.close()
@@ -216,40 +216,40 @@ def test_a_replaced_client_is_shut_down_after_its_last_user(admin, own,
 
 
 def test_a_client_that_got_no_answer_is_replaced(cluster, hasty):
-    hasty.create('image', 2**22, 22)
+    hasty.images.create('image', 2**22, 22)
     with hasty.cluster.checked_out() as checkout:
         before = checkout.client
     with paused(cluster.daemons()[-1]):
         with pytest.raises(errors.TimedOut):
-            hasty.size('image')
+            hasty.headers.size('image')
 
-    assert hasty.size('image') == 2**22
+    assert hasty.headers.size('image') == 2**22
     assert before.join(30)
 
 
 def test_a_stream_that_got_no_answer_replaces_the_client(cluster, hasty):
-    hasty.create('image', 2**22, 22)
+    hasty.images.create('image', 2**22, 22)
     with hasty.cluster.checked_out() as checkout:
         before = checkout.client
-    writer = hasty.writer('image')
+    writer = hasty.data.writer('image')
     with paused(cluster.daemons()[-1]):
         with pytest.raises(errors.TimedOut):
             writer.write(b'x' * 2**22)
             writer.close()
 
-    assert hasty.size('image') == 2**22
+    assert hasty.headers.size('image') == 2**22
     assert before.join(30)
 
 
 def test_the_first_call_after_a_restart_of_the_osd_works(cluster, hasty):
-    hasty.create('image', 2**22, 22)
+    hasty.images.create('image', 2**22, 22)
     osd = cluster.daemons()[-1]
     os.kill(osd.running().pid, signal.SIGKILL)
     with pytest.raises(errors.TimedOut):
-        hasty.size('image')
+        hasty.headers.size('image')
     osd.ensure()
 
-    assert hasty.size('image') == 2**22
+    assert hasty.headers.size('image') == 2**22
 
 
 def test_inherited_code_gets_a_new_client_at_once(cluster, pool):
@@ -278,22 +278,22 @@ def test_a_pool_that_was_made_again_is_found(cluster, admin):
             rbd.RBD().pool_init(ioctx, True)
 
     make()
-    pool.create('image', 2**22, 22)
-    for look in (lambda: pool.exists('image'),
-                 lambda: pool.names() == ['image'],
-                 lambda: pool.size('image') == 2**22,
-                 lambda: pool.trash_move('image') is None):
-        assert pool.exists('image')
+    pool.images.create('image', 2**22, 22)
+    for look in (lambda: pool.directory.exists('image'),
+                 lambda: sorted(pool.directory.ids()) == ['image'],
+                 lambda: pool.headers.size('image') == 2**22,
+                 lambda: pool.trash.move('image') is None):
+        assert pool.directory.exists('image')
         admin.delete_pool('again')
         make()
         with admin.open_ioctx('again') as ioctx:
             rbd.RBD().create(ioctx, 'image', 2**22, 22)
         assert look()
-    assert not pool.exists('image')
-    assert len(pool.trashed()) == 1
+    assert not pool.directory.exists('image')
+    assert len(pool.trash.entries()) == 1
     admin.delete_pool('again')
     with pytest.raises(errors.PoolNotFound):
-        pool.exists('image')
+        pool.directory.exists('image')
 
 
 @pytest.mark.parametrize(('timeout', 'configured', 'limit'), [

@@ -134,7 +134,7 @@ def test_a_snapshot_that_went_with_its_last_clone(driver, disks, source):
 
 def test_what_an_earlier_attempt_left_is_not_used(driver, disks, source):
     volume = host.volume()
-    driver._pool.create_snapshot(source.name, f'{volume.name}.clone_snap')
+    driver._pool.snapshots.create(source.name, f'{volume.name}.clone_snap')
     disks.write(source.name, 0, 'later;')
     driver.create_cloned_volume(volume, source)
     assert disks.text(volume.name, 0).startswith('later;')
@@ -143,7 +143,7 @@ def test_what_an_earlier_attempt_left_is_not_used(driver, disks, source):
 def test_a_failed_clone_leaves_nothing(driver, disks, source, contents):
     """The name is taken: the image of that name and the source stay."""
     volume = host.volume()
-    driver._pool.create(volume.name, GIB, 22)
+    driver._pool.images.create(volume.name, GIB, 22)
     with pytest.raises(Exception, match='exists'):
         driver.create_cloned_volume(volume, source)
     assert disks.snapshots(source.name) == []
@@ -190,7 +190,7 @@ def test_at_the_limit_a_lone_source_is_flattened(ours, disks, source):
     assert disks.size(sibling.name) == 2 * GIB
     settle(driver, family[2])
     later = clone(driver, family[2])
-    assert [driver._pool.depth(one.name)
+    assert [driver._pool.ancestry.depth(one.name)
             for one in (*family, sibling, later)] == [0, 1, 0, 2, 1]
     for one in (family[2], sibling, later):
         assert disks.digest(one.name, 4) == expected
@@ -205,8 +205,8 @@ def test_at_the_limit_a_lone_source_with_much_data(ours, disks, source):
             image.write(b'own', number * disks.OBJECT)
     made = clone(driver, parent)
     settle(driver, made)
-    assert driver._pool.depth(parent.name) == 1
-    assert driver._pool.depth(made.name) == 0
+    assert driver._pool.ancestry.depth(parent.name) == 1
+    assert driver._pool.ancestry.depth(made.name) == 0
     assert disks.digest(made.name, 66) == disks.digest(parent.name, 66)
 
 
@@ -223,8 +223,8 @@ def test_at_the_limit_a_clone_of_a_source_in_use_is_flattened(
         driver.create_snapshot(snapshot)
     made = clone(driver, parent)
     settle(driver, made)
-    assert driver._pool.depth(parent.name) == 1
-    assert driver._pool.depth(made.name) == 0
+    assert driver._pool.ancestry.depth(parent.name) == 1
+    assert driver._pool.ancestry.depth(made.name) == 0
     assert disks.digest(made.name, 4) == disks.digest(source.name, 4)
     assert not any(one.endswith('clone_snap')
                    for one in disks.snapshots(parent.name))
@@ -239,15 +239,15 @@ def test_depth_counts_glance_snapshots_and_other_pools(
     volume = host.volume()
     driver.clone_image(context.get_admin_context(), volume,
                        (glance_image(meta['id']), None), meta, None)
-    assert driver._pool.depth(volume.name) == 1
+    assert driver._pool.ancestry.depth(volume.name) == 1
     snapshot = host.snapshot(volume)
     driver.create_snapshot(snapshot)
     second = host.volume()
     driver.create_volume_from_snapshot(second, snapshot)
-    assert driver._pool.depth(second.name) == 2
+    assert driver._pool.ancestry.depth(second.name) == 2
     driver._chains.move(second.name, 'volumes2')
     third = clone(other, second)
-    assert other._pool.depth(third.name) == 3
+    assert other._pool.ancestry.depth(third.name) == 3
 
 
 def test_a_volume_from_a_snapshot_at_the_limit(ours, source):
@@ -258,7 +258,7 @@ def test_a_volume_from_a_snapshot_at_the_limit(ours, source):
     made = host.volume()
     driver.create_volume_from_snapshot(made, snapshot)
     settle(driver, made)
-    assert driver._pool.depth(made.name) == 0
+    assert driver._pool.ancestry.depth(made.name) == 0
 
 
 def test_flatten_volume_from_snapshot(ours, disks, source):
@@ -281,8 +281,9 @@ def test_a_temporary_volume_is_not_flattened(ours, source):
     parent = clone(driver, source)
     parent.attach_status = 'attached'
     made = clone(driver, parent, use_quota=False)
-    assert driver._pool.depth(made.name) == 2
-    assert 'rbd-imgdriver/flatten' not in driver._pool.metadata(made.name)
+    assert driver._pool.ancestry.depth(made.name) == 2
+    assert 'rbd-imgdriver/flatten' not in driver._pool.headers.metadata(
+        made.name)
 
 
 def test_a_chain_never_grows_by_more_than_one(ours, source):
@@ -294,7 +295,7 @@ def test_a_chain_never_grows_by_more_than_one(ours, source):
         driver.create_snapshot(snapshot)
         volume = host.volume()
         driver.create_volume_from_snapshot(volume, snapshot)
-        deepest = max(deepest, driver._pool.depth(volume.name))
+        deepest = max(deepest, driver._pool.ancestry.depth(volume.name))
     assert deepest <= 2
 
 

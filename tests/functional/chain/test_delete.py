@@ -103,7 +103,7 @@ def test_a_source_is_deleted_at_once(driver, volume, disks, contents,
     driver.delete_volume(source)
     assert contents() == out_of_sight(source, made)
     assert disks.digest(made.name, 1) == before
-    assert driver._pool.depth(made.name) == 1
+    assert driver._pool.ancestry.depth(made.name) == 1
 
 
 def test_a_snapshot_with_a_volume(driver, volume, disks, is_empty):
@@ -216,7 +216,7 @@ def test_deferred_deletion_defers(ours, volume, contents, admin):
     driver.delete_volume(made)
     driver._trash_purge()
     assert contents() == ([], [made.name])
-    (entry,) = driver._pool.trashed()
+    (entry,) = driver._pool.trash.entries()
     with admin.open_ioctx('volumes') as ioctx:
         rbd.RBD().trash_restore(ioctx, entry.id, made.name)
     assert contents() == ([made.name], [])

@@ -21,7 +21,7 @@ import time
 
 import pytest
 
-from rbd_imgdriver.ceph.images import flatten as ceph_flatten
+from rbd_imgdriver.ceph.images import clones
 from rbd_imgdriver.ceph.wire import leases
 from rbd_imgdriver.chain import delete
 from rbd_imgdriver.chain import flatten
@@ -39,7 +39,7 @@ pytestmark = pytest.mark.parametrize('clone_format', [2], ids=['v2'],
                                      indirect=True)
 
 
-class Slow(ceph_flatten.Progress):
+class Slow(clones.Progress):
     """Makes a flatten of a volume of 1 GiB take many seconds."""
 
     def __call__(self, done: int, total: int) -> int:
@@ -77,13 +77,13 @@ def until(condition, what: str) -> None:
 
 
 def is_flattening(pool, image_id: str) -> bool:
-    return pool.lease_holder(flatten.lease_name(image_id)) is not None
+    return pool.leases.holder(flatten.lease_name(image_id)) is not None
 
 
 def want(pool, image_id: str) -> None:
     """Record the intent, and do nothing yet."""
-    intent = intents.Intent(image_id, pool.parent(image_id))
-    pool.update_header(image_id, {intents.KEY: intents.value(intent)})
+    intent = intents.Intent(image_id, pool.ancestry.parent(image_id))
+    pool.headers.update_id(image_id, {intents.KEY: intents.value(intent)})
 
 
 @contextlib.contextmanager
@@ -105,7 +105,7 @@ def slowly(pool, image_id: str):
 def begin(driver, clone) -> str:
     """Ask for a flatten and wait until it is under way."""
     pool = driver._pool
-    image_id = pool.id(clone.name)
+    image_id = pool.directory.id(clone.name)
     driver._chains.flattener.request(pool, clone.name)
     until(lambda: is_flattening(pool, image_id), 'it does not begin')
     return image_id
@@ -116,9 +116,9 @@ def test_to_the_end(driver, clone, disks):
     before = disks.digest(clone.name, OBJECTS)
     driver._chains.flattener.request(pool, clone.name)
     assert driver._chains.flattener.settle(pool, clone.name, 60)
-    assert pool.depth(clone.name) == 0
+    assert pool.ancestry.depth(clone.name) == 0
     assert disks.digest(clone.name, OBJECTS) == before
-    assert not [key for key in pool.metadata(clone.name)
+    assert not [key for key in pool.headers.metadata(clone.name)
                 if key.startswith('rbd-imgdriver/flatten')]
 
 
@@ -128,7 +128,7 @@ def test_what_is_no_clone(driver, pool):
     driver.create_volume(volume)
     driver._chains.flattener.request(pool, volume.name)
     assert driver._chains.flattener.settle(pool, volume.name, 1)
-    assert pool.metadata(volume.name) == {}
+    assert pool.headers.metadata(volume.name) == {}
 
 
 def test_deletion_ends_it(driver, clone, contents):
@@ -156,10 +156,10 @@ def test_a_snapshot_waits_or_ends_it(driver, clone, disks):
     snapshot = host.snapshot(clone)
     driver.create_snapshot(snapshot)
     assert not is_flattening(pool, image_id)
-    depth = pool.depth(clone.name)
+    depth = pool.ancestry.depth(clone.name)
     driver._chains.flattener.resume(pool)
     driver._chains.flattener.settle(pool, clone.name, 10)
-    assert pool.depth(clone.name) == depth
+    assert pool.ancestry.depth(clone.name) == depth
 
 
 def test_a_snapshot_by_another_program_ends_it(driver, source, clone,
@@ -170,57 +170,58 @@ def test_a_snapshot_by_another_program_ends_it(driver, source, clone,
     the parent stays, because the snapshot's readers may still need it.
     """
     pool = driver._pool
-    with slowly(pool, pool.id(clone.name)) as thread:
+    with slowly(pool, pool.directory.id(clone.name)) as thread:
         with disks.open(clone.name, read_only=False) as image:
             image.create_snap('backup.1')
         thread.join(30)
         assert not thread.is_alive()
-    assert intents.KEY in pool.metadata(clone.name)
+    assert intents.KEY in pool.headers.metadata(clone.name)
     assert disks.snapshots(source.name) == [f'{clone.name}.clone_snap']
 
 
 def test_never_twice_at_once(driver, clone):
     pool = driver._pool
     image_id = begin(driver, clone)
-    holder = pool.lease_holder(flatten.lease_name(image_id))
+    holder = pool.leases.holder(flatten.lease_name(image_id))
     another = other_host()
     another.resume(pool)
     until(lambda: not another._running, 'it does not give up')
     assert holder['host']
     assert driver._chains.flattener.settle(pool, clone.name, 60)
-    assert pool.depth(clone.name) == 0
+    assert pool.ancestry.depth(clone.name) == 0
 
 
 def test_who_loses_the_lease_stops(driver, clone, admin):
     """A process that was suspended for longer than its lease."""
     pool = driver._pool
-    image_id = pool.id(clone.name)
+    image_id = pool.directory.id(clone.name)
     theirs = leases.Lease(flatten.lease_name(image_id), 'theirs', 60)
     with slowly(pool, image_id) as thread:
         with admin.open_ioctx('volumes') as ioctx:
             ioctx.rm_xattr('rbd-imgdriver.leases', f'lock.{theirs.name}')
-        assert pool.acquire_lease(theirs, {'host': 'other'})
+        assert pool.leases.acquire(theirs, {'host': 'other'})
         thread.join(30)
         assert not thread.is_alive()
-    assert pool.depth(clone.name) == 1
-    assert pool.lease_holder(theirs.name) == {'host': 'other'}
-    pool.release_lease(theirs)
+    assert pool.ancestry.depth(clone.name) == 1
+    assert pool.leases.holder(theirs.name) == {'host': 'other'}
+    pool.leases.release(theirs)
 
 
 WORKER = """
 import sys
-from rbd_imgdriver.ceph import connection, flatten, pool
+from rbd_imgdriver.ceph import connection, pool
+from rbd_imgdriver.ceph.images import clones
 from rbd_imgdriver.chain import flatten as chain_flatten, intents, names
 import threading
-class Slow(flatten.Progress):
+class Slow(clones.Progress):
     def __call__(self, done, total):
         threading.Event().wait(0.2)
         return super().__call__(done, total)
 spec = connection.ClusterSpec('ceph', sys.argv[1], 'cinder')
 volumes = pool.Pool(connection.cluster(spec), 'volumes')
-id_ = volumes.id(sys.argv[2])
-intent = intents.Intent(id_, volumes.parent(id_))
-volumes.update_header(id_, {intents.KEY: intents.value(intent)})
+id_ = volumes.directory.id(sys.argv[2])
+intent = intents.Intent(id_, volumes.ancestry.parent(id_))
+volumes.headers.update_id(id_, {intents.KEY: intents.value(intent)})
 print('begins', flush=True)
 chain_flatten.run(volumes, id_, Slow(), names.Names())
 """
@@ -230,7 +231,7 @@ def test_another_host_finishes_what_a_dead_one_began(driver, clone,
                                                      conf, disks):
     pool = driver._pool
     before = disks.digest(clone.name, OBJECTS)
-    image_id = pool.id(clone.name)
+    image_id = pool.directory.id(clone.name)
     worker = subprocess.Popen([sys.executable, '-W', 'ignore', '-c', WORKER,
                                conf, clone.name], stdout=subprocess.PIPE,
                               text=True)
@@ -239,12 +240,12 @@ def test_another_host_finishes_what_a_dead_one_began(driver, clone,
     os.kill(worker.pid, signal.SIGKILL)
     worker.wait()
     worker.stdout.close()
-    assert pool.depth(clone.name) == 1
-    assert intents.KEY in pool.metadata(clone.name)
+    assert pool.ancestry.depth(clone.name) == 1
+    assert intents.KEY in pool.headers.metadata(clone.name)
     until(lambda: not is_flattening(pool, image_id), 'the lease stays')
     driver._chains.resume()
     assert driver._chains.flattener.settle(pool, clone.name, 60)
-    assert pool.depth(clone.name) == 0
+    assert pool.ancestry.depth(clone.name) == 0
     assert disks.digest(clone.name, OBJECTS) == before
 
 
@@ -255,9 +256,9 @@ def test_what_was_released_too_late_is_released_by_the_next(driver, pool,
     source, made = host.volume(), host.volume()
     driver.create_volume(source)
     driver.create_cloned_volume(made, source)
-    image_id = pool.id(made.name)
+    image_id = pool.directory.id(made.name)
     want(pool, image_id)
-    pool.flatten(image_id, ceph_flatten.Progress())
+    pool.clones.flatten(image_id, clones.Progress())
     assert disks.snapshots(source.name) == [f'{made.name}.clone_snap']
     driver._chains.resume()
     assert driver._chains.flattener.settle(pool, made.name, 60)
@@ -279,20 +280,20 @@ def test_no_more_at_once_than_allowed(ours, disks):
         driver.create_volume_from_snapshot(one, snapshot)
     for one in made:
         driver._chains.flattener.request(pool, one.name)
-    while any(intents.KEY in pool.metadata(one.name) for one in made):
+    while any(intents.KEY in pool.headers.metadata(one.name) for one in made):
         most = max(most, len(driver._chains.flattener._running))
     assert most == 2
-    assert [pool.depth(one.name) for one in made] == [0] * 6
+    assert [pool.ancestry.depth(one.name) for one in made] == [0] * 6
 
 
 def test_progress_is_visible(driver, clone, caplog):
     pool = driver._pool
-    image_id = pool.id(clone.name)
+    image_id = pool.directory.id(clone.name)
     with caplog.at_level('INFO', 'rbd_imgdriver'), slowly(pool, image_id):
-        until(lambda: pool.metadata_value(image_id, intents.PROGRESS_KEY),
+        until(lambda: pool.headers.value(image_id, intents.PROGRESS_KEY),
               'no progress')
-        assert 0 < int(pool.metadata_value(image_id,
-                                           intents.PROGRESS_KEY)) < 100
+        assert 0 < int(pool.headers.value(image_id,
+                                          intents.PROGRESS_KEY)) < 100
     assert any(f'Flattening image id {image_id}' in one
                for one in caplog.messages)
 
@@ -301,11 +302,11 @@ def test_an_inherited_intent_is_not_meant_for_the_clone(driver, clone,
                                                         intree):
     """Cinder's driver copies metadata to its clones."""
     pool = driver._pool
-    want(pool, pool.id(clone.name))
+    want(pool, pool.directory.id(clone.name))
     child = host.volume()
     intree.create_cloned_volume(child, clone)
-    assert intents.KEY in pool.metadata(child.name)
+    assert intents.KEY in pool.headers.metadata(child.name)
     assert driver._chains.flattener.settle(pool, child.name, 0)
     driver._chains.resume()
     until(lambda: not driver._chains.flattener._running, 'it does not end')
-    assert pool.depth(child.name) == 2
+    assert pool.ancestry.depth(child.name) == 2

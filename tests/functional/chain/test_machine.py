@@ -229,11 +229,12 @@ class Machine(stateful.RuleBasedStateMachine):
                 backend.pool, volume.name, 60)
         for volume in self.volumes:
             pool = self.drivers[volume.pool]._backend.pool
-            depth = pool.depth(volume.name)
+            depth = pool.ancestry.depth(volume.name)
             if done[volume.name]:
                 assert depth <= LIMIT
             else:
-                assert not pool.is_lone(pool.id(volume.name)), (
+                assert not pool.ancestry.is_lone(
+                    pool.directory.id(volume.name)), (
                     'only snapshots put a flatten off')
                 assert depth <= LIMIT + 1
 

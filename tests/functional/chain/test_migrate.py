@@ -150,7 +150,7 @@ def test_a_wanted_flatten_goes_with_the_volume(ours, disks, capabilities):
     driver.migrate_volume(None, volume, capabilities)
     target = driver._pool.sibling('volumes2')
     assert driver._chains.flattener.settle(target, volume.name, 60)
-    assert target.depth(volume.name) == 0
+    assert target.ancestry.depth(volume.name) == 0
 
 
 def test_the_same_pool(driver):

@@ -126,7 +126,7 @@ def test_a_flatten_that_is_asked_for(driver, family, witness):
     driver.delete_snapshot(family.a_snapshot)
     driver.delete_volume(family.a)
     assert witness.reads_its_bytes()
-    assert pool.depth(family.b.name) == 1
+    assert pool.ancestry.depth(family.b.name) == 1
 
 
 def test_the_depth_limit(ours, family, witness, disks):
@@ -138,7 +138,7 @@ def test_the_depth_limit(ours, family, witness, disks):
         clone = host.volume()
         driver.create_cloned_volume(clone, source)
         assert chains.flattener.settle(pool, clone.name, 60)
-        assert pool.depth(clone.name) <= 1
+        assert pool.ancestry.depth(clone.name) <= 1
         assert witness.reads_its_bytes()
     driver.delete_snapshot(family.a_snapshot)
     driver.delete_volume(family.a)
@@ -150,7 +150,7 @@ def test_the_flattened_leaf_itself(driver, family, witness, disks):
     pool, chains = driver._backend.pool, driver._backend.chains
     chains.flattener.request(pool, family.c.name)
     assert chains.flattener.settle(pool, family.c.name, 60)
-    assert pool.depth(family.c.name) == 0
+    assert pool.ancestry.depth(family.c.name) == 0
     for snapshot in (family.b_snapshot, family.a_snapshot):
         driver.delete_snapshot(snapshot)
     for volume in (family.b, family.a):

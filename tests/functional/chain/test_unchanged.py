@@ -251,7 +251,7 @@ def test_without_object_maps_there_is_no_proof(driver, disks, admin,
     disks.write(source.name, 0, 'A')
     first, second = clone(driver, source), clone(driver, source)
     assert disks.parent(first.name) != disks.parent(second.name)
-    assert unchanged.KEY not in driver._pool.metadata(source.name)
+    assert unchanged.KEY not in driver._pool.headers.metadata(source.name)
 
 
 @either_format
@@ -261,6 +261,6 @@ def test_an_inherited_seal_is_not_meant_for_the_clone(driver, intree, disks,
     clone(driver, source)
     child = host.volume()
     intree.create_cloned_volume(child, source)
-    assert unchanged.KEY in driver._pool.metadata(child.name)
+    assert unchanged.KEY in driver._pool.headers.metadata(child.name)
     disks.write(child.name, 0, 'child;')
     assert is_same(disks, clone(driver, child), child)

@@ -100,7 +100,7 @@ def golden(admin: rados.Rados, glance, store):
             hash_value=told['os_hash_value'])
         name = names.golden(image)
         partial = names.partial(name)
-        store.pool.create(partial, model.GIB, 22)
+        store.pool.images.create(partial, model.GIB, 22)
         with admin.open_ioctx('volumes') as ioctx, \
                 rbd.Image(ioctx, partial) as opened:
             opened.write(data if holds is None else holds, 0)

@@ -89,11 +89,11 @@ def test_pinned_entries_are_not_evicted(manage, golden, pool):
 
     assert refused.returncode == 1
     assert 'pinned' in refused.stderr
-    assert pool.exists(name)
+    assert pool.directory.exists(name)
     assert manage.json('cache', 'prune') == []
     assert manage.run('cache', 'unpin', name).returncode == 0
     assert manage.run('cache', 'evict', name).returncode == 0
-    assert not pool.exists(name)
+    assert not pool.directory.exists(name)
 
 
 def test_evict_leaves_volumes_what_they_have(manage, golden, clone_of, admin,
@@ -110,7 +110,7 @@ def test_evict_leaves_volumes_what_they_have(manage, golden, clone_of, admin,
     swept = one(manage.json('cache', 'sweep'), name=name)
     assert swept['result'] == 'kept'
 
-    pool.remove('volume-1')
+    pool.images.remove('volume-1')
     assert one(manage.json('cache', 'sweep', '--dry-run'), name=name)[
         'result'] == 'would be freed'
     assert contents() == ([], [name])
@@ -127,7 +127,7 @@ def test_evict_dry_run_and_unknown_entries_do_nothing(manage, golden, pool):
     assert would[0]['result'] == 'would be evicted'
     assert missing.returncode == 4
     assert 'no entry nonesuch' in missing.stderr
-    assert pool.exists(name)
+    assert pool.directory.exists(name)
 
 
 def test_prune_takes_what_no_volume_needs(manage, golden, clone_of, pool):
@@ -139,15 +139,15 @@ def test_prune_takes_what_no_volume_needs(manage, golden, clone_of, pool):
 
     would = manage.json('cache', 'prune', '--older-than', '1d', '--dry-run')
     assert [record['name'] for record in would] == [old]
-    assert pool.exists(old)
+    assert pool.directory.exists(old)
 
     manage.json('cache', 'prune', '--older-than', '1d')
-    assert not pool.exists(old)
-    assert pool.exists(new)
+    assert not pool.directory.exists(old)
+    assert pool.directory.exists(new)
 
     manage.json('cache', 'prune')
-    assert not pool.exists(new)
-    assert pool.exists(old_used)
+    assert not pool.directory.exists(new)
+    assert pool.directory.exists(old_used)
 
 
 def test_check_finds_each_kind_of_damage_and_repairs_it(
@@ -155,15 +155,15 @@ def test_check_finds_each_kind_of_damage_and_repairs_it(
     whole = golden(b'whole' * 1000)
     bad = golden(DATA, holds=b'bad')
     bare = golden(b'bare' * 1000)
-    pool.remove_snapshot(bare, names.SNAPSHOT)
+    pool.snapshots.remove(bare, names.SNAPSHOT)
     foreign = 'image-cache-made-by-hand'
-    pool.create(foreign, 2**20, 20)
+    pool.images.create(foreign, 2**20, 20)
     moved = golden(b'moved' * 1000)
-    pool.rename(moved, moved[:-1] + 'x')
+    pool.images.rename(moved, moved[:-1] + 'x')
     gone = golden(b'gone' * 1000)
     glance.delete(names.image_id_of(gone))
     remains = names.partial(names.GOLDEN + 'dead-0')
-    pool.create(remains, 2**20, 20)
+    pool.images.create(remains, 2**20, 20)
 
     shallow = manage.json('cache', 'check', code=7)
     found = manage.json('cache', 'check', '--deep', code=7)
@@ -184,7 +184,7 @@ def test_check_finds_each_kind_of_damage_and_repairs_it(
 
 
 def test_check_without_damage_only_warns(manage, pool):
-    pool.create(names.partial(names.GOLDEN + 'dead-0'), 2**20, 20)
+    pool.images.create(names.partial(names.GOLDEN + 'dead-0'), 2**20, 20)
 
     assert manage.run('cache', 'check').returncode == 6
 
@@ -193,15 +193,15 @@ def test_an_import_under_way_is_listed_and_left_alone(manage, pool):
     golden_name = f'{names.GOLDEN}id-0123456789ab'
     partial = names.partial(golden_name)
     lease = leases.Lease(golden_name, 'cookie', 60)
-    assert pool.acquire_lease(lease, {'host': 'node7', 'partial': partial})
-    pool.create(partial, 2**20, 20)
+    assert pool.leases.acquire(lease, {'host': 'node7', 'partial': partial})
+    pool.images.create(partial, 2**20, 20)
     try:
         record = one(manage.json('cache', 'list'), name=partial)
         assert record['state'] == 'importing'
         assert record['host'] == 'node7'
         assert manage.json('cache', 'sweep') == []
     finally:
-        pool.release_lease(lease)
+        pool.leases.release(lease)
     assert one(manage.json('cache', 'list'), name=partial)[
         'state'] == 'remains'
 
@@ -216,7 +216,7 @@ def test_without_glance_nothing_is_dropped(manage, golden, glance, pool,
 
     assert done.returncode == 1
     assert 'Glance does not answer' in done.stderr
-    assert pool.exists(name)
+    assert pool.directory.exists(name)
 
 
 @pytest.mark.parametrize('words', [('check',), ('sweep',)])
@@ -229,7 +229,7 @@ def test_a_user_from_whom_glance_hides_images_drops_nothing(
 
     assert done.returncode == 1
     assert 'give it the role admin' in done.stderr
-    assert pool.exists(name)
+    assert pool.directory.exists(name)
 
 
 def test_the_cache_must_be_on_to_prefetch(manage, glance):

@@ -117,11 +117,11 @@ def test_odd_options_and_many_snapshots(doctor, manage, pool, admin):
     _change(manage, 'rbd_pool = volumes',
             'rbd_pool = volumes\nrbd_imgdriver_strategy = import\n'
             'rbd_max_clone_depth = 0')
-    pool.create('volume-1', 2**20, 20)
+    pool.images.create('volume-1', 2**20, 20)
     with admin.open_ioctx('volumes') as ioctx, \
             rbd.Image(ioctx, 'volume-1') as image:
         image.create_snap('one')
-    pool.create('.partial-image-cache-dead-0', 2**20, 20)
+    pool.images.create('.partial-image-cache-dead-0', 2**20, 20)
 
     found = doctor(code=6)
 

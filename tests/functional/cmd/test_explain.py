@@ -101,12 +101,12 @@ def test_an_image_that_does_not_fit(manage, glance):
 
 def test_a_volume_tells_how_it_was_made(manage, pool, admin, glance_image):
     glance_image('an-image')
-    pool.clone(clones.CloneSpec(
+    pool.clones.clone(clones.CloneSpec(
         clones.SnapshotSpec('images', 'an-image', 'snap'), 'volume-a',
         size=2**30, metadata={model.STRATEGY_KEY: 'rbd-clone',
                               model.BYTES_MOVED_KEY: '0'}))
-    pool.create_snapshot('volume-a', 'snapshot-1')
-    pool.clone(clones.CloneSpec(
+    pool.snapshots.create('volume-a', 'snapshot-1')
+    pool.clones.clone(clones.CloneSpec(
         clones.SnapshotSpec('volumes', 'volume-a', 'snapshot-1'),
         'volume-b'))
 
@@ -124,9 +124,9 @@ def test_a_volume_tells_how_it_was_made(manage, pool, admin, glance_image):
 
 
 def test_a_parent_in_the_trash_is_named(manage, pool, admin):
-    pool.create('volume-a', 2**30, 22)
-    pool.create_snapshot('volume-a', 's')
-    pool.clone(clones.CloneSpec(
+    pool.images.create('volume-a', 2**30, 22)
+    pool.snapshots.create('volume-a', 's')
+    pool.clones.clone(clones.CloneSpec(
         clones.SnapshotSpec('volumes', 'volume-a', 's'), 'volume-b'))
     with admin.open_ioctx('volumes') as ioctx:
         rbd.RBD().trash_move(ioctx, 'volume-a', 0)

@@ -184,20 +184,20 @@ def test_what_cinder_knows_stays(manage, database, knows, intree, contents,
 def test_a_clone_that_is_being_made(manage, database, knows, intree, pool):
     source, clone = host.volume(), host.volume()
     intree.create_volume(source)
-    pool.create_snapshot(source.name, f'{clone.name}.clone_snap')
+    pool.snapshots.create(source.name, f'{clone.name}.clone_snap')
     knows(clone.id, 'creating')
     (found,) = manage.json('leaks', 'list')
     assert found['reason'] == f'{clone.name} is being made of it'
     assert manage.json('leaks', 'repair') == []
-    assert pool.has_snapshots(source.name)
+    assert pool.snapshots.entries(pool.directory.id(source.name))
 
 
 def test_the_trash(manage, database, pool, contents):
     unneeded, strange, deferred = (f'volume-{uuid.uuid4()}', 'a-disk',
                                    f'volume-{uuid.uuid4()}')
     for name, delay in ((unneeded, 0), (strange, 0), (deferred, 3600)):
-        pool.create(name, 2**22, 22)
-        pool.trash_move(name, delay)
+        pool.images.create(name, 2**22, 22)
+        pool.trash.move(name, delay)
     found = {one['name']: one for one in manage.json('leaks', 'list', code=6)}
     assert found[unneeded]['safe']
     assert 'no volume' in found[strange]['reason']
@@ -212,7 +212,7 @@ def test_a_snapshot_that_somebody_made(manage, database, intree, pool,
     source, clone = host.volume(), host.volume()
     intree.create_volume(source)
     intree.create_cloned_volume(clone, source)
-    pool.create_snapshot(source.name, 'precious')
+    pool.snapshots.create(source.name, 'precious')
     intree.delete_volume(source)
     intree.delete_volume(clone)
     assert len(manage.json('leaks', 'repair')) == 1
@@ -222,7 +222,7 @@ def test_a_snapshot_that_somebody_made(manage, database, intree, pool,
 
 
 def test_without_a_database(manage, pool):
-    pool.create(f'volume-{uuid.uuid4()}.deleted', 2**22, 22)
+    pool.images.create(f'volume-{uuid.uuid4()}.deleted', 2**22, 22)
     done = manage.run('leaks', 'repair')
     assert done.returncode == 1
     assert not done.stdout

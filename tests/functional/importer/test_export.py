@@ -37,7 +37,7 @@ def exporter(settings) -> export.Exporter:
 def disk(tmp_path: pathlib.Path, admin, pool) -> bytes:
     """What a volume holds."""
     data = write_disk(tmp_path / 'disk.raw', SIZE - 512).read_bytes()
-    pool.create(NAME, SIZE, 22)
+    pool.images.create(NAME, SIZE, 22)
     with admin.open_ioctx('volumes') as ioctx, \
             rbd.Image(ioctx, NAME) as image:
         for at in range(0, len(data), 65536):
@@ -60,8 +60,8 @@ def test_raw(exporter, pool, disk, conversion_dir, step):
 
 
 def test_raw_of_a_clone(exporter, pool, disk):
-    pool.snapshot(NAME, 'snap')
-    pool.clone(clones.CloneSpec(
+    pool.snapshots.ensure(NAME, 'snap')
+    pool.clones.clone(clones.CloneSpec(
         clones.SnapshotSpec('volumes', NAME, 'snap'), 'volume-clone'))
 
     with exporter.exported('id', pool, 'volume-clone', 'raw') as file:
@@ -69,7 +69,7 @@ def test_raw_of_a_clone(exporter, pool, disk):
 
 
 def test_raw_of_an_empty_volume(exporter, pool):
-    pool.create(NAME, SIZE, 22)
+    pool.images.create(NAME, SIZE, 22)
 
     with exporter.exported('id', pool, NAME, 'raw') as file:
         assert all_of(file, MIB) == bytes(SIZE)
@@ -116,7 +116,7 @@ def test_what_a_guest_writes_is_no_format(exporter, pool, admin, tmp_path):
     header = tmp_path / 'header'
     qemu_img('create', '-q', '-f', 'qcow2', '-F', 'raw', '-b', '/etc/passwd',
              header, SIZE)
-    pool.create(NAME, SIZE, 22)
+    pool.images.create(NAME, SIZE, 22)
     with admin.open_ioctx('volumes') as ioctx, \
             rbd.Image(ioctx, NAME) as image:
         image.write(header.read_bytes(), 0)

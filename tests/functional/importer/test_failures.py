@@ -141,7 +141,7 @@ class Signature:
 def test_signatures(importer, pool, path, nothing_left):
     good = Signature(path.read_bytes())
     imported(importer, pool, path, FileData(path, good))
-    pool.remove(NAME)
+    pool.images.remove(NAME)
 
     with pytest.raises(errors.SignatureInvalid):
         imported(importer, pool, path, FileData(path, Signature(b'other')))
@@ -155,7 +155,7 @@ def test_signatures_of_what_is_in_the_cluster(importer, pool, path, in_glance,
     good = Signature(path.read_bytes())
     imported(importer, pool, path, FileData(path, good), locations=urls)
     assert good.seen == good.wanted
-    pool.remove(NAME)
+    pool.images.remove(NAME)
 
     with pytest.raises(errors.SignatureInvalid):
         imported(importer, pool, path, FileData(path, Signature(b'other')),
@@ -247,12 +247,12 @@ def test_a_conversion_that_stands_still(settings, pool, qcow2, held_up,
 
 
 def test_the_name_is_taken(importer, pool, path, read):
-    pool.create(NAME, VOLUME, 22)
+    pool.images.create(NAME, VOLUME, 22)
 
     with pytest.raises(ceph_errors.ImageExists):
         imported(importer, pool, path)
 
-    assert pool.names() == [NAME]
+    assert sorted(pool.directory.ids()) == [NAME]
     assert not read(NAME).strip(b'\0')
 
 
@@ -328,7 +328,7 @@ def test_a_service_that_is_killed(cluster, pool, qcow2, conversion_dir, how):
     assert polling.wait_until(lambda: not process.Identity.of(converter), 30)
     assert list(conversion_dir.iterdir()) in ([], [
         conversion_dir / 'rbd-imgdriver-room'])
-    assert pool.names() == ['.partial-' + NAME]
+    assert sorted(pool.directory.ids()) == ['.partial-' + NAME]
 
 
 ABANDONED = '''
@@ -377,7 +377,7 @@ try:
 except BaseException as error:
     print(type(error).__name__)
 gone = polling.wait_until(lambda: not conftest.children('qemu-img'), 30)
-print(volumes.names(), gone, os.listdir(directory), looks > 1)
+print(sorted(volumes.directory.ids()), gone, os.listdir(directory), looks > 1)
 '''
 
 
@@ -400,6 +400,7 @@ def test_progress_is_on_the_partial_image(pool):
 
     partial.note('downloading 5%')
 
-    assert pool.metadata(partial.name)[model.PROGRESS_KEY] == 'downloading 5%'
+    assert pool.headers.metadata(
+        partial.name)[model.PROGRESS_KEY] == 'downloading 5%'
     partial.publish()
-    assert model.PROGRESS_KEY not in pool.metadata(NAME)
+    assert model.PROGRESS_KEY not in pool.headers.metadata(NAME)

@@ -98,12 +98,12 @@ def test_image(scene, originals, secret, tmp_path, one):
         made = None
     else:
         made = contents(pool, 'volume-x')
-        pool.remove('volume-x')
+        pool.images.remove('volume-x')
 
     assert not secret.opened()
     assert secret.words not in (made or b'')
     assert made is None or not one.refused
-    assert pool.names() == []
+    assert sorted(pool.directory.ids()) == []
     assert list(directory.iterdir()) == []
     assert children('qemu-img') == []
 

@@ -37,9 +37,9 @@ def test_object_size(importer, pool, tmp_path, in_glance, order, disk_format,
         image_of(path, disk_format, locations=urls), FileData(path), pool,
         NAME, order=order, limit=16 * MIB, size=16 * MIB)
 
-    pool.check_layout(NAME, 16 * MIB, order)
+    pool.data.check_layout(NAME, 16 * MIB, order)
     with pytest.raises(layouts.WrongLayout, match=f'order={order}'):
-        pool.check_layout(NAME, 16 * MIB, order + 1)
+        pool.data.check_layout(NAME, 16 * MIB, order + 1)
 
 
 @pytest.mark.parametrize(('size', 'order', 'features', 'data_pool'), [

@@ -54,11 +54,11 @@ def write(ioctx, name: str) -> None:
 @pytest.fixture
 def volume(admin, pool) -> str:
     """A volume full of data with a snapshot and a clone of that."""
-    pool.create(NAME, VOLUME, 22)
+    pool.images.create(NAME, VOLUME, 22)
     with admin.open_ioctx('volumes') as ioctx:
         write(ioctx, NAME)
-    pool.snapshot(NAME, 'before')
-    pool.clone(clones.CloneSpec(
+    pool.snapshots.ensure(NAME, 'before')
+    pool.clones.clone(clones.CloneSpec(
         clones.SnapshotSpec('volumes', NAME, 'before'), 'volume-clone'))
     return NAME
 
@@ -66,11 +66,11 @@ def volume(admin, pool) -> str:
 @pytest.fixture
 def volume_of_clone(admin, pool) -> str:
     """A volume that is a clone: what it hides must not shine through."""
-    pool.create('volume-parent', VOLUME, 22)
+    pool.images.create('volume-parent', VOLUME, 22)
     with admin.open_ioctx('volumes') as ioctx:
         write(ioctx, 'volume-parent')
-    pool.snapshot('volume-parent', 'before')
-    pool.clone(clones.CloneSpec(
+    pool.snapshots.ensure('volume-parent', 'before')
+    pool.clones.clone(clones.CloneSpec(
         clones.SnapshotSpec('volumes', 'volume-parent', 'before'), NAME))
     return NAME
 
@@ -92,7 +92,7 @@ def test_contents_and_snapshots(importer, pool, admin, read, disk, images,
     with admin.open_ioctx('volumes') as ioctx, \
             rbd.Image(ioctx, volume, snapshot='before') as before:
         assert before.read(0, VOLUME) == OLD
-    assert pool.names() == ['volume-clone', volume]
+    assert sorted(pool.directory.ids()) == ['volume-clone', volume]
 
 
 def test_a_clone(importer, pool, read, disk, images, volume_of_clone):
@@ -109,7 +109,7 @@ def test_from_a_golden_image(importer, pool, read, disk, images, volume):
     path = images('qcow2')
     importer.import_image(image_of(path, 'qcow2'), FileData(path), pool,
                           'golden', order=22, limit=VOLUME, size=VOLUME)
-    pool.snapshot('golden', 'image')
+    pool.snapshots.ensure('golden', 'image')
 
     importer.overwrite(
         image_of(path, 'qcow2'), FileData(pathlib.Path('/nonexistent')), pool,
@@ -129,7 +129,7 @@ def test_a_bad_image_leaves_the_volume_alone(importer, pool, read, images,
             pool, volume, order=22)
 
     assert read(volume) == OLD
-    assert pool.names() == ['volume-clone', volume]
+    assert sorted(pool.directory.ids()) == ['volume-clone', volume]
 
 
 def test_an_image_larger_than_the_volume(importer, pool, read, tmp_path,

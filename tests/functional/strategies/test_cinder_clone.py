@@ -259,7 +259,7 @@ def test_at_the_limit_of_depth_the_new_volume_is_flattened(
                         admin_metadata=source.admin_metadata)
     driver.create_cloned_volume(child, source)
     volumes[child.id] = child
-    assert pool.depth(child.name) == 1
+    assert pool.ancestry.depth(child.name) == 1
 
     volume, _, _ = create(driver, meta, f'cinder://{child.id}')
 

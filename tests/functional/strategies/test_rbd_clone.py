@@ -204,13 +204,13 @@ def test_a_volume_that_is_there_already_is_not_touched(
         driver, create, made, meta, glance_image, pool):
     volume = host.volume()
     driver.create_volume(volume)
-    pool.update_metadata(volume.name, {'mark': 'mine'})
+    pool.headers.update(volume.name, {'mark': 'mine'})
 
     with pytest.raises(exception.VolumeBackendAPIException,
                        match='exists already'):
         create(driver, meta, glance_image(meta['id']), volume=volume)
 
-    assert pool.metadata(volume.name) == {'mark': 'mine'}
+    assert pool.headers.metadata(volume.name) == {'mark': 'mine'}
 
 
 @pytest.mark.parametrize('facts', [

@@ -75,7 +75,8 @@ def test_a_flatten_is_notified(cluster, pool, disk, create, notifications):
                  if event == 'rbd_imgdriver.flatten'
                  and payload['host'] == driver.host]
     assert [one['pool'] for one in flattened] == ['volumes']
-    assert flattened[0]['rbd_id'] == driver._backend.pool.id(first.name)
+    assert flattened[0]['rbd_id'] == (
+        driver._backend.pool.directory.id(first.name))
 
 
 def test_metrics_of_a_backend(cluster, pool, disk, create):

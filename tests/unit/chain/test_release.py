@@ -13,7 +13,7 @@
 
 import pytest
 
-from rbd_imgdriver.ceph.images import removal
+from rbd_imgdriver.ceph.images import ancestry
 from rbd_imgdriver.ceph.wire import header
 from rbd_imgdriver.chain import names
 from rbd_imgdriver.chain import release
@@ -24,9 +24,9 @@ ID = '6f0f1c9e-8a55-4b71-9a10-1f6f5c1f7c39'
 
 
 def parent(name: str, in_trash: bool = False,
-           deferred_until: int = 0) -> removal.Parent:
-    return removal.Parent('cafe', name, in_trash, deferred_until, None, 0,
-                          None)
+           deferred_until: int = 0) -> ancestry.Parent:
+    return ancestry.Parent('cafe', name, in_trash, deferred_until, None, 0,
+                           None)
 
 
 @pytest.mark.parametrize(('one', 'kept'), [

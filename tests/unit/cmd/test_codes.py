@@ -58,7 +58,7 @@ def test_each_reason_to_decline_has_its_advice(code):
     assert code in advice.DECLINED
 
 
-@pytest.mark.parametrize('code', sorted(set(class_codes('ceph/*.py',
+@pytest.mark.parametrize('code', sorted(set(class_codes('ceph/**/*.py',
                                                         'chain/*.py'))))
 def test_each_error_of_ceph_has_its_advice(code):
     assert code in advice.DECLINED or code in advice.FAILED

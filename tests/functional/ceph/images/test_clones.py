@@ -23,35 +23,36 @@ PARENT = clones.SnapshotSpec('volumes', 'parent', 'snap')
 
 @pytest.fixture
 def parent(pool):
-    pool.create('parent', 8 * MIB, 22, {'plain': 'inherited'})
-    pool.snapshot('parent', 'snap')
+    pool.images.create('parent', 8 * MIB, 22, {'plain': 'inherited'})
+    pool.snapshots.ensure('parent', 'snap')
     return pool
 
 
 def test_a_clone_has_the_size_and_order_asked_for(parent, ioctx):
-    parent.clone(clones.CloneSpec(PARENT, 'same', size=8 * MIB))
-    parent.clone(clones.CloneSpec(PARENT, 'larger', size=20 * MIB, order=24))
+    parent.clones.clone(clones.CloneSpec(PARENT, 'same', size=8 * MIB))
+    parent.clones.clone(
+        clones.CloneSpec(PARENT, 'larger', size=20 * MIB, order=24))
 
-    assert parent.size('same') == 8 * MIB
-    assert parent.size('larger') == 20 * MIB
+    assert parent.headers.size('same') == 8 * MIB
+    assert parent.headers.size('larger') == 20 * MIB
     with rbd.Image(ioctx, 'larger') as image:
         assert image.stat()['order'] == 24
 
 
 def test_metadata_of_the_parent_that_means_the_parent_stays_there(parent):
-    parent.update_metadata('parent', {
+    parent.headers.update('parent', {
         'rbd-imgdriver/cache/rbd_id': 'x', 'conf_rbd_qos_iops_limit': '5'})
 
-    parent.clone(clones.CloneSpec(PARENT, 'child',
-                                  metadata={'rbd-imgdriver/strategy': 's'}))
+    parent.clones.clone(clones.CloneSpec(
+        PARENT, 'child', metadata={'rbd-imgdriver/strategy': 's'}))
 
-    assert parent.metadata('child') == {'plain': 'inherited',
-                                        'rbd-imgdriver/strategy': 's'}
+    assert parent.headers.metadata('child') == {
+        'plain': 'inherited', 'rbd-imgdriver/strategy': 's'}
 
 
 def test_a_parent_that_is_too_large_leaves_nothing(parent, contents):
     with pytest.raises(clones.SourceTooLarge) as caught:
-        parent.clone(clones.CloneSpec(PARENT, 'child', size=4 * MIB))
+        parent.clones.clone(clones.CloneSpec(PARENT, 'child', size=4 * MIB))
 
     assert caught.value.size == 8 * MIB
     assert contents() == (['parent'], [])
@@ -64,21 +65,21 @@ def test_a_parent_that_is_too_large_leaves_nothing(parent, contents):
 ])
 def test_what_is_missing_is_told_apart(parent, contents, missing, error):
     with pytest.raises(error):
-        parent.clone(clones.CloneSpec(missing, 'child'))
+        parent.clones.clone(clones.CloneSpec(missing, 'child'))
     assert contents() == (['parent'], [])
 
 
 def test_an_image_of_that_name_is_left_alone(parent):
-    parent.create('child', 4 * MIB, 22)
+    parent.images.create('child', 4 * MIB, 22)
     with pytest.raises(errors.ImageExists):
-        parent.clone(clones.CloneSpec(PARENT, 'child'))
-    assert parent.size('child') == 4 * MIB
+        parent.clones.clone(clones.CloneSpec(PARENT, 'child'))
+    assert parent.headers.size('child') == 4 * MIB
 
 
 def test_a_copy_has_no_parent(parent, ioctx):
-    parent.copy(clones.CloneSpec(PARENT, 'copy', size=12 * MIB))
+    parent.clones.copy(clones.CloneSpec(PARENT, 'copy', size=12 * MIB))
 
-    assert parent.size('copy') == 12 * MIB
+    assert parent.headers.size('copy') == 12 * MIB
     with rbd.Image(ioctx, 'copy') as image, \
             pytest.raises(rbd.ImageNotFound):
         image.parent_info()
@@ -89,7 +90,7 @@ def test_a_clone_from_a_pool_that_may_only_be_read(pool, glance_image,
     glance_image('image')
     spec = clones.SnapshotSpec('images', 'image', 'snap')
 
-    pool.clone(clones.CloneSpec(spec, 'child', size=32 * MIB, order=22))
+    pool.clones.clone(clones.CloneSpec(spec, 'child', size=32 * MIB, order=22))
 
     # The parent's objects are of 8 MiB; a clone's may not be smaller.
     with rbd.Image(ioctx, 'child') as image:

@@ -15,7 +15,7 @@ import pytest
 import rbd
 
 from rbd_imgdriver.ceph import errors
-from rbd_imgdriver.ceph.images import ids
+from rbd_imgdriver.ceph.images import lifecycle
 from rbd_imgdriver.ceph.wire import encoding
 from rbd_imgdriver.ceph.wire import header
 
@@ -43,11 +43,11 @@ def test_ceph_refuses_the_id_of_another_image(enter, taken):
 
 def test_a_collision_is_answered_with_another_id(ioctx, enter, taken):
     drawn = iter([taken, 'free'])
-    ids.with_free_id(lambda: enter('second', next(drawn)))
+    lifecycle.with_free_id(lambda: enter('second', next(drawn)))
     assert sorted(rbd.RBD().list(ioctx)) == ['first', 'second']
 
 
 def test_collisions_in_a_row_are_no_chance(ioctx, enter, taken):
     with pytest.raises(errors.IdTaken):
-        ids.with_free_id(lambda: enter('second', taken))
+        lifecycle.with_free_id(lambda: enter('second', taken))
     assert rbd.RBD().list(ioctx) == ['first']

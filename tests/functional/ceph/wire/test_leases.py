@@ -32,51 +32,51 @@ def lease(cookie: str, seconds: float = 30) -> leases.Lease:
 def until_free(pool, name: str) -> float:
     """Ask until the lease is free; the seconds that took."""
     started = time.monotonic()
-    while pool.lease_holder(name) is not None:
+    while pool.leases.holder(name) is not None:
         assert time.monotonic() - started < 20
     return time.monotonic() - started
 
 
 def test_one_holder_at_a_time(pool, other):
-    assert pool.lease_holder('work') is None
-    assert pool.acquire_lease(lease('a'), {'host': 'one'})
-    assert not pool.acquire_lease(lease('b'), {'host': 'two'})
-    assert not other.acquire_lease(lease('a'), {'host': 'three'})
-    assert other.lease_holder('work') == {'host': 'one'}
+    assert pool.leases.holder('work') is None
+    assert pool.leases.acquire(lease('a'), {'host': 'one'})
+    assert not pool.leases.acquire(lease('b'), {'host': 'two'})
+    assert not other.leases.acquire(lease('a'), {'host': 'three'})
+    assert other.leases.holder('work') == {'host': 'one'}
 
-    pool.release_lease(lease('a'))
-    assert other.acquire_lease(lease('c'), {'host': 'four'})
-    assert pool.lease_holder('work') == {'host': 'four'}
-    other.release_lease(lease('c'))
-    assert pool.lease_holder('work') is None
+    pool.leases.release(lease('a'))
+    assert other.leases.acquire(lease('c'), {'host': 'four'})
+    assert pool.leases.holder('work') == {'host': 'four'}
+    other.leases.release(lease('c'))
+    assert pool.leases.holder('work') is None
 
 
 def test_a_lease_expires_unless_renewed(pool, other):
     short = lease('a', seconds=1.5)
-    assert pool.acquire_lease(short, {'host': 'one'})
+    assert pool.leases.acquire(short, {'host': 'one'})
     assert until_free(other, 'work') > 0.5
 
-    assert other.acquire_lease(lease('b'), {'host': 'two'})
+    assert other.leases.acquire(lease('b'), {'host': 'two'})
     with pytest.raises(leases.LeaseLost):
-        pool.renew_lease(short)
-    pool.release_lease(short)  # must not take the other's lease
-    assert pool.lease_holder('work') == {'host': 'two'}
-    other.release_lease(lease('b'))
+        pool.leases.renew(short)
+    pool.leases.release(short)  # must not take the other's lease
+    assert pool.leases.holder('work') == {'host': 'two'}
+    other.leases.release(lease('b'))
 
 
 def test_renewal_counts_from_now(pool, other):
     short = lease('a', seconds=2)
-    assert pool.acquire_lease(short, {'host': 'one'})
+    assert pool.leases.acquire(short, {'host': 'one'})
     started = time.monotonic()
     while time.monotonic() - started < 3:
-        pool.renew_lease(short)
-    assert other.lease_holder('work') == {'host': 'one'}
-    pool.release_lease(short)
+        pool.leases.renew(short)
+    assert other.leases.holder('work') == {'host': 'one'}
+    pool.leases.release(short)
 
 
 def test_an_expired_lease_that_nobody_took_is_lost_too(pool):
     short = lease('a', seconds=1)
-    assert pool.acquire_lease(short, {})
+    assert pool.leases.acquire(short, {})
     until_free(pool, 'work')
     with pytest.raises(leases.LeaseLost):
-        pool.renew_lease(short)
+        pool.leases.renew(short)

@@ -124,7 +124,7 @@ def test_from_glance(importer, pool, read, disk, kind, nothing_left):
 
     assert done == image_importer.Imported(VOLUME, path.stat().st_size)
     assert_holds(read(NAME), kind.contents(path))
-    pool.remove(NAME)
+    pool.images.remove(NAME)
     nothing_left()
 
 
@@ -139,7 +139,7 @@ def test_from_the_cluster(importer, pool, read, disk, kind, in_glance,
 
     assert 0 < done.bytes_moved <= VOLUME
     assert_holds(read(NAME), kind.contents(path))
-    assert pool.names() == [NAME]
+    assert sorted(pool.directory.ids()) == [NAME]
 
 
 def test_qcow2_features_that_the_inspector_does_not_know(
@@ -198,7 +198,7 @@ def test_size_in_whole_gib(importer, pool, disk):
         image_of(path, 'qcow2'), FileData(path), pool, NAME, order=22,
         limit=5 * GIB)
 
-    assert done.size == pool.size(NAME) == GIB
+    assert done.size == pool.headers.size(NAME) == GIB
 
 
 def test_iso(importer, pool, read, tmp_path):
@@ -224,7 +224,7 @@ def test_gzip(importer, pool, read, disk, kind, nothing_left):
 
     assert done.bytes_moved == packed.stat().st_size
     assert_holds(read(NAME), disk.read_bytes())
-    pool.remove(NAME)
+    pool.images.remove(NAME)
     nothing_left()
 
 

@@ -76,8 +76,8 @@ def test_a_blank_volume(importer, pool, unlocked, conversion_dir):
 
     # Its user sees all of the size: the header comes on top, as in Cinder.
     assert len(unlocked(XTS)) == VOLUME
-    assert VOLUME < pool.size(NAME) < VOLUME + 4 * MIB
-    assert pool.names() == [NAME]
+    assert VOLUME < pool.headers.size(NAME) < VOLUME + 4 * MIB
+    assert sorted(pool.directory.ids()) == [NAME]
     assert list(conversion_dir.iterdir()) == []
 
 
@@ -105,8 +105,8 @@ def test_from_cinders_file(importer, pool, read, disk, qcow2, unlocked,
     assert data[:SIZE] == disk.read_bytes()
     assert len(data) > VOLUME - 3 * MIB
     assert disk.read_bytes()[:4096] not in read(NAME)
-    assert pool.names() == [NAME]
-    assert pool.size(NAME) == VOLUME
+    assert sorted(pool.directory.ids()) == [NAME]
+    assert pool.headers.size(NAME) == VOLUME
 
 
 def test_raw_from_glance(importer, pool, disk, unlocked, conversion_dir):
@@ -124,7 +124,7 @@ def test_from_the_cluster(importer, pool, disk, qcow2, unlocked, in_glance):
                           NAME, **options())
 
     assert unlocked(XTS)[:SIZE] == disk.read_bytes()
-    assert pool.names() == [NAME]
+    assert sorted(pool.directory.ids()) == [NAME]
 
 
 @pytest.fixture
@@ -132,7 +132,7 @@ def golden(importer, pool, qcow2) -> clones.SnapshotSpec:
     """A cached image as large as the volume."""
     importer.import_image(image_of(qcow2, 'qcow2'), FileData(qcow2), pool,
                           'golden', order=22, limit=VOLUME, size=VOLUME)
-    pool.snapshot('golden', 'image')
+    pool.snapshots.ensure('golden', 'image')
     return clones.SnapshotSpec('volumes', 'golden', 'image')
 
 
@@ -143,7 +143,7 @@ def test_from_the_cache(importer, pool, disk, qcow2, unlocked, golden):
         pool, NAME, **options(golden=golden))
 
     assert unlocked(XTS)[:SIZE] == disk.read_bytes()
-    assert pool.names() == ['golden', NAME]
+    assert sorted(pool.directory.ids()) == ['golden', NAME]
 
 
 def test_no_room_for_the_header(importer, pool, tmp_path, nothing_left):
@@ -185,5 +185,5 @@ def test_the_passphrase_stays_hidden(importer, pool, disk, qcow2, unlocked,
     assert not any(XTS.passphrase.encode() in one for one in seen)
     assert XTS.passphrase not in caplog.text
     assert XTS.passphrase not in repr(XTS)
-    assert XTS.passphrase not in str(pool.metadata(NAME))
+    assert XTS.passphrase not in str(pool.headers.metadata(NAME))
     assert unlocked(XTS)[:SIZE] == disk.read_bytes()

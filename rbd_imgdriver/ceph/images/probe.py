@@ -10,8 +10,6 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 """Find out what we may do by doing it, and leave nothing.
-
-Runs in a native thread; see :class:`rbd_imgdriver.ceph.pool.Pool`.
 """
 
 import contextlib

@@ -1,0 +1,100 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Leases, directory and headers of a pool in memory."""
+
+from rbd_imgdriver.ceph import errors
+from rbd_imgdriver.ceph.wire import directory
+from rbd_imgdriver.ceph.wire import leases
+from tests.contract import fake_model
+
+
+class Leases:
+    """Leases that never expire."""
+
+    def __init__(self, pool: fake_model.Pool) -> None:
+        self._held = pool.leases
+
+    def acquire(self, lease, holder):
+        if lease.name in self._held:
+            return False
+        self._held[lease.name] = (lease.cookie, dict(holder))
+        return True
+
+    def renew(self, lease):
+        if self._held.get(lease.name, ('', {}))[0] != lease.cookie:
+            raise leases.LeaseLost(lease.name)
+
+    def release(self, lease):
+        if self._held.get(lease.name, ('', {}))[0] == lease.cookie:
+            del self._held[lease.name]
+
+    def holder(self, name):
+        held = self._held.get(name)
+        return dict(held[1]) if held else None
+
+
+class Directory:
+    def __init__(self, pool: fake_model.Pool) -> None:
+        self._pool = pool
+
+    def exists(self, image):
+        try:
+            self._pool.find(image)
+        except errors.ImageNotFound:
+            return False
+        return True
+
+    def id(self, image):
+        return self._pool.find(image).id
+
+    def ids(self):
+        return {image.name: image.id for image in self._listed('')}
+
+    def listed(self, prefix):
+        return [directory.Listed(image.name, image.id, image.size, 0.0,
+                                 dict(image.metadata))
+                for image in self._listed(prefix)]
+
+    def values(self, key):
+        return {image.id: image.metadata[key] for image in self._listed('')
+                if key in image.metadata}
+
+    def _listed(self, prefix):
+        found = [image for image in self._pool.images
+                 if image.name.startswith(prefix) and not image.trashed]
+        return sorted(found, key=lambda image: image.name)
+
+
+class Headers:
+    def __init__(self, pool: fake_model.Pool) -> None:
+        self._pool = pool
+
+    def size(self, image):
+        return self._pool.find(image).size
+
+    def metadata(self, image):
+        return dict(self._pool.find(image).metadata)
+
+    def update(self, image, values, remove=()):
+        self.update_id(self._pool.find(image).id, values, remove)
+
+    def value(self, id_, key):
+        try:
+            return self._pool.by_id(id_).metadata.get(key)
+        except errors.ImageNotFound:
+            return None
+
+    def update_id(self, id_, values, remove=()):
+        metadata = self._pool.by_id(id_).metadata
+        for key in set(remove) - set(values):
+            metadata.pop(key, None)
+        metadata.update(values)
