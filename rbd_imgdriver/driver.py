@@ -173,7 +173,8 @@ class RBDImageDriver(driver_chains.ChainsMixin, driver_images.ImagesMixin,
             return
         try:
             self._exporter = metrics.Exporter(
-                self.configuration.rbd_imgdriver_metrics_address, port)
+                self.configuration.rbd_imgdriver_metrics_address, port,
+                self.configuration.config_group, opts.CASCADE, base.codes())
         except metrics.Unavailable as error:
             LOG.error('There are no metrics: %s', error)
 
@@ -192,8 +193,12 @@ class RBDImageDriver(driver_chains.ChainsMixin, driver_images.ImagesMixin,
     def _sweep(self) -> None:
         """Remove what the cache no longer needs; never stops the loop."""
         try:
-            self._backend.sweep(service_glance.in_glance)
+            report = self._backend.sweep(service_glance.in_glance)
+            signals.send(signals.Swept(
+                len(report.removed) + len(report.freed) + len(report.dropped),
+                failed=bool(report.kept)))
         except ceph_errors.CephError as error:
+            signals.send(signals.Swept(0, failed=True))
             LOG.warning('The cache of %(pool)s could not be swept: %(error)s',
                         {'pool': self._pool, 'error': error})
 
@@ -223,6 +228,10 @@ class RBDImageDriver(driver_chains.ChainsMixin, driver_images.ImagesMixin,
             return
         self._stats['image_cache_count'] = len(entries)
         self._stats['image_cache_bytes'] = sum(one.size for one in entries)
+        signals.send(signals.State(
+            len(entries), self._stats['image_cache_bytes'],
+            min((one.last_used for one in entries), default=0),
+            self._chains.flattener.waiting))
 
     def manage_existing_get_size(self, volume: Any,
                                  existing_ref: dict[str, str]) -> int:

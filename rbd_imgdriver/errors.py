@@ -127,3 +127,12 @@ class ServiceError(Exception):
 
 class NotFound(ServiceError):
     """The other service has nothing of that name."""
+
+
+def codes() -> list[str]:
+    """The codes of all errors that end a create."""
+    found, classes = set(), [ImageError]
+    while classes:
+        classes += (one := classes.pop()).__subclasses__()
+        found.add(one.code)
+    return sorted(found)

@@ -81,7 +81,8 @@ METRICS_OPTS = [
         default=0, min=0,
         help='The port on which Prometheus finds the metrics of this '
              'backend; 0 for none. Every backend is a process and needs a '
-             'port of its own. Needs the Python package prometheus-client.'),
+             'port of its own: 19283, 19284 and so on; 9283 belongs to '
+             "Ceph's manager. Needs the Python package prometheus-client."),
     cfg.HostAddressOpt(
         'rbd_imgdriver_metrics_address',
         default='127.0.0.1',

@@ -80,7 +80,37 @@ class Flattened:
     seconds: float
 
 
-Signal = VolumeMade | VolumeFailed | CacheEvent | Imports | Flattened
+@dataclasses.dataclass(frozen=True)
+class Swept:
+    """The cache was swept, or could not be.
+
+    :param removed: images that were removed or freed
+    :param failed: whether something was left undone
+    """
+
+    removed: int
+    failed: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class State:
+    """How a backend is; told whenever Cinder asks for its capacity.
+
+    :param cache_entries: golden images
+    :param cache_bytes: their size, as the limits of the cache count it
+    :param cache_oldest_use: when the entry that was not used for the longest
+        time was used, in seconds since the epoch; 0 without an entry
+    :param flattens_waiting: images that wait to be flattened by this host
+    """
+
+    cache_entries: int
+    cache_bytes: int
+    cache_oldest_use: float
+    flattens_waiting: int
+
+
+Signal = (VolumeMade | VolumeFailed | CacheEvent | Imports | Flattened | Swept
+          | State)
 Listener = Callable[[Signal], None]
 
 _listeners: list[Listener] = []

@@ -119,6 +119,23 @@ install_project() {
     echo "$stamp" >"$venv/project.stamp"
 }
 
+# The one program of the package that the tests need: installed as a package,
+# it brings a server that starts.
+install_promtool() {
+    local place
+    [ ! -x "$venv/bin/promtool" ] || return 0
+    say "apt: promtool out of the package prometheus"
+    place=$(mktemp -d "$venv/promtool.XXXXXX")
+    (
+        cd "$place"
+        quietly apt download prometheus
+        dpkg-deb --fsys-tarfile prometheus_*.deb |
+            tar -x --strip-components=3 ./usr/bin/promtool
+    )
+    mv "$place/promtool" "$venv/bin/promtool"
+    rm -rf "$place"
+}
+
 install_packages
 [ -x "$python" ] || die "there is no $python"
 mkdir -p "$venv"
@@ -127,4 +144,5 @@ flock 9
 install_libraries
 "$venv/bin/python" "$top/tools/link_ceph_bindings.py"
 install_project
+install_promtool
 [ "$SECONDS" -lt 2 ] || say "the environment is ready: $venv"

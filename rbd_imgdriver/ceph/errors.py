@@ -174,6 +174,15 @@ _CODES: dict[int, type[CephError]] = {
 }
 
 
+def codes() -> list[str]:
+    """The codes of Ceph's errors, those of other modules included."""
+    found, classes = set(), [CephError]
+    while classes:
+        classes += (one := classes.pop()).__subclasses__()
+        found.add(one.code)
+    return sorted(found)
+
+
 def of_code(subject: str, result: int) -> CephError:
     """The error for the negative result of an asynchronous operation.
 

@@ -59,6 +59,11 @@ class Flattener:
         self._queue: collections.deque[_Job] = collections.deque()
         self._running: dict[_Job, clones.Progress] = {}
 
+    @property
+    def waiting(self) -> int:
+        """How many images wait here to be flattened."""
+        return len(self._queue)
+
     def request(self, pool: parts.Pool, image: str) -> None:
         """Flatten an image some time soon.
 

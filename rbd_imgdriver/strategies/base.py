@@ -43,6 +43,18 @@ class Strategy(Protocol):
         ...
 
 
+# What strategies decline with, beside Ceph's errors.
+CODES = ('cache-off', 'encrypted', 'malformed-location', 'no-location',
+         'no-volume', 'not-allowed', 'not-cached', 'not-owner', 'not-raw',
+         'not-the-image', 'pool-of-volumes', 'volume-of-tenant', 'writable',
+         'wrong-cluster')
+
+
+def codes() -> list[str]:
+    """All codes that a strategy may decline with."""
+    return sorted({*CODES, *ceph_errors.codes()})
+
+
 def declined_by(request: model.Request,
                 error: ceph_errors.CephError) -> model.Declined:
     """What Ceph's refusal means: the next strategy may do better, or none.

@@ -37,7 +37,8 @@ LAYERS = (
     ('chain',),
     ('ceph',),
     ('trust',),
-    ('model', 'locations', 'errors', 'blocking', 'signals', 'undo'),
+    ('model', 'locations', 'errors', 'blocking', 'signals', 'undo',
+     'metrics_listener'),
 )
 
 # The same within a component, by its modules and folders.

@@ -82,18 +82,24 @@ def test_a_flatten_is_notified(cluster, pool, disk, create, notifications):
 def test_metrics_of_a_backend(cluster, pool, disk, create):
     with socket.create_server(('127.0.0.1', 0)) as free:
         port = free.getsockname()[1]
-    driver = host.make(cluster, 'volumes', rbd_imgdriver_metrics_port=port)
+    driver = host.make(cluster, 'volumes', rbd_imgdriver_metrics_port=port,
+                       image_volume_cache_enabled=True)
     try:
         create(driver, host.image_meta(disk, 'raw'),
                service=host.ImageService(disk))
+        driver.get_volume_stats(refresh=True)
         url = f'http://127.0.0.1:{port}/metrics'
         with urllib.request.urlopen(url) as answer:
             text = answer.read().decode()
     finally:
         driver._exporter.close()
 
-    assert 'rbd_imgdriver_volumes_total{strategy="import"} 1.0' in text
-    assert 'rbd_imgdriver_imports_in_flight 0.0' in text
+    backend = driver.configuration.config_group
+    labels = f'backend="{backend}"'
+    assert (f'rbd_imgdriver_volumes_total{{{labels},strategy="import"}} 1.0'
+            in text)
+    assert f'rbd_imgdriver_imports_in_flight{{{labels}}} 0.0' in text
+    assert f'rbd_imgdriver_cache_entries{{{labels}}} 1.0' in text
 
 
 def test_without_a_port_nothing_listens(cluster, pool):

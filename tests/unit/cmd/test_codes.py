@@ -19,6 +19,7 @@ import pytest
 
 from rbd_imgdriver.cmd import advice
 from rbd_imgdriver.cmd.checks import findings
+from rbd_imgdriver.strategies import base
 
 PACKAGE = pathlib.Path(__file__).resolve().parents[3] / 'rbd_imgdriver'
 
@@ -68,6 +69,11 @@ def test_each_error_of_ceph_has_its_advice(code):
                                                         'provision.py'))))
 def test_each_error_that_ends_a_create_has_its_advice(code):
     assert code in advice.FAILED
+
+
+def test_each_reason_to_decline_is_counted_from_the_beginning():
+    assert set(calls('Declined')) <= set(base.codes())
+    assert set(base.CODES) <= set(advice.DECLINED)
 
 
 def test_no_advice_is_about_a_code_that_there_is_not():
