@@ -66,7 +66,8 @@ class Importer:
         self.imports = 0
 
     def import_image(self, image, data, pool, name, *, order, limit,
-                     size=None, metadata=None, progress=None):
+                     size=None, metadata=None, progress=None,
+                     project=None):
         self.imports += 1
         if image.virtual_size > limit:
             raise errors.ImageTooLarge(image.id, 'it is')

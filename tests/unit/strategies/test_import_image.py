@@ -32,7 +32,7 @@ class Importer:
         self.names = []
 
     def import_image(self, image, data, pool, name, *, order, limit,
-                     size=None, progress=None):
+                     size=None, progress=None, project=None):
         self.names.append(name)
         if self.error:
             raise self.error
