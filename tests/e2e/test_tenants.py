@@ -153,7 +153,7 @@ def test_who_may_use_an_image(alice, bob, disk, store, strategy):
     assert alice_gets() == strategy
 
     # Deactivated: nobody, its owner included.
-    bob.api.image('POST', f'/images/{image}/actions/deactivate', {})
+    bob.api.image('POST', f'/images/{image}/actions/deactivate')
     for who in (alice, bob):
         with pytest.raises(rest.RestError, match=' 400 '):
             who.ask_for_volume(image, 'img1', 1)
@@ -169,7 +169,7 @@ def test_an_image_that_is_cached_is_no_more_public_than_before(
     with pytest.raises(rest.RestError, match=' 400 '):
         alice.ask_for_volume(image, 'img1', 1)
 
-    bob.api.image('POST', f'/images/{image}/actions/deactivate', {})
+    bob.api.image('POST', f'/images/{image}/actions/deactivate')
     with pytest.raises(rest.RestError, match=' 400 '):
         bob.ask_for_volume(image, 'img1', 1)
 
