@@ -19,6 +19,7 @@ import rbd
 from rbd_imgdriver.ceph.images import clones
 from rbd_imgdriver import errors
 from tests.functional.importer.conftest import FileData
+from tests.functional.importer.conftest import id_of
 from tests.functional.importer.conftest import image_of
 from tests.functional.importer.conftest import MIB
 from tests.functional.importer.conftest import qemu_img
@@ -150,5 +151,36 @@ def test_a_golden_image_that_was_evicted(importer, pool, read, disk, images,
     importer.overwrite(
         image_of(path, 'qcow2'), FileData(path), pool, volume, order=22,
         golden=clones.SnapshotSpec('volumes', 'golden', 'image'))
+
+    assert read(volume) == expected(disk)
+
+
+@pytest.mark.parametrize('disk_format', ['raw', 'qcow2'])
+def test_a_location_of_another_tenants_image(importer, pool, read, disk,
+                                             images, volume, in_glance,
+                                             disk_format):
+    path = images(disk_format)
+    theirs = path.with_name(f'theirs.{disk_format}')
+    theirs.write_bytes(path.read_bytes().replace(b'begin', b'THEIR'))
+    image = image_of(path, disk_format, locations=(in_glance(theirs),))
+
+    importer.overwrite(image, FileData(path), pool, volume, order=22)
+
+    assert read(volume) == expected(disk)
+
+
+def test_a_location_in_a_pool_of_volumes(importer, pool, read, admin, disk,
+                                         images, volume):
+    path = images('raw')
+    image = image_of(path, 'raw', locations=(
+        f'rbd://{admin.get_fsid()}/volumes/{id_of(path)}/snap',))
+    with admin.open_ioctx('volumes') as ioctx:
+        rbd.RBD().create(ioctx, image.id, path.stat().st_size, 22,
+                         old_format=False, features=61)
+        with rbd.Image(ioctx, image.id) as opened:
+            opened.write(b'another tenant', 0)
+            opened.create_snap('snap')
+
+    importer.overwrite(image, FileData(path), pool, volume, order=22)
 
     assert read(volume) == expected(disk)
