@@ -15,6 +15,8 @@
 and the user message that Cinder would have sent.
 """
 
+from rbd_imgdriver import printable
+
 
 class ImageError(Exception):
     """Root of the errors that end a create.
@@ -26,6 +28,8 @@ class ImageError(Exception):
     code = 'image-error'
 
     def __init__(self, image_id: str, reason: str) -> None:
+        # It may quote the image, qemu or a server.
+        reason = printable.one_line(reason)
         super().__init__(f'image {image_id}: {reason}')
         self.image_id = image_id
         self.reason = reason

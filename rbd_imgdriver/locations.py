@@ -24,6 +24,8 @@ import dataclasses
 import urllib.parse
 import uuid
 
+from rbd_imgdriver import printable
+
 _RBD = 'rbd://'
 _CINDER = 'cinder://'
 
@@ -38,7 +40,8 @@ class RbdLocation:
     snapshot: str
 
     def __str__(self) -> str:
-        return f'{self.pool}/{self.image}@{self.snapshot}'
+        return printable.one_line(
+            f'{self.pool}/{self.image}@{self.snapshot}')
 
 
 @dataclasses.dataclass(frozen=True)

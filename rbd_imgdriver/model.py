@@ -16,6 +16,8 @@ from collections.abc import Iterator
 import dataclasses
 from typing import Protocol
 
+from rbd_imgdriver import printable
+
 GIB = 1024 ** 3
 
 METADATA_PREFIX = 'rbd-imgdriver/'
@@ -230,5 +232,6 @@ class Request:
 
 def describe(declined: Iterable[tuple[str, Declined]]) -> str:
     """Why each strategy declined, in one line."""
-    return '; '.join(f'{name}: {answer.code} ({answer.reason})'
-                     for name, answer in declined)
+    return printable.one_line('; '.join(
+        f'{name}: {answer.code} ({answer.reason})'
+        for name, answer in declined))

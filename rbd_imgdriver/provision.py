@@ -20,6 +20,7 @@ from oslo_log import log as logging
 
 from rbd_imgdriver import errors
 from rbd_imgdriver import model
+from rbd_imgdriver import printable
 from rbd_imgdriver import signals
 from rbd_imgdriver.strategies import base
 
@@ -73,7 +74,7 @@ def provision(strategies: Sequence[base.Strategy], request: model.Request,
             return outcome
         LOG.debug('Volume %(volume)s: %(strategy)s declined: %(reason)s',
                   {'volume': request.target.name, 'strategy': strategy.name,
-                   'reason': answer.reason})
+                   'reason': printable.one_line(answer.reason)})
         request = request.after(strategy.name, answer)
     raise NoStrategy(request.image.id, model.describe(request.declined)
                      or 'no strategy is configured')

@@ -25,6 +25,8 @@ import os
 import rados
 import rbd
 
+from rbd_imgdriver import printable
+
 
 class CephError(Exception):
     """Root of all errors of the Ceph layer.
@@ -211,4 +213,5 @@ def translated(subject: str) -> Iterator[None]:
     try:
         yield
     except (rbd.Error, rados.Error) as error:
-        raise _class_of(error)(f'{subject}: {error}') from error
+        text = printable.one_line(f'{subject}: {error}')
+        raise _class_of(error)(text) from error

@@ -32,6 +32,7 @@ from rbd_imgdriver.cmd import output
 from rbd_imgdriver.cmd import session
 from rbd_imgdriver.cmd import volume
 from rbd_imgdriver import errors
+from rbd_imgdriver import printable
 
 PROGRAM = 'rbd-imgdriver-manage'
 
@@ -107,9 +108,9 @@ def _set_up_logging(verbose: bool) -> None:
 
 
 def _fail(error: Exception, code: exits.Exit) -> exits.Exit:
-    print(f'{PROGRAM}: {error}', file=sys.stderr)
+    print(f'{PROGRAM}: {printable.one_line(str(error))}', file=sys.stderr)
     for note in getattr(error, '__notes__', ()):
-        print(f'  {note}', file=sys.stderr)
+        print(f'  {printable.one_line(note)}', file=sys.stderr)
     return code
 
 

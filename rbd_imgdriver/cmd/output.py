@@ -28,6 +28,7 @@ from typing import Any
 from typing import TextIO
 
 from rbd_imgdriver import model
+from rbd_imgdriver import printable
 
 FORMATS = ('table', 'json')
 
@@ -75,7 +76,7 @@ class Output:
     def say(self, text: str) -> None:
         """Print a sentence for people; JSON leaves it out."""
         if not self._json:
-            self._print(text)
+            self._print(*map(printable.one_line, text.split('\n')))
 
     def _print(self, *lines: str) -> None:
         for line in lines:
@@ -118,7 +119,7 @@ class Progress:
 
     def __init__(self, label: str, stream: TextIO | None = None,
                  clock: Callable[[], float] = time.monotonic) -> None:
-        self._label = label
+        self._label = printable.one_line(label)
         self._stream = stream or sys.stderr
         self._clock = clock
         self._shown = -self._INTERVAL
@@ -154,7 +155,9 @@ def gib(value: int) -> str:
 
 def _text(column: Column, record: Record) -> str:
     value = record.get(column.key)
-    return '-' if value is None or value == '' else column.show(value)
+    if value is None or value == '':
+        return '-'
+    return printable.one_line(column.show(value))
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:

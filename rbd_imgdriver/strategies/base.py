@@ -46,8 +46,8 @@ class Strategy(Protocol):
 # What strategies decline with, beside Ceph's errors.
 CODES = ('cache-off', 'encrypted', 'malformed-location', 'no-location',
          'no-volume', 'not-allowed', 'not-cached', 'not-owner', 'not-raw',
-         'not-the-image', 'pool-of-volumes', 'volume-of-tenant', 'writable',
-         'wrong-cluster')
+         'not-the-image', 'pool-of-volumes', 'signature-unverified',
+         'volume-of-tenant', 'writable', 'wrong-cluster')
 
 
 def codes() -> list[str]:

@@ -39,6 +39,7 @@ LAYERS = (
     ('trust',),
     ('model', 'locations', 'errors', 'blocking', 'signals', 'undo',
      'metrics_listener'),
+    ('printable',),
 )
 
 # The same within a component, by its modules and folders.

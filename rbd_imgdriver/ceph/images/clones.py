@@ -28,6 +28,7 @@ from rbd_imgdriver.ceph.images import lifecycle
 from rbd_imgdriver.ceph.images import probe
 from rbd_imgdriver.ceph import native
 from rbd_imgdriver.ceph.wire import header
+from rbd_imgdriver import printable
 from rbd_imgdriver import undo
 
 # A clone inherits its parent's metadata (CloneRequest.cc in Ceph).  Our own
@@ -44,7 +45,8 @@ class SnapshotSpec:
     snapshot: str
 
     def __str__(self) -> str:
-        return f'{self.pool}/{self.image}@{self.snapshot}'
+        return printable.one_line(
+            f'{self.pool}/{self.image}@{self.snapshot}')
 
 
 @dataclasses.dataclass(frozen=True)

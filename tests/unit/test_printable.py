@@ -1,0 +1,121 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""What a tenant writes into a name gives no orders to a terminal or log."""
+
+import io
+import json
+import logging
+
+import pytest
+
+from rbd_imgdriver.cmd import output
+from rbd_imgdriver import errors
+from rbd_imgdriver import locations
+from rbd_imgdriver import model
+from rbd_imgdriver import printable
+from rbd_imgdriver import provision
+
+HOSTILE = ('\x1b[2J\x1b]0;pwned\x07\x1b[32mall ok\x1b[0m\n'
+           '0000  FORGED-ROW  ready\r\u202egnp\u2028\x9b1m')
+
+
+def harmless(text: str, lines: int = 1) -> bool:
+    return (text.count('\n') < lines
+            and text.replace('\n', '').isprintable())
+
+
+def test_one_line():
+    assert harmless(printable.one_line(HOSTILE))
+    assert printable.one_line('a\nb\x1b[0m') == r'a\nb\x1b[0m'
+
+
+@pytest.mark.parametrize('text', ['Ubuntu 24.04', 'ümläut ☃', '日本語',
+                                  r'a\b'])
+def test_what_people_write_stays(text):
+    assert printable.one_line(text) == text
+
+
+COLUMNS = (output.Column('name', 'NAME'), output.Column('state', 'STATE'))
+
+
+def printed(format_: str, method: str, *args: object) -> str:
+    stream = io.StringIO()
+    getattr(output.Output(format_, stream), method)(*args)
+    return stream.getvalue().rstrip('\n')
+
+
+def test_a_table_has_a_line_for_each_record():
+    text = printed('table', 'records', COLUMNS,
+                   [{'name': HOSTILE, 'state': 'ready'}])
+    assert harmless(text, lines=2)
+
+
+def test_so_has_a_single_record():
+    text = printed('table', 'record', COLUMNS,
+                   {'name': HOSTILE, 'state': HOSTILE})
+    assert harmless(text, lines=2)
+
+
+def test_a_sentence_keeps_its_own_line_breaks():
+    assert harmless(printed('table', 'say', 'one\ntwo'), lines=2)
+    assert harmless(printed('table', 'say', '\x1b[2J'))
+
+
+def test_json_has_the_name_as_it_is():
+    (found,) = json.loads(printed('json', 'records', COLUMNS,
+                                  [{'name': HOSTILE, 'state': 'ready'}]))
+    assert found['name'] == HOSTILE
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_progress_bar_has_one_line():
+    stream = Terminal()
+    output.Progress(HOSTILE, stream).show(1, 2)
+    assert harmless(stream.getvalue().removeprefix('\r'))
+
+
+def test_an_error_that_quotes_qemu_or_a_server():
+    error = errors.ConversionFailed('id', f'qemu-img failed (1): {HOSTILE}')
+    assert harmless(str(error))
+    assert harmless(error.reason)
+
+
+def test_a_location():
+    url = 'rbd://f-s-i-d/images/%1B%5B2J%0Aforged/snap'
+    location = locations.parse(url)
+    assert harmless(str(location))
+
+
+class Declines:
+    name = 'import'
+
+    def attempt(self, request: model.Request) -> model.Declined:
+        return model.Declined('no-volume', HOSTILE)
+
+
+def test_a_reason_to_decline(caplog):
+    request = model.Request(
+        model.Image('id', name=HOSTILE), model.Target('v', 'volume-v', 1),
+        None, None, None)
+    with caplog.at_level(logging.DEBUG), \
+            pytest.raises(provision.NoStrategy) as raised:
+        provision.provision([Declines()], request)
+
+    assert harmless(str(raised.value))
+    assert caplog.messages
+    assert all(harmless(line) for line in caplog.messages)
+    assert harmless(request.after('x', model.Declined('y', HOSTILE)).record(
+        'import')[model.DECLINED_KEY])
