@@ -48,5 +48,9 @@ case "$1 ${2:-}" in
         if [[ "$RBD_IMGDRIVER_REMOTE_CEPH" == False ]]; then
             remove_rbd_imgdriver_ceph
         fi
+        if [[ "$1" == clean ]]; then
+            echo_summary "rbd-imgdriver: the packages of Ceph and qemu stay, \
+and with ceph-base the service ceph-crash"
+        fi
         ;;
 esac

@@ -139,6 +139,9 @@ class ImageVolumeTest(test.BaseTestCase):
     """A test in which volumes are made from images."""
 
     credentials = ['primary']
+    # The options of [rbd_imgdriver] without which the tests of a class cannot
+    # run.
+    needs: tuple[str, ...] = ()
 
     @classmethod
     def skip_checks(cls) -> None:
@@ -148,6 +151,10 @@ class ImageVolumeTest(test.BaseTestCase):
                 raise cls.skipException(f'{service} is not available')
         if shutil.which('qemu-img') is None:
             raise cls.skipException('qemu-img is not installed')
+        for option in cls.needs:
+            if not getattr(CONF.rbd_imgdriver, option):
+                raise cls.skipException(
+                    f'[rbd_imgdriver] {option} is not set')
 
     def setUp(self) -> None:
         super().setUp()
@@ -158,10 +165,8 @@ class ImageVolumeTest(test.BaseTestCase):
 
     @property
     def pool(self) -> stored.Pool:
-        """The backend's pool; a test that has none is skipped."""
+        """The backend's pool, for a class that needs ``ceph_conf``."""
         options = CONF.rbd_imgdriver
-        if not options.ceph_conf:
-            raise self.skipException('[rbd_imgdriver] ceph_conf is not set')
         return stored.Pool(options.ceph_conf, options.ceph_user, options.pool)
 
     def check_data(self, tenant: Tenant, volume: str,

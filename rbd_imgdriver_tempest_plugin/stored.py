@@ -10,7 +10,10 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""How a volume is stored, by the ``rbd`` command."""
+"""How a volume is stored, by the ``rbd`` and ``rados`` commands.
+
+A user who may only read will do.
+"""
 
 import dataclasses
 import json
@@ -84,16 +87,25 @@ class Pool:
                 f'@{parent["snapshot"]}')
 
     def _metadata(self, name: str) -> dict[str, str]:
-        listed = self._rbd('image-meta', 'list', name)
-        return {key.removeprefix(KEYS): value
-                for key, value in listed.items() if key.startswith(KEYS)}
+        """From the image's header: "rbd image-meta" wants to write."""
+        header = f'rbd_header.{self._rbd("info", name)["id"]}'
+        prefix = f'metadata_{KEYS}'
+        rados = ('rados', '--pool', self._pool)
+        return {
+            key.removeprefix(prefix): self._run(
+                *rados, 'getomapval', header, key, '/dev/stdout')
+            for key in self._run(*rados, 'listomapkeys', header).split('\n')
+            if key.startswith(prefix)}
 
     def _rbd(self, *words: str) -> dict[str, Any]:
         """Run a command that answers in JSON."""
-        done = subprocess.run(
-            ['rbd', *self._options, *words, '--format', 'json'],
-            capture_output=True, text=True, timeout=60)
-        if done.returncode:
-            raise RuntimeError(f'rbd {" ".join(words)}: {done.stderr}')
-        answer: dict[str, Any] = json.loads(done.stdout or '{}')
+        answer: dict[str, Any] = json.loads(
+            self._run('rbd', *words, '--format', 'json') or '{}')
         return answer
+
+    def _run(self, program: str, *words: str) -> str:
+        done = subprocess.run([program, *self._options, *words],
+                              capture_output=True, text=True, timeout=60)
+        if done.returncode:
+            raise RuntimeError(f'{program} {" ".join(words)}: {done.stderr}')
+        return done.stdout

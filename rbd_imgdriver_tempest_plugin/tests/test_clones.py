@@ -24,6 +24,8 @@ CONF = config.CONF
 class CloneDepthTest(base.ImageVolumeTest):
     """``rbd_max_clone_depth`` bounds every chain."""
 
+    needs = ('ceph_conf',)
+
     @decorators.idempotent_id('5a8f9c3e-61f0-4c8e-9d35-0d4f7a4f3c31')
     def test_chain_of_clones(self) -> None:
         """A chain longer than allowed, deleted from its beginning."""
@@ -47,6 +49,8 @@ class CloneDepthTest(base.ImageVolumeTest):
 
 class ConcurrencyTest(base.ImageVolumeTest):
     """Many at the same time."""
+
+    needs = ('ceph_conf',)
 
     @decorators.idempotent_id('5a8f9c3e-61f0-4c8e-9d35-0d4f7a4f3c32')
     def test_concurrent_volumes_of_one_image(self) -> None:

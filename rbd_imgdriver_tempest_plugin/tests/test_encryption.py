@@ -25,12 +25,11 @@ LUKS = b'LUKS\xba\xbe'
 class EncryptionTest(base.ImageVolumeTest):
     """No clone can be encrypted: the data are written anew."""
 
+    needs = ('ceph_conf', 'encrypted_volume_type')
+
     @decorators.idempotent_id('5a8f9c3e-61f0-4c8e-9d35-0d4f7a4f3c41')
     def test_encrypted_volume_of_a_cached_image(self) -> None:
         """Nothing of the image is there in the clear, nor in a parent."""
-        if not CONF.rbd_imgdriver.encrypted_volume_type:
-            raise self.skipException(
-                '[rbd_imgdriver] encrypted_volume_type is not set')
         disk = disks.raw(self.directory)
         image = self.tenant.image(disks.qcow2(disk))
         self.tenant.volume(imageRef=image)

@@ -54,7 +54,8 @@ def main(conf: str, disk: str, url: str) -> None:
     _, done = driver.clone_image(
         context.get_admin_context(), volume,
         (url, [{'url': url, 'metadata': {}}]),
-        host.image_meta(path, 'raw'), host.ImageService(path))
+        host.image_meta(path, 'raw', id=url.split('/')[-2]),
+        host.ImageService(path))
     if not done:
         raise SystemExit('the volume was not cloned')
     print(settings.rbd_pool, volume.name)

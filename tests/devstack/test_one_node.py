@@ -16,9 +16,14 @@ import os
 import pathlib
 import subprocess
 import sys
+import uuid
 
 import pytest
 
+from rbd_imgdriver_tempest_plugin import stored
+
+# Glance gives its RBD image the image's id.
+IMAGE = str(uuid.uuid4())
 TOP = pathlib.Path(__file__).resolve().parents[2]
 
 
@@ -27,15 +32,15 @@ def image(one_node, tmp_path):
     """An image as Glance's RBD store leaves it: its file and location."""
     disk = tmp_path / 'disk.raw'
     disk.write_bytes(b'\xeb\x63\x90boot' * 600000)
-    for words in (('import', str(disk), 'images/raw'),
-                  ('snap', 'create', 'images/raw@snap'),
-                  ('snap', 'protect', 'images/raw@snap')):
+    for words in (('import', str(disk), f'images/{IMAGE}'),
+                  ('snap', 'create', f'images/{IMAGE}@snap'),
+                  ('snap', 'protect', f'images/{IMAGE}@snap')):
         assert one_node.rbd('glance', *words)
     fsid = one_node.conf('etc/ceph/ceph.conf')['global']['fsid']
-    yield disk, f'rbd://{fsid}/images/raw/snap'
-    one_node.rbd('glance', 'snap', 'unprotect', 'images/raw@snap')
-    one_node.rbd('glance', 'snap', 'purge', 'images/raw')
-    one_node.rbd('glance', 'rm', 'images/raw')
+    yield disk, f'rbd://{fsid}/images/{IMAGE}/snap'
+    one_node.rbd('glance', 'snap', 'unprotect', f'images/{IMAGE}@snap')
+    one_node.rbd('glance', 'snap', 'purge', f'images/{IMAGE}')
+    one_node.rbd('glance', 'rm', f'images/{IMAGE}')
 
 
 def test_ceph_is_healthy(one_node):
@@ -62,7 +67,7 @@ def test_a_volume_with_the_resulting_cinder_conf(one_node, image):
     pool, name = done.stdout.split()
     assert pool == 'volumes'
     info = one_node.ceph('info', f'{pool}/{name}', program='rbd')
-    assert 'parent: images/raw@snap' in info.stdout
+    assert f'parent: images/{IMAGE}@snap' in info.stdout
     assert one_node.rbd('cinder', 'rm', f'{pool}/{name}')
 
 
@@ -101,8 +106,8 @@ def test_a_user_writes_to_its_pools_only(one_node, user, pools):
 
 
 def test_cinder_reads_images(one_node, image):
-    assert one_node.rbd('cinder', 'info', 'images/raw')
-    assert not one_node.rbd('cinder', 'snap', 'create', 'images/raw@mine')
+    assert one_node.rbd('cinder', 'info', f'images/{IMAGE}')
+    assert not one_node.rbd('cinder', 'snap', 'create', f'images/{IMAGE}@mine')
 
 
 def test_glance_api_conf(one_node):
@@ -137,7 +142,7 @@ def test_nova_conf_and_the_secret(one_node):
 
 def test_no_key_in_the_log_or_on_a_command_line(one_node):
     log = (one_node.dest / 'stack.log').read_text()
-    for user in 'admin', 'cinder', 'glance', 'cinder-bak':
+    for user in 'admin', 'cinder', 'glance', 'cinder-bak', 'tempest':
         key = one_node.ceph('auth', 'print-key',
                            f'client.{user}').stdout.strip()
         assert key
@@ -145,13 +150,29 @@ def test_no_key_in_the_log_or_on_a_command_line(one_node):
         assert not any(key in call for call in one_node.calls())
 
 
-def test_keyrings_are_private(one_node):
-    keyrings = list(one_node.ceph_dir.glob('*.keyring'))
-    assert {path.name for path in keyrings} == {
-        f'ceph.client.{user}.keyring'
-        for user in ('admin', 'cinder', 'glance', 'cinder-bak')}
-    for path in keyrings:
-        assert path.stat().st_mode & 0o777 == 0o600, path
+def test_keyrings_are_private_but_that_of_who_only_reads(one_node):
+    modes = {path.name.split('.')[2]: path.stat().st_mode & 0o777
+             for path in one_node.ceph_dir.glob('*.keyring')}
+    assert modes == {'admin': 0o600, 'cinder': 0o600, 'glance': 0o600,
+                     'cinder-bak': 0o600, 'tempest': 0o644}
+
+
+def test_tempest_reads_volumes_and_writes_none(one_node):
+    name = 'volumes/volume-seen'
+    assert one_node.rbd('cinder', 'create', '--size', '8', name)
+    assert one_node.rbd('cinder', 'image-meta', 'set', name,
+                        'rbd-imgdriver/strategy', 'import')
+
+    pool = stored.Pool(str(one_node.ceph_dir / 'ceph.conf'), 'tempest',
+                       'volumes')
+    assert pool.stored('seen').strategy == 'import'
+    assert pool.depth('seen') == 0
+    assert pool.first_bytes('seen', 3) == bytes(3)
+    for words in (('create', '--size', '8', 'volumes/mine'),
+                  ('resize', '--size', '16', name), ('rm', name),
+                  ('ls', 'backups')):
+        assert not one_node.rbd('tempest', *words), words
+    assert one_node.rbd('cinder', 'rm', name)
 
 
 def test_tempest_conf(one_node):
@@ -162,6 +183,10 @@ def test_tempest_conf(one_node):
     assert conf['volume']['backup_driver'] == 'ceph'
     assert conf['rbd_imgdriver']['volume_type'] == 'fast'
     assert conf['rbd_imgdriver']['pool'] == 'volumes'
+    assert conf['rbd_imgdriver']['encrypted_volume_type'] == 'fast-luks'
+    assert conf['rbd_imgdriver']['ceph_user'] == 'tempest'
+    assert (conf['rbd_imgdriver']['ceph_conf']
+            == str(one_node.ceph_dir / 'ceph.conf'))
     for feature in ('volume_revert', 'manage_volume', 'manage_snapshot',
                     'extend_attached_volume'):
         assert conf['volume-feature-enabled'][feature] == 'True'
