@@ -89,9 +89,14 @@ def _aligned(row: Row, widths: Sequence[int]) -> str:
 def _list_table(title: str, headings: Row, rows: Iterable[Row]) -> str:
     lines = [f'.. list-table:: {title}', '   :header-rows: 1', '']
     for row in (headings, *rows):
-        lines += [f'   {" " if column else "*"} - {cell}'.rstrip()
+        lines += [f'   {" " if column else "*"} - {_escaped(cell)}'.rstrip()
                   for column, cell in enumerate(row)]
     return '\n'.join(lines)
+
+
+def _escaped(cell: str) -> str:
+    """A dash at the beginning would make a list of the cell."""
+    return f'\\{cell}' if cell.startswith('-') else cell
 
 
 def _terminal_row(one: Record) -> Row:

@@ -60,7 +60,9 @@ def table(titles: Iterable[str], rows: Iterable[Iterable[str]],
 
 
 def _escaped(text: str) -> str:
-    return text if text.startswith('``') else (
+    # A dash at the beginning would make a list of the cell.
+    dash = '\\' if text.startswith('-') else ''
+    return text if text.startswith('``') else dash + (
         text.replace('\\', '\\\\').replace('*', '\\*').replace('<', '\\<')
         .replace('|', '\\|').replace('_', '\\_'))
 
