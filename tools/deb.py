@@ -76,7 +76,7 @@ def build(suite: str, system: Host | debian_root.DebianRoot) -> pathlib.Path:
                 'build-dep', '-y', '--no-install-recommends', str(tree)])
     system.run(['dpkg-buildpackage', '-us', '-uc'], directory=tree)
     changes = next(place.glob('*.changes'))
-    looked = system.run(['lintian', '-EvI', '--pedantic', '--fail-on',
+    looked = system.run(['lintian', '-vI', '--pedantic', '--fail-on',
                          'error,warning', str(changes)], check=False)
     tags = [line for line in looked.stdout.splitlines()
             if not line.startswith('N:')]
