@@ -18,7 +18,6 @@ from typing import Any
 
 from cinder import exception
 from cryptography import exceptions as crypto_exc
-from cursive import exception as cursive_exc
 from cursive import signature_utils
 from glanceclient import exc as glance_exc
 from keystoneauth1 import exceptions as keystone_exc
@@ -78,7 +77,8 @@ class GlanceData:
                     'img_signature_certificate_uuid',
                     'img_signature_hash_method', 'img_signature',
                     'img_signature_key_type')))
-        except cursive_exc.SignatureVerificationError as error:
+        except Exception as error:
+            # Key managers are plug-ins: Cinder's own raises a KeyError.
             raise errors.SignatureInvalid(
                 self._image_id,
                 f'its signature cannot be checked: {error}') from error

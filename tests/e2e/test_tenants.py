@@ -50,14 +50,14 @@ def tenant(sandbox: context.Context, name: str) -> rest.Client:
 
 
 @pytest.fixture
-def alice(sandbox) -> Iterator[conftest.Cloud]:
+def alice(sandbox, cloud) -> Iterator[conftest.Cloud]:
     cloud = conftest.Cloud(sandbox, tenant(sandbox, 'alice'))
     yield cloud
     cloud.clean_up()
 
 
 @pytest.fixture
-def bob(sandbox) -> Iterator[conftest.Cloud]:
+def bob(sandbox, cloud) -> Iterator[conftest.Cloud]:
     cloud = conftest.Cloud(sandbox, tenant(sandbox, 'bob'))
     yield cloud
     cloud.clean_up()
@@ -160,7 +160,7 @@ def test_who_may_use_an_image(alice, bob, disk, store, strategy):
 
 
 def test_an_image_that_is_cached_is_no_more_public_than_before(
-        alice, bob, disk, cloud):
+        alice, bob, disk):
     image = bob.image(disk, 'raw', store='file')
     for _ in range(2):
         volume = bob.volume(image, 'img1')
@@ -182,3 +182,6 @@ def test_a_signature_that_cannot_be_verified(bob, disk, store):
     volume = bob.ask_for_volume(image, 'img1', 1)
 
     bob.await_status(volume, 'error')
+    messages = bob.api.volume(
+        'GET', f'/messages?resource_uuid={volume}')['messages']
+    assert 'signature' in messages[0]['user_message']

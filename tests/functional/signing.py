@@ -37,6 +37,8 @@ class Certificates(key_manager.key_manager.KeyManager):
         super().__init__(configuration)
 
     def get(self, context, managed_object_id, metadata_only=False):
+        if managed_object_id != CERTIFICATE:
+            raise KeyError(managed_object_id)  # as Cinder's own key manager
         name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, 'x')])
         now = datetime.datetime.now(datetime.UTC)
         certificate = (

@@ -229,9 +229,11 @@ def test_a_signature_with_a_missing_part(server, data, verifying):
         data.verifier()
 
 
-def test_a_signature_that_makes_no_sense(server, data, verifying):
+@pytest.mark.parametrize('part', [
+    'img_signature_hash_method', 'img_signature_certificate_uuid'])
+def test_a_signature_that_makes_no_sense(server, data, verifying, part):
     sign(server, DATA)
-    server.image['img_signature_hash_method'] = 'rot13'
+    server.image[part] = 'rot13'
 
     with pytest.raises(errors.SignatureInvalid, match='cannot be checked'):
         data.verifier()
