@@ -50,7 +50,8 @@ def tenant(sandbox: context.Context, name: str) -> rest.Client:
 
 
 @pytest.fixture
-def alice(sandbox, cloud) -> Iterator[conftest.Cloud]:
+def alice(sandbox, bob) -> Iterator[conftest.Cloud]:
+    """A member of another project; what she made goes before bob's."""
     cloud = conftest.Cloud(sandbox, tenant(sandbox, 'alice'))
     yield cloud
     cloud.clean_up()
