@@ -31,10 +31,8 @@ from rbd_imgdriver.importer import importer
 from rbd_imgdriver.importer import options
 from rbd_imgdriver import model
 from rbd_imgdriver.strategies import base
-from rbd_imgdriver.strategies import cached_clone
-from rbd_imgdriver.strategies import cinder_clone
+from rbd_imgdriver.strategies import builder
 from rbd_imgdriver.strategies import import_image
-from rbd_imgdriver.strategies import rbd_clone
 
 IMPORT = import_image.ImportImage.name
 
@@ -65,6 +63,12 @@ class Settings:
     cache: eviction.Limits | None
     imports: options.Options
 
+    @property
+    def rules(self) -> builder.Rules:
+        """The same, as far as strategies ask for it."""
+        return builder.Rules(self.order, self.max_depth, self.volume_pools,
+                             self.cinder_allowed)
+
 
 class Backend:
     """The parts of one backend on one cluster."""
@@ -80,7 +84,10 @@ class Backend:
         self.filler = fill.Filler(
             self.store, self.importer, settings.cache or eviction.Limits(),
             settings.order)
-        self._strategies = {one.name: one for one in self._build()}
+        self._strategies = builder.build(settings.rules, builder.Tools(
+            self.pool, self.chains.cloner,
+            self.store if settings.cache else None, self.importer,
+            self.filler if settings.cache else None))
 
     def cascade(self, image: model.Image) -> list[base.Strategy]:
         """The strategies that the operator wants for an image, in order.
@@ -105,19 +112,3 @@ class Backend:
               dry_run: bool = False) -> sweep.Report:
         """Remove what the cache of this backend no longer needs."""
         return sweep.Sweep(self.store, in_glance, dry_run).run()
-
-    def _build(self) -> list[base.Strategy]:
-        wanted = self.settings
-        cached = cached_clone.CachedClone(
-            self.pool, self.store if wanted.cache else None, wanted.order,
-            wanted.max_depth)
-        return [
-            rbd_clone.RbdClone(self.pool, wanted.order, wanted.volume_pools),
-            cinder_clone.CinderClone(
-                self.pool, wanted.order, wanted.max_depth,
-                wanted.cinder_allowed, self.chains.cloner),
-            cached,
-            import_image.ImportImage(
-                self.pool, self.importer, wanted.order,
-                self.filler if wanted.cache else None, cached),
-        ]

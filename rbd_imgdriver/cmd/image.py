@@ -28,12 +28,11 @@ from rbd_imgdriver.cmd import exits
 from rbd_imgdriver.cmd import output
 from rbd_imgdriver.cmd import session as sessions
 from rbd_imgdriver import errors
+from rbd_imgdriver.importer import importer as importers
 from rbd_imgdriver.importer.source import cluster
 from rbd_imgdriver import model
 from rbd_imgdriver.strategies import base
-from rbd_imgdriver.strategies import cached_clone
-from rbd_imgdriver.strategies import cinder_clone
-from rbd_imgdriver.strategies import import_image
+from rbd_imgdriver.strategies import builder
 from rbd_imgdriver.strategies import rbd_clone
 
 Exit = exits.Exit
@@ -124,10 +123,13 @@ def _facts(image: model.Image, session: sessions.Session,
 
 def _verdicts(backend: backends.Backend,
               request: model.Request) -> Iterator[dict[str, Any]]:
-    """What each configured strategy would say, in order."""
+    """What each strategy that would be asked would say, in order."""
+    importer = _NoImporter(backend)
+    strategies = _rehearsed(backend, importer)
     served = False
-    for name in backend.settings.cascade:
-        verdict = {'strategy': name, **_verdict(backend, name, request)}
+    for one in backend.cascade(request.image):
+        verdict = {'strategy': one.name,
+                   **_verdict(strategies[one.name], request, importer)}
         if verdict['verdict'] == USED:
             verdict['verdict'] = POSSIBLE if served else USED
             served = True
@@ -136,12 +138,10 @@ def _verdicts(backend: backends.Backend,
             return  # the create ends here
 
 
-def _verdict(backend: backends.Backend, name: str,
-             request: model.Request) -> dict[str, Any]:
+def _verdict(strategy: base.Strategy, request: model.Request,
+             importer: '_NoImporter') -> dict[str, Any]:
     try:
-        if name == import_image.ImportImage.name:
-            return _import(backend, request)
-        answer = _rehearsed(backend)[name].attempt(request)
+        answer = strategy.attempt(request)
     except errors.ImageError as error:
         return {'verdict': FAILS, 'code': error.code, 'reason': error.reason}
     if isinstance(answer, model.Declined):
@@ -150,22 +150,18 @@ def _verdict(backend: backends.Backend, name: str,
     if answer.parent:
         return {'verdict': USED, 'parent': answer.parent,
                 'reason': f'one clone of {answer.parent}, no data moved'}
-    return {'verdict': USED, 'reason': 'a full copy within the cluster'}
+    return {'verdict': USED, 'reason': 'a full copy within the cluster',
+            **importer.said()}
 
 
-def _rehearsed(backend: backends.Backend) -> dict[str, base.Strategy]:
-    """The cloning strategies on a pool where nothing is done."""
+def _rehearsed(backend: backends.Backend,
+               importer: '_NoImporter') -> dict[str, base.Strategy]:
+    """The strategies with a pool where nothing is done."""
     wanted = backend.settings
     pool = dry_run.DryRun(backend.pool)
-    store = cache_store.Store(pool) if wanted.cache else None
-    made: list[base.Strategy] = [
-        rbd_clone.RbdClone(pool, wanted.order, wanted.volume_pools),
-        cinder_clone.CinderClone(pool, wanted.order, wanted.max_depth,
-                                 wanted.cinder_allowed, _NoCloner()),
-        cached_clone.CachedClone(pool, store, wanted.order,
-                                 wanted.max_depth),
-    ]
-    return {one.name: one for one in made}
+    return builder.build(wanted.rules, builder.Tools(
+        pool, _NoCloner(), cache_store.Store(pool) if wanted.cache else None,
+        importer, filler=None))
 
 
 class _NoCloner:
@@ -180,24 +176,38 @@ class _NoCloner:
         """Flatten nothing."""
 
 
-def _import(backend: backends.Backend,
-            request: model.Request) -> dict[str, Any]:
-    """What an import would do.
+class _NoImporter:
+    """Says what an import would do."""
 
-    :raises rbd_imgdriver.errors.ImageError: when it would be refused
-    """
-    image = request.image
-    backend.importer.admit(image, request.target.size)
-    source = _source_in_cluster(backend, image)
-    if source:
-        cost = f'reads {source} within the cluster, no download'
-    else:
-        cost = f'downloads {output.size(image.size)} from Glance'
-    if not image.raw:
-        cost += f', converts {rbd_clone.describe_format(image)}'
-    return {'verdict': USED, 'source': source or 'glance',
-            'bytes_moved': image.size,
-            'reason': f'{cost}; {_into(backend, request)}'}
+    def __init__(self, backend: backends.Backend) -> None:
+        self._backend = backend
+        self._said: dict[str, Any] = {}
+
+    def import_image(self, image: model.Image, data: model.ImageData,
+                     pool: parts.Pool, name: str, *, order: int, limit: int,
+                     size: int | None = None,
+                     project: str | None = None) -> importers.Imported:
+        """See :meth:`rbd_imgdriver.importer.importer.Importer.import_image`.
+
+        :raises rbd_imgdriver.errors.ImageError: when it would be refused
+        """
+        self._backend.importer.admit(image, limit)
+        source = _source_in_cluster(self._backend, image)
+        if source:
+            cost = f'reads {source} within the cluster, no download'
+        else:
+            cost = f'downloads {output.size(image.size)} from Glance'
+        if not image.raw:
+            cost += f', converts {rbd_clone.describe_format(image)}'
+        self._said = {
+            'source': source or 'glance', 'bytes_moved': image.size,
+            'reason': f'{cost}; {_into(self._backend, image, limit)}'}
+        return importers.Imported(limit, image.size or 0)
+
+    def said(self) -> dict[str, Any]:
+        """What was asked since the last time."""
+        said, self._said = self._said, {}
+        return said
 
 
 def _source_in_cluster(backend: backends.Backend,
@@ -214,12 +224,12 @@ def _source_in_cluster(backend: backends.Backend,
     return None
 
 
-def _into(backend: backends.Backend, request: model.Request) -> str:
+def _into(backend: backends.Backend, image: model.Image, limit: int) -> str:
     """Where the data would go."""
     limits = backend.settings.cache
     if limits is None:
         return 'straight into the volume, the cache is off'
-    incoming = request.image.minimal_size or request.target.size
+    incoming = image.minimal_size or limit
     plan = eviction.plan(backend.store.entries(),
                          -(-incoming // model.GIB) * model.GIB, limits)
     if not plan.fits:

@@ -20,30 +20,24 @@ only librbd operation.
 from rbd_imgdriver.cache import names
 from rbd_imgdriver.cache import store as cache_store
 from rbd_imgdriver.ceph import errors as ceph_errors
-from rbd_imgdriver.ceph.images import clones
-from rbd_imgdriver.ceph import parts
 from rbd_imgdriver import model
 from rbd_imgdriver.strategies import base
+from rbd_imgdriver.strategies import maker
 
 
 class CachedClone:
     """Clones a golden image.
 
-    :param pool: where the volume goes
+    :param volumes: makes volumes from snapshots
     :param store: the cache, or None when it is switched off
-    :param order: log2 of the least object size in bytes
-    :param max_depth: ``rbd_max_clone_depth``
     """
 
     name = 'cached-clone'
 
-    def __init__(self, pool: parts.Pool,
-                 store: cache_store.Store | None, order: int,
-                 max_depth: int) -> None:
-        self._pool = pool
+    def __init__(self, volumes: maker.Maker,
+                 store: cache_store.Store | None) -> None:
+        self._volumes = volumes
         self._store = store
-        self._order = order
-        self._max_depth = max_depth
 
     def attempt(self,
                 request: model.Request) -> model.Created | model.Declined:
@@ -73,17 +67,9 @@ class CachedClone:
         :param bytes_moved: likewise
         :raises rbd_imgdriver.ceph.errors.CephError: when that fails
         """
-        spec = clones.CloneSpec(
-            parent=store.snapshot(golden), name=request.target.name,
-            size=request.target.size, order=self._order,
-            metadata=request.record(strategy, bytes_moved))
         with store.using(golden):
-            if self._max_depth <= 0 or request.target.replicated:
-                self._pool.clones.copy(spec)
-                parent = ''
-            else:
-                self._pool.clones.clone(spec)
-                parent = str(spec.parent)
+            parent = self._volumes.make(request, store.snapshot(golden),
+                                      request.record(strategy, bytes_moved))
         store.record_use(golden)
         return model.Created(parent=parent, bytes_moved=bytes_moved,
                              strategy=strategy)

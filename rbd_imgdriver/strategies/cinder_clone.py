@@ -35,6 +35,7 @@ from rbd_imgdriver.chain import names
 from rbd_imgdriver import locations
 from rbd_imgdriver import model
 from rbd_imgdriver.strategies import base
+from rbd_imgdriver.strategies import maker
 from rbd_imgdriver import trust
 from rbd_imgdriver import undo
 
@@ -59,20 +60,16 @@ class Cloner(Protocol):
 class CinderClone:
     """Clones the volume behind an image's ``cinder://`` location.
 
-    :param pool: where the volume goes
-    :param order: log2 of the least object size in bytes
-    :param max_depth: ``rbd_max_clone_depth``
+    :param volumes: makes volumes from snapshots
     :param allowed: whether ``allowed_direct_url_schemes`` has ``cinder``
     :param cloner: keeps chains within ``rbd_max_clone_depth``
     """
 
     name = 'cinder-clone'
 
-    def __init__(self, pool: parts.Pool, order: int, max_depth: int,
-                 allowed: bool, cloner: Cloner) -> None:
-        self._pool = pool
-        self._order = order
-        self._max_depth = max_depth
+    def __init__(self, volumes: maker.Maker, allowed: bool,
+                 cloner: Cloner) -> None:
+        self._volumes = volumes
         self._allowed = allowed
         self._cloner = cloner
 
@@ -116,7 +113,7 @@ class CinderClone:
             return model.Declined('encrypted',
                                   f'volume {volume_id} is encrypted')
         try:
-            source = self._pool.holding(volume.name)
+            source = self._volumes.pool.holding(volume.name)
             if source is None:
                 return model.Declined(
                     'wrong-cluster', f'no pool of this cluster that we may '
@@ -163,13 +160,9 @@ class CinderClone:
 
     def _clone_snapshot(self, request: model.Request, source: parts.Pool,
                         image: str, snapshot: str) -> model.Created:
-        spec = clones.CloneSpec(
-            parent=clones.SnapshotSpec(source.name, image, snapshot),
-            name=request.target.name, size=request.target.size,
-            order=self._order, metadata=request.record(self.name))
-        if self._max_depth <= 0 or request.target.replicated:
-            self._pool.clones.copy(spec)
-            return model.Created()
-        self._pool.clones.clone(spec)
-        self._cloner.limit_depth(spec.name)
-        return model.Created(parent=str(spec.parent))
+        parent = self._volumes.make(
+            request, clones.SnapshotSpec(source.name, image, snapshot),
+            request.record(self.name))
+        if parent:
+            self._cloner.limit_depth(request.target.name)
+        return model.Created(parent=parent)

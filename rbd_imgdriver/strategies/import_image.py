@@ -16,9 +16,12 @@ clone of it: the next create is a hit.  Without it, or when the cache cannot
 take the image, the data goes straight into the volume.
 """
 
+from typing import Protocol
+
 from oslo_log import log as logging
 
 from rbd_imgdriver.cache import fill
+from rbd_imgdriver.cache import store as cache_store
 from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver.ceph import parts
 from rbd_imgdriver import errors
@@ -28,6 +31,30 @@ from rbd_imgdriver.strategies import base
 from rbd_imgdriver.strategies import cached_clone
 
 LOG = logging.getLogger(__name__)
+
+
+class Importer(Protocol):
+    """What is needed of :class:`rbd_imgdriver.importer.importer.Importer`."""
+
+    def import_image(self, image: model.Image, data: model.ImageData,
+                     pool: parts.Pool, name: str, *, order: int, limit: int,
+                     size: int | None = None,
+                     project: str | None = None) -> image_importer.Imported:
+        """Make an RBD image of an image's data."""
+        ...
+
+
+class Filler(Protocol):
+    """What is needed of :class:`rbd_imgdriver.cache.fill.Filler`."""
+
+    @property
+    def store(self) -> cache_store.Store:
+        """The cache."""
+        ...
+
+    def fill(self, wish: fill.Wish) -> fill.Filled:
+        """Have an image in the cache."""
+        ...
 
 
 class ImportImage:
@@ -41,8 +68,8 @@ class ImportImage:
 
     name = 'import'
 
-    def __init__(self, pool: parts.Pool, importer: image_importer.Importer,
-                 order: int, filler: fill.Filler | None,
+    def __init__(self, pool: parts.Pool, importer: Importer,
+                 order: int, filler: Filler | None,
                  cached: cached_clone.CachedClone) -> None:
         self._pool = pool
         self._importer = importer

@@ -21,27 +21,24 @@ from collections.abc import Set
 
 from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver.ceph.images import clones
-from rbd_imgdriver.ceph import parts
 from rbd_imgdriver import locations
 from rbd_imgdriver import model
 from rbd_imgdriver.strategies import base
+from rbd_imgdriver.strategies import maker
 from rbd_imgdriver import trust
 
 
 class RbdClone:
     """Clones the snapshot behind an image's ``rbd://`` location.
 
-    :param pool: where the volume goes
-    :param order: log2 of the least object size in bytes
+    :param volumes: makes volumes from snapshots
     :param volume_pools: names of the pools that hold volumes
     """
 
     name = 'rbd-clone'
 
-    def __init__(self, pool: parts.Pool, order: int,
-                 volume_pools: Set[str]) -> None:
-        self._pool = pool
-        self._order = order
+    def __init__(self, volumes: maker.Maker, volume_pools: Set[str]) -> None:
+        self._volumes = volumes
         self._volume_pools = volume_pools
 
     def attempt(self,
@@ -73,7 +70,7 @@ class RbdClone:
             location: locations.RbdLocation) -> model.Created | model.Declined:
         try:
             objection = trust.objection(request.image, trust.RbdClaim(
-                location, self._pool.fsid(), self._volume_pools))
+                location, self._volumes.pool.fsid(), self._volume_pools))
             if objection is not None:
                 return objection
             return self._clone(request, location)
@@ -82,19 +79,10 @@ class RbdClone:
 
     def _clone(self, request: model.Request,
                location: locations.RbdLocation) -> model.Created:
-        spec = clones.CloneSpec(
-            parent=clones.SnapshotSpec(location.pool, location.image,
-                                       location.snapshot),
-            name=request.target.name,
-            size=request.target.size,
-            order=self._order,
-            metadata=request.record(self.name))
-        if request.target.replicated:
-            # Mirroring refuses an image whose parent is not mirrored.
-            self._pool.clones.copy(spec)
-            return model.Created()
-        self._pool.clones.clone(spec)
-        return model.Created(parent=str(spec.parent))
+        parent = clones.SnapshotSpec(location.pool, location.image,
+                                     location.snapshot)
+        return model.Created(parent=self._volumes.make(
+            request, parent, request.record(self.name), of_glance=True))
 
 
 def describe_format(image: model.Image) -> str:

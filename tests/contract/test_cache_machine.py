@@ -36,6 +36,7 @@ from rbd_imgdriver.importer import importer
 from rbd_imgdriver import model
 from rbd_imgdriver.strategies import cached_clone
 from rbd_imgdriver.strategies import import_image
+from rbd_imgdriver.strategies import maker
 
 GIB = model.GIB
 LIMITS = eviction.Limits(size_gb=4, count=3)
@@ -95,7 +96,8 @@ class Machine(stateful.RuleBasedStateMachine):
         self.store = cache_store.Store(self.pool, clock=self._tick)
         self.importer = Importer()
         self.filler = fill.Filler(self.store, self.importer, LIMITS, 22)
-        self.cached = cached_clone.CachedClone(self.pool, self.store, 22, 5)
+        self.cached = cached_clone.CachedClone(
+            maker.Maker(self.pool, 22, 5), self.store)
         self.strategies = [self.cached, import_image.ImportImage(
             self.pool, self.importer, 22, self.filler, self.cached)]
         self.numbers = itertools.count(1)

@@ -200,8 +200,9 @@ KINDS = {
         'cinder_internal_tenant_project_id and '
         'cinder_internal_tenant_user_id.'),
     'always-copies': Kind(
-        _WARNING, 'rbd_max_clone_depth is 0 or less: every volume is a full '
-        'copy.', 'Set it to 5, the default, unless that is meant.'),
+        _WARNING, 'rbd_max_clone_depth is 0 or less: volumes are full '
+        "copies, but for clones of Glance's own snapshots.",
+        'Set it to 5, the default, unless that is meant.'),
     'flatten-from-snapshot': Kind(
         _INFO, 'rbd_flatten_volume_from_snapshot is set: volumes from '
         'snapshots are full copies.',

@@ -17,6 +17,7 @@ from rbd_imgdriver.cache import names
 from rbd_imgdriver import errors
 from rbd_imgdriver import model
 from rbd_imgdriver.strategies import cached_clone
+from rbd_imgdriver.strategies import maker
 
 
 @pytest.fixture
@@ -30,7 +31,8 @@ def cached(store, create):
 
 
 def strategy(store, depth=5):
-    return cached_clone.CachedClone(store.pool, store, 22, depth)
+    return cached_clone.CachedClone(maker.Maker(store.pool, 22, depth),
+                                    store)
 
 
 def test_a_hit(pool, store, cached, create):
@@ -56,7 +58,7 @@ def test_a_miss(pool, store, create):
 
 
 def test_the_cache_is_off(pool, create):
-    off = cached_clone.CachedClone(pool, None, 22, 5)
+    off = cached_clone.CachedClone(maker.Maker(pool, 22, 5), None)
     assert off.attempt(create()).code == 'cache-off'
 
 

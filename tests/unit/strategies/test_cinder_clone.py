@@ -19,6 +19,7 @@ from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver import errors
 from rbd_imgdriver import model
 from rbd_imgdriver.strategies import cinder_clone
+from rbd_imgdriver.strategies import maker
 from tests.unit.strategies import conftest
 
 VOLUME_ID = '22222222-0000-4000-8000-000000000000'
@@ -65,7 +66,7 @@ def request_of(create):
 
 
 def strategy(pool, depth=5, allowed=True, cloner=None):
-    return cinder_clone.CinderClone(pool, 22, depth, allowed,
+    return cinder_clone.CinderClone(maker.Maker(pool, 22, depth), allowed,
                                     cloner or Cloner())
 
 

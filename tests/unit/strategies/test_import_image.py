@@ -22,6 +22,7 @@ from rbd_imgdriver.importer import importer as importers
 from rbd_imgdriver import model
 from rbd_imgdriver.strategies import cached_clone
 from rbd_imgdriver.strategies import import_image
+from rbd_imgdriver.strategies import maker
 
 
 class Importer:
@@ -49,7 +50,7 @@ def importer():
 def strategy(pool, store, importer):
     """Builds the strategy, with the cache or without."""
     def build(limits=None):
-        cached = cached_clone.CachedClone(pool, store, 22, 5)
+        cached = cached_clone.CachedClone(maker.Maker(pool, 22, 5), store)
         filler = limits and fill.Filler(store, importer, limits, 22)
         return import_image.ImportImage(pool, importer, 22, filler, cached)
 

@@ -15,6 +15,7 @@ import pytest
 
 from rbd_imgdriver import errors
 from rbd_imgdriver import model
+from rbd_imgdriver.strategies import maker
 from rbd_imgdriver.strategies import rbd_clone
 from tests.contract import fake_model
 from tests.unit.strategies import conftest
@@ -24,10 +25,11 @@ pytestmark = pytest.mark.usefixtures('images')
 
 @pytest.fixture
 def strategy(pool):
-    return rbd_clone.RbdClone(pool, 22, {'volumes', 'volumes2'})
+    return rbd_clone.RbdClone(maker.Maker(pool, 22, 0),
+                              {'volumes', 'volumes2'})
 
 
-def test_a_clone_of_glances_snapshot(strategy, pool, create, url):
+def test_a_clone_of_glances_snapshot_at_any_depth(strategy, pool, create, url):
     answer = strategy.attempt(create(url, size=2 * model.GIB))
 
     assert answer == model.Created(
