@@ -121,18 +121,15 @@ class Client:
 
         :raises errors.PoolNotFound: when there is no such pool
         """
-        try:
-            with errors.translated(f'pool {pool}'):
-                return self.handle.open_ioctx(pool)
-        except errors.ImageNotFound as error:
-            raise errors.PoolNotFound(str(error)) from error
+        with errors.translated(f'pool {pool}', errors.PoolNotFound):
+            return self.handle.open_ioctx(pool)
 
     def pool_number(self, pool: str) -> int | None:
         """A pool's number in the map that the client holds; costs 2 us."""
         try:
-            with errors.translated(f'pool {pool}'):
+            with errors.translated(f'pool {pool}', errors.PoolNotFound):
                 number: int | None = self.handle.pool_lookup(pool)
-        except errors.ImageNotFound:
+        except errors.PoolNotFound:
             return None
         return number
 

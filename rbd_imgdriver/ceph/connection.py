@@ -156,11 +156,9 @@ class Cluster:
 
         :raises errors.PoolNotFound: when there is no such pool
         """
-        try:
-            with errors.translated(f'pool with id {pool_id}'):
-                return str(self.client().pool_reverse_lookup(pool_id))
-        except errors.ImageNotFound as error:
-            raise errors.PoolNotFound(str(error)) from error
+        with errors.translated(f'pool with id {pool_id}',
+                               errors.PoolNotFound):
+            return str(self.client().pool_reverse_lookup(pool_id))
 
     def option(self, name: str) -> str | None:
         """The value of a Ceph option as this client sees it."""
@@ -201,9 +199,10 @@ class Cluster:
     @staticmethod
     def _probe(ioctx: Any) -> None:
         try:
-            with errors.translated('probe of the connection'):
+            with errors.translated('probe of the connection',
+                                   errors.ObjectNotFound):
                 ioctx.stat('rbd_directory')
-        except (errors.ImageNotFound, errors.PermissionDenied):
+        except (errors.ObjectNotFound, errors.PermissionDenied):
             pass  # an answer, which is all that was asked for
 
     def _connect(self) -> ceph_client.Client:

@@ -49,6 +49,12 @@ class ImageNotFound(CephError):
     code = 'image-not-found'
 
 
+class ObjectNotFound(CephError):
+    """An object of RADOS that is no image, or a key of it, is not there."""
+
+    code = 'object-not-found'
+
+
 class SnapshotNotFound(CephError):
     """The image exists, its snapshot does not."""
 
@@ -204,14 +210,19 @@ def _class_of(error: BaseException) -> type[CephError]:
 
 
 @contextlib.contextmanager
-def translated(subject: str) -> Iterator[None]:
+def translated(subject: str, missing: type[CephError] = ImageNotFound,
+               ) -> Iterator[None]:
     """Raise our errors for the bindings' ones, naming ``subject``.
 
     :param subject: what was worked on, for example ``clone of a/b@c``
+    :param missing: what it means that something does not exist: Ceph says
+        ENOENT of images, snapshots, pools, objects and keys
     :raises CephError: or one of its subclasses
     """
     try:
         yield
     except (rbd.Error, rados.Error) as error:
-        text = printable.one_line(f'{subject}: {error}')
-        raise _class_of(error)(text) from error
+        kind = _class_of(error)
+        if kind is ImageNotFound:
+            kind = missing
+        raise kind(printable.one_line(f'{subject}: {error}')) from error

@@ -82,7 +82,7 @@ def in_native_thread(
                 raise
             except errors.Disconnected:
                 checkout.client.retire()
-            except errors.ImageNotFound:
+            except (errors.ImageNotFound, errors.SnapshotNotFound):
                 if not checkout.pools_were_replaced():
                     raise
             else:

@@ -138,7 +138,7 @@ class Leaks:
                   *args: object) -> list[Leak]:
         try:
             found = look(*args)
-        except errors.ImageNotFound:
+        except (errors.ImageNotFound, errors.SnapshotNotFound):
             return []  # gone meanwhile
         return [] if found is None else [found]
 

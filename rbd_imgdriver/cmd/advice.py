@@ -173,6 +173,10 @@ DECLINED = {
     'image-exists': Advice(
         'There is an RBD image of that name.',
         'See volume-exists.'),
+    'object-not-found': Advice(
+        'An object in the pool that is no image is not there.',
+        'Nothing, unless it happens again and again: look at the logs of '
+        'the OSDs.'),
     'not-in-dry-run': Advice(
         'What the strategy does can only be done, not tried beforehand.',
         'Nothing: a real create may well succeed.'),

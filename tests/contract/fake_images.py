@@ -79,9 +79,7 @@ class Data(_Part):
         return _Reader(self._pool.find(image))
 
     def digest(self, image, snapshot, algorithm, length, advance):
-        found = self._pool.find(image).snapshot(snapshot)
-        if found is None:
-            raise errors.ImageNotFound(f'{image}@{snapshot}')
+        found = self._snapshot(self._pool.find(image), snapshot)
         advance(length)
         data = found.contents[:length].ljust(length, b'\0')
         return hashlib.new(algorithm, data).hexdigest()
@@ -320,9 +318,7 @@ class Usage(_Part):
 
     def of_snapshot(self, id_, name):
         image = self._pool.by_id(id_)
-        found = image.snapshot(name)
-        if found is None:
-            raise errors.ImageNotFound(f'{image.name}@{name}')
+        found = self._snapshot(image, name)
         return usage.SnapshotUsage(len(found.changed) * image.object_size,
                                    _children(found))
 

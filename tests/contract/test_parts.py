@@ -142,8 +142,10 @@ def test_the_digest_of_a_snapshot(parent):
                                done.append)
     assert found == hashlib.sha256(DATA.ljust(2 * OBJECT, b'\0')).hexdigest()
     assert done[-1] == 2 * OBJECT
-    with pytest.raises(errors.ImageNotFound):
+    with pytest.raises(errors.SnapshotNotFound):
         parent.data.digest('parent', 'none', 'sha256', 1, done.append)
+    with pytest.raises(errors.ImageNotFound):
+        parent.data.digest('none', 'snap', 'sha256', 1, done.append)
 
 
 def test_the_layout(pool):
@@ -217,6 +219,8 @@ def test_snapshots_by_the_id_of_their_image(child):
     child.snapshots.rename(id_, 'second', 'renamed')
     child.snapshots.drop(id_, 'snap', 'hidden')
     child.snapshots.drop(id_, 'snap', 'hidden')
+    with pytest.raises(errors.SnapshotNotFound):
+        child.snapshots.rename(id_, 'second', 'again')
     left = child.snapshots.drop_where(id_, lambda name: False)
     assert (left.named, left.trashed) == (('renamed',), 1)
     left = child.snapshots.drop_where(id_, lambda name: name == 'renamed')
@@ -391,8 +395,10 @@ def test_the_usage_of_a_snapshot(child):
     found = child.usage.of_snapshot(id_, 'snap')
     assert found.held == OBJECT
     assert [one.name for one in found.children] == ['volumes/child']
-    with pytest.raises(errors.ImageNotFound):
+    with pytest.raises(errors.SnapshotNotFound):
         child.usage.of_snapshot(id_, 'none')
+    with pytest.raises(errors.ImageNotFound):
+        child.usage.of_snapshot('cafe', 'none')
 
 
 def test_the_usage_of_an_image_in_the_trash(child):

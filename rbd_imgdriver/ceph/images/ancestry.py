@@ -218,7 +218,7 @@ def _parent(ioctx: Any, ref: header.ParentRef) -> Parent:
         name, deferred_until = _trashed(ioctx, ref.image_id)
     try:
         snapshot = header.snapshot(ioctx, ref.image_id, ref.snapshot_id)
-    except errors.ImageNotFound:
+    except errors.SnapshotNotFound:
         snapshot = None
     return Parent(ref.image_id, name, in_trash, deferred_until, snapshot,
                   len(header.snapshot_ids(ioctx, ref.image_id)),
@@ -254,7 +254,8 @@ def _described(cluster: connection.Cluster,
             name = next((one.name for one in trash.entries(ioctx)
                          if one.id == ref.image_id), None)
         snapshot = header.snapshot(ioctx, ref.image_id, ref.snapshot_id)
-    except (errors.PermissionDenied, errors.ImageNotFound):
+    except (errors.PermissionDenied, errors.ImageNotFound,
+            errors.SnapshotNotFound):
         return Ancestor(pool, ref.image_id, '', None, False)
     return Ancestor(pool, name or ref.image_id, snapshot.name, snapshot.size,
                     trashed)

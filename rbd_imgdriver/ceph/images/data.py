@@ -51,12 +51,15 @@ class Data(native.Part):
 
         :param algorithm: a name that :mod:`hashlib` knows
         :param advance: told how many bytes are done; must not log
-        :raises errors.ImageNotFound: when there is no such snapshot
+        :raises errors.ImageNotFound: when there is no such image
+        :raises errors.SnapshotNotFound: when it has no such snapshot
         """
         found = hashlib.new(algorithm, usedforsecurity=False)
-        with errors.translated(f'data of {image}@{snapshot}'), \
-                rbd.Image(self._ioctx, image, snapshot=snapshot,
-                          read_only=True) as opened:
+        subject = f'data of {image}@{snapshot}'
+        with errors.translated(subject), \
+                rbd.Image(self._ioctx, image, read_only=True) as opened, \
+                errors.translated(subject, errors.SnapshotNotFound):
+            opened.set_snap(snapshot)
             for offset in range(0, length, _CHUNK):
                 data = opened.read(offset, min(_CHUNK, length - offset))
                 found.update(data)

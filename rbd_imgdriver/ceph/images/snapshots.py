@@ -12,6 +12,7 @@
 """Snapshots of images, made and removed without harm to their clones."""
 
 from collections.abc import Callable
+import contextlib
 import dataclasses
 import time
 from typing import Any
@@ -129,10 +130,14 @@ class Snapshots(native.Part):
 
     @native.in_native_thread
     def rename(self, id_: str, name: str, new_name: str) -> None:
-        """Rename a snapshot, which may have clones."""
-        with errors.translated(f'rename of snapshot {name} of image id '
-                               f'{id_}'), \
-                rbd.Image(self._ioctx, image_id=id_) as image:
+        """Rename a snapshot, which may have clones.
+
+        :raises errors.SnapshotNotFound: when there is no such snapshot
+        """
+        subject = f'rename of snapshot {name} of image id {id_}'
+        with errors.translated(subject), \
+                rbd.Image(self._ioctx, image_id=id_) as image, \
+                errors.translated(subject, errors.SnapshotNotFound):
             image.rename_snap(name, new_name)
 
     @native.in_native_thread
@@ -142,11 +147,14 @@ class Snapshots(native.Part):
         Costs 0.2 ms, and as much for each snapshot.
         """
         ioctx = self._ioctx
+        found = []
         try:
-            return [header.snapshot(ioctx, id_, one)
-                    for one in header.snapshot_ids(ioctx, id_)]
+            for one in header.snapshot_ids(ioctx, id_):
+                with contextlib.suppress(errors.SnapshotNotFound):
+                    found.append(header.snapshot(ioctx, id_, one))
         except errors.ImageNotFound:
             return []
+        return found
 
     @native.in_native_thread
     def counts(self) -> dict[str, int]:

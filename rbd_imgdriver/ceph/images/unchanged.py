@@ -169,9 +169,10 @@ def idle_version(private: Any, image: Any) -> int | None:
 def map_version(private: Any, id_: str) -> int | None:
     """The version of an image's object map; None when it has none."""
     try:
-        with errors.translated(f'object map of image id {id_}'):
+        with errors.translated(f'object map of image id {id_}',
+                               errors.ObjectNotFound):
             private.read(_map(id_), 1)
-    except errors.ImageNotFound:
+    except errors.ObjectNotFound:
         return None
     return int(private.get_last_version())
 

@@ -89,12 +89,14 @@ class Usages(native.Part):
         """What a snapshot takes up, and who depends on it.
 
         :param id_: the image's internal id
-        :raises errors.ImageNotFound: when there is no such image or snapshot
+        :raises errors.ImageNotFound: when there is no such image
+        :raises errors.SnapshotNotFound: when it has no such snapshot
         """
-        with errors.translated(f'usage of snapshot {name} of image id '
-                               f'{id_}'), \
+        subject = f'usage of snapshot {name} of image id {id_}'
+        with errors.translated(subject), \
                 rbd.Image(self._ioctx, image_id=id_,
-                          read_only=True) as image:
+                          read_only=True) as image, \
+                errors.translated(subject, errors.SnapshotNotFound):
             held = _extent(image, name)
             image.set_snap(name)
             return SnapshotUsage(held, tuple(_children(image)))

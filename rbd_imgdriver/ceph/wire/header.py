@@ -165,10 +165,12 @@ def snapshot_ids(ioctx: Any, id_: str) -> tuple[int, ...]:
 def snapshot(ioctx: Any, id_: str, snapshot_id: int) -> Snapshot:
     """A snapshot by its id.
 
-    :raises errors.ImageNotFound: when there is no such image or snapshot
+    :raises errors.SnapshotNotFound: when there is no such snapshot, for
+        example because there is no such image
     """
     reader = encoding.Reader(_call(ioctx, id_, 'snapshot_get',
-                                   struct.pack('<Q', snapshot_id)))
+                                   struct.pack('<Q', snapshot_id),
+                                   errors.SnapshotNotFound))
     reader.enter()  # cls::rbd::SnapshotInfo
     reader.uint64()
     end = reader.enter()
@@ -181,10 +183,11 @@ def snapshot(ioctx: Any, id_: str, snapshot_id: int) -> Snapshot:
 
 
 def value(ioctx: Any, id_: str, key: str) -> str | None:
-    """One metadata value, or None."""
+    """One metadata value; None when there is none, or no image."""
     try:
-        reply = _call(ioctx, id_, 'metadata_get', encoding.text(key))
-    except errors.ImageNotFound:
+        reply = _call(ioctx, id_, 'metadata_get', encoding.text(key),
+                      errors.ObjectNotFound)
+    except errors.ObjectNotFound:
         return None
     return encoding.Reader(reply).text()
 
@@ -225,8 +228,9 @@ def update_metadata(ioctx: Any, id_: str, values: Mapping[str, str],
         ioctx.operate_write_op(op, f'rbd_header.{id_}')
 
 
-def _call(ioctx: Any, id_: str, method: str, query: bytes) -> bytes:
-    with errors.translated(f'{method} of image id {id_}'):
+def _call(ioctx: Any, id_: str, method: str, query: bytes,
+          missing: type[errors.CephError] = errors.ImageNotFound) -> bytes:
+    with errors.translated(f'{method} of image id {id_}', missing):
         _, reply = ioctx.execute(f'rbd_header.{id_}', 'rbd', method, query,
                                  _REPLY)
     return bytes(reply)

@@ -84,23 +84,25 @@ class Leases(native.Part):
         :raises LeaseLost: when it had expired
         """
         try:
-            with errors.translated(f'renewal of lease {lease.name}'):
+            with errors.translated(f'renewal of lease {lease.name}',
+                                   errors.ObjectNotFound):
                 self._ioctx.execute(_OBJECT, 'lock', 'lock',
                                     _lock(lease, _MUST_RENEW))
-        except (errors.ImageNotFound, errors.ImageBusy) as error:
+        except (errors.ObjectNotFound, errors.ImageBusy) as error:
             raise LeaseLost(f'lease {lease.name}: {error}') from error
 
     @native.in_native_thread
     def release(self, lease: Lease) -> None:
         """Give a lease back; one that was lost is left to its new holder."""
         try:
-            with errors.translated(f'release of lease {lease.name}'), \
+            with errors.translated(f'release of lease {lease.name}',
+                                   errors.ObjectNotFound), \
                     rados.WriteOpCtx() as op:
                 op.execute('lock', 'assert_locked', _assertion(lease))
                 op.rm_xattr('lock.' + lease.name)
                 op.rm_xattr(_HOLDER + lease.name)
                 self._ioctx.operate_write_op(op, _OBJECT)
-        except (errors.ImageNotFound, errors.ImageBusy):
+        except (errors.ObjectNotFound, errors.ImageBusy):
             return
 
     @native.in_native_thread
@@ -108,14 +110,15 @@ class Leases(native.Part):
         """What the holder of a lease said of itself; None when it is free."""
         ioctx = self._ioctx
         try:
-            with errors.translated(f'holder of lease {name}'):
+            with errors.translated(f'holder of lease {name}',
+                                   errors.ObjectNotFound):
                 _, reply = ioctx.execute(
                     _OBJECT, 'lock', 'get_info',
                     encoding.versioned(encoding.text(name)), _REPLY)
                 if not _locked(encoding.Reader(bytes(reply))):
                     return None
                 facts = _facts(ioctx, name)
-        except errors.ImageNotFound:
+        except errors.ObjectNotFound:
             return None  # no lease was ever held in this pool
         return {str(key): str(value)
                 for key, value in json.loads(facts).items()}
