@@ -323,7 +323,7 @@ def test_a_key_that_librados_cannot_read_is_named(cluster, tmp_path):
     conf.write_text(f'{text}\nkeyring = {keyring}\n')
 
     with pytest.raises(errors.Unreachable) as caught:
-        own_pool(conf, timeout=5).size('image')
+        own_pool(conf, timeout=5).headers.size('image')
 
     assert key not in str(caught.value)
     if reads_aes256k():

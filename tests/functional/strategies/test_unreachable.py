@@ -45,7 +45,7 @@ def test_a_create_without_ceph_ends_with_the_reason(
     away()
 
     with pytest.raises(exception.VolumeBackendAPIException,
-                       match='operation timeout'):
+                       match='operation timeout|timed out'):
         create(impatient, meta, url)
 
     cluster.start()
