@@ -27,6 +27,7 @@ from rbd_imgdriver.ceph import capacity
 from rbd_imgdriver.ceph import credentials
 from rbd_imgdriver.ceph import errors
 from rbd_imgdriver.ceph.images import clones
+from rbd_imgdriver.ceph.images import flatten
 from rbd_imgdriver.ceph.images import snapshots
 from rbd_imgdriver.ceph import parts
 from rbd_imgdriver.ceph.wire import leases
@@ -226,7 +227,12 @@ class _Clones:
     def copy(self, spec: clones.CloneSpec) -> str:
         return self.clone(spec)
 
-    def flatten(self, id_: str, progress: clones.Progress) -> None:
+    def restore_object_maps(self, id_: str,
+                            progress: flatten.Progress) -> None:
+        """They stay as they are."""
+
+    def flatten(self, id_: str, progress: flatten.Progress,
+                is_new: bool = False) -> None:
         """It keeps its parent."""
 
     def probe(self, name: str) -> int:

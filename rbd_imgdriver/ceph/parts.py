@@ -26,6 +26,7 @@ from rbd_imgdriver.ceph import capacity
 from rbd_imgdriver.ceph import credentials
 from rbd_imgdriver.ceph.images import ancestry
 from rbd_imgdriver.ceph.images import clones
+from rbd_imgdriver.ceph.images import flatten
 from rbd_imgdriver.ceph.images import snapshots
 from rbd_imgdriver.ceph.images import trash
 from rbd_imgdriver.ceph.images import usage
@@ -194,7 +195,11 @@ class Clones(Protocol):
 
     def copy(self, spec: clones.CloneSpec) -> str: ...
 
-    def flatten(self, id_: str, progress: clones.Progress) -> None: ...
+    def restore_object_maps(self, id_: str,
+                            progress: flatten.Progress) -> None: ...
+
+    def flatten(self, id_: str, progress: flatten.Progress,
+                is_new: bool = False) -> None: ...
 
     def probe(self, name: str) -> int: ...
 
@@ -241,6 +246,8 @@ class Usage(Protocol):
     def of_snapshot(self, id_: str, name: str) -> usage.SnapshotUsage: ...
 
     def is_watched(self, id_: str) -> bool: ...
+
+    def watches(self, id_: str) -> int: ...
 
 
 class Trash(Protocol):

@@ -62,6 +62,10 @@ class Chains:
         """Make a snapshot; see :func:`snapshots.create`."""
         snapshots.create(self._pool, image, snapshot, self.flattener)
 
+    def before_attach(self, image: str) -> None:
+        """Let a client open an image; see ``Flattener.make_way``."""
+        self.flattener.make_way(self._pool, self._pool.directory.id(image))
+
     def delete_snapshot(self, image: str, snapshot: str) -> None:
         """Remove a snapshot; see :func:`snapshots.delete`."""
         snapshots.delete(self._pool, image, snapshot, self._rules)

@@ -25,6 +25,7 @@ from oslo_log import log as logging
 
 from rbd_imgdriver.ceph import errors
 from rbd_imgdriver.ceph.images import clones
+from rbd_imgdriver.ceph.images import flatten
 from rbd_imgdriver.ceph import parts
 from rbd_imgdriver.chain import flattener as chain_flattener
 from rbd_imgdriver.chain import names
@@ -162,7 +163,7 @@ class Cloner:
             self._clone(source, in_use, wanted, flat=True)
             return
         with self._removed_on_error(wanted.name, id_):
-            self._pool.clones.flatten(id_, clones.Progress())
+            self._pool.clones.flatten(id_, flatten.Progress(), is_new=True)
 
     def _copy_head(self, source: str, wanted: Wanted,
                    most: int | None) -> str | None:

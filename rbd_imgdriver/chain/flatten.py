@@ -11,17 +11,25 @@
 # under the License.
 """One flatten: under a lease, watched, ended when it must not go on.
 
-The intent is on the image (:mod:`rbd_imgdriver.chain.intents`).  Whoever
-makes a snapshot of the image meanwhile, or wants to delete it, ends it:
+The intent is on the image (:mod:`rbd_imgdriver.chain.intents`).  The
+flattener takes the image's lease, then looks for the intent, for snapshots
+and for clients that have the image open, and goes on looking while it works.
+Whoever needs the image meanwhile ends it, and waits for the lease:
 
-* the flattener takes the lease, then looks for the intent and for snapshots,
-  and goes on looking while it works;
-* who makes a snapshot makes it, then looks for the lease, and hands the
-  snapshot out when the lease is free;
-* who deletes the image removes the intent, then looks for the lease.
+* our own snapshots are made by the holder of that lease;
+* whoever deletes the image removes the intent first;
+* whoever attaches it asks for it by another lease (:func:`stop_name`).
 
-So one of the two always sees the other, and no client can have opened a
-snapshot, or a clone of one, while the image was being cut from its parent.
+Others ask nobody: Cinder's backup driver, an operator's ``rbd``.  What they
+do is seen after half a second, and no byte depends on that
+(:mod:`rbd_imgdriver.ceph.images.object_maps`).
+
+The lease may expire while its holder is suspended or starved.  Therefore work
+goes on for :data:`_FRESH` seconds after a renewal only.  Another host can
+begin :data:`LEASE_SECONDS` after it; between the two lies more than the time
+after which Ceph takes a silent client's exclusive lock away
+(``osd_client_watch_timeout``, 30 s), and blocklists it when the other host
+takes it.
 """
 
 import secrets
@@ -32,7 +40,7 @@ import time
 from oslo_log import log as logging
 
 from rbd_imgdriver.ceph import errors
-from rbd_imgdriver.ceph.images import clones
+from rbd_imgdriver.ceph.images import flatten
 from rbd_imgdriver.ceph import parts
 from rbd_imgdriver.ceph.wire import leases
 from rbd_imgdriver.chain import intents
@@ -42,7 +50,9 @@ from rbd_imgdriver import signals
 
 LOG = logging.getLogger(__name__)
 
-LEASE_SECONDS = 15
+LEASE_SECONDS = 50
+_FRESH = 15  # seconds after a renewal during which the work may go on
+_RENEW = 4  # seconds between renewals
 _LOOK = 0.5  # seconds between looks at what may end a flatten
 _TELL = 5  # seconds between reports of progress
 
@@ -52,19 +62,30 @@ def lease_name(image_id: str) -> str:
     return f'flatten-{image_id}'
 
 
-def run(pool: parts.Pool, image_id: str, progress: clones.Progress,
+def stop_name(image_id: str) -> str:
+    """The lease of whoever wants an image not to be flattened now."""
+    return f'unflatten-{image_id}'
+
+
+def run(pool: parts.Pool, image_id: str, progress: flatten.Progress,
         rules: names.Names) -> None:
     """Flatten an image if that is wanted and nobody else does it.
 
     :param progress: to look at, and to cancel it with
     :raises errors.CephError: when it fails; the intent stays for another try
     """
+    if pool.leases.holder(stop_name(image_id)) is not None:
+        return
     lease = leases.Lease(lease_name(image_id), secrets.token_hex(8),
                          LEASE_SECONDS)
+    progress.valid_until = time.monotonic() + _FRESH
     if not pool.leases.acquire(lease, {'host': socket.gethostname()}):
         return
     try:
         _run(pool, image_id, progress, rules, lease)
+    except errors.ImageBusy as error:
+        LOG.info('Flattening in pool %(pool)s has to wait: %(error)s',
+                 {'pool': pool.name, 'error': error})
     except errors.Cancelled:
         LOG.info('Flattening of image id %s in pool %s was ended early.',
                  image_id, pool.name)
@@ -72,10 +93,12 @@ def run(pool: parts.Pool, image_id: str, progress: clones.Progress,
         pool.leases.release(lease)
 
 
-def _run(pool: parts.Pool, image_id: str, progress: clones.Progress,
+def _run(pool: parts.Pool, image_id: str, progress: flatten.Progress,
          rules: names.Names, lease: leases.Lease) -> None:
     intent = _wanted(pool, image_id)
     if intent is None:
+        with _Keeper(pool, image_id, lease, progress):
+            pool.clones.restore_object_maps(image_id, progress)
         return
     began = time.monotonic()
     with _Keeper(pool, image_id, lease, progress):
@@ -106,7 +129,7 @@ class _Keeper:
     """Renews the lease, tells the progress, and ends what must not go on."""
 
     def __init__(self, pool: parts.Pool, image_id: str,
-                 lease: leases.Lease, progress: clones.Progress) -> None:
+                 lease: leases.Lease, progress: flatten.Progress) -> None:
         self._pool = pool
         self._image_id = image_id
         self._lease = lease
@@ -129,16 +152,20 @@ class _Keeper:
             except errors.CephError as error:
                 LOG.warning('Flattening of image id %(id)s: %(error)s',
                             {'id': self._image_id, 'error': error})
-                if (isinstance(error, leases.LeaseLost)
-                        or self._since(self._renewed) > LEASE_SECONDS / 2):
-                    self._progress.cancelled = True
+                if isinstance(error, leases.LeaseLost):
+                    self._progress.valid_until = 0
 
     def _look(self) -> None:
-        if _wanted(self._pool, self._image_id) is None:
-            self._progress.cancelled = True
-        if self._since(self._renewed) > LEASE_SECONDS / 4:
+        if self._since(self._renewed) > _RENEW:
+            now = time.monotonic()
             self._pool.leases.renew(self._lease)
-            self._renewed = time.monotonic()
+            self._renewed = now
+            self._progress.valid_until = now + _FRESH
+        if self._pool.leases.holder(stop_name(self._image_id)) is not None:
+            self._progress.stop()
+        if (_wanted(self._pool, self._image_id) is None
+                or self._pool.usage.watches(self._image_id) > 1):
+            self._progress.cancelled = True
         if self._since(self._told) > _TELL:
             self._tell()
             self._told = time.monotonic()
@@ -150,7 +177,7 @@ class _Keeper:
                   'percent': percent})
         if not self._progress.cancelled:
             self._pool.headers.update_id(self._image_id,
-                                         {intents.PROGRESS_KEY: percent})
+                                     {intents.PROGRESS_KEY: percent})
 
     @staticmethod
     def _since(when: float) -> float:

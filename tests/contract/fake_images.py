@@ -222,8 +222,13 @@ class Clones(_Part):
         self._flatten(self._pool.by_id(id_))
         return id_
 
-    def flatten(self, id_, progress):
+    def restore_object_maps(self, id_, progress):
+        """They are never switched off here."""
+
+    def flatten(self, id_, progress, is_new=False):
         image = self._pool.by_id(id_)
+        if image.watchers and not is_new:
+            raise errors.ImageBusy(f'image id {id_} is open on a client')
         if image.parent is None:
             return
         if progress(0, 1) < 0:
@@ -323,7 +328,10 @@ class Usage(_Part):
                                    _children(found))
 
     def is_watched(self, id_):
-        return bool(self._pool.by_id(id_).watchers)
+        return self.watches(id_) > 0
+
+    def watches(self, id_):
+        return int(self._pool.by_id(id_).watchers)
 
     @staticmethod
     def _of(image: fake_model.Image) -> usage.Usage:

@@ -20,6 +20,7 @@ import pytest
 from rbd_imgdriver.ceph import dry_run
 from rbd_imgdriver.ceph import errors
 from rbd_imgdriver.ceph.images import clones
+from rbd_imgdriver.ceph.images import flatten
 from rbd_imgdriver.ceph.images import layouts
 from rbd_imgdriver.ceph import parts
 from tests.contract import fake_pool
@@ -270,7 +271,7 @@ def test_a_copy_depends_on_nothing(parent):
 
 
 def test_flattening(child):
-    progress = clones.Progress()
+    progress = flatten.Progress()
     child.clones.flatten(child.directory.id('child'), progress)
     assert progress.total > 0
     assert child.ancestry.depth('child') == 0
@@ -281,7 +282,7 @@ def test_flattening(child):
 
 
 def test_a_flatten_that_is_cancelled(child):
-    progress = clones.Progress()
+    progress = flatten.Progress()
     progress.cancelled = True
     with pytest.raises(errors.Cancelled):
         child.clones.flatten(child.directory.id('child'), progress)
@@ -371,7 +372,7 @@ def test_snapshots_are_flattened_with_their_image(child):
     """The images here have the feature deep-flatten."""
     id_ = child.directory.id('child')
     child.snapshots.create('child', 'before')
-    child.clones.flatten(id_, clones.Progress())
+    child.clones.flatten(id_, flatten.Progress())
     assert child.ancestry.parent(id_) is None
     assert child.ancestry.parent_spec(id_) is None
 

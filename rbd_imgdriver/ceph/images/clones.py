@@ -16,15 +16,16 @@ One method makes the clone and all that a clone needs.
 
 from collections.abc import Mapping
 import dataclasses
-import errno
 from typing import Any
 
 import rbd
 
 from rbd_imgdriver.ceph import errors
 from rbd_imgdriver.ceph.images import attempts
+from rbd_imgdriver.ceph.images import flatten
 from rbd_imgdriver.ceph.images import layouts
 from rbd_imgdriver.ceph.images import lifecycle
+from rbd_imgdriver.ceph.images import object_maps
 from rbd_imgdriver.ceph.images import probe
 from rbd_imgdriver.ceph import native
 from rbd_imgdriver.ceph.wire import header
@@ -86,33 +87,6 @@ class SourceTooLarge(errors.CephError):
         self.size = size
 
 
-class Progress:
-    """How far a flatten is, and the wish to end it.
-
-    One thread flattens, others look and may cancel; plain attributes do.
-
-    :ivar done: objects looked at
-    :ivar total: objects to look at, 0 until it has begun
-    :ivar cancelled: set it to stop the flatten at the next object
-    """
-
-    def __init__(self) -> None:
-        self.done = 0
-        self.total = 0
-        self.cancelled = False
-
-    @property
-    def percent(self) -> int:
-        """Whole percents."""
-        return 100 * self.done // self.total if self.total else 0
-
-    def __call__(self, done: int, total: int) -> int:
-        """librbd's progress callback: a negative number stops it."""
-        self.done = done
-        self.total = total
-        return -errno.ECANCELED if self.cancelled else 0
-
-
 class Clones(native.Part):
     """The clones of a pool."""
 
@@ -140,9 +114,10 @@ class Clones(native.Part):
         return self._copy(spec, attempts.Attempt())
 
     @native.in_native_thread
-    def _clone(self, spec: CloneSpec, attempt: attempts.Attempt) -> str:
+    def _clone(self, spec: CloneSpec, attempt: attempts.Attempt,
+               without: int = 0) -> str:
         source, target = self.cluster.ioctx(spec.parent.pool), self._ioctx
-        features = layouts.features(self.cluster)
+        features = layouts.features(self.cluster) & ~without
         order = _order(source, spec)
 
         def is_ours(id_: str) -> bool:
@@ -168,32 +143,30 @@ class Clones(native.Part):
     @native.in_native_thread
     def _copy(self, spec: CloneSpec, attempt: attempts.Attempt) -> str:
         ioctx = self._ioctx
-        id_ = self._clone(spec, attempt)
+        maps = layouts.features(self.cluster) & object_maps.FEATURES
+        id_ = self._clone(spec, attempt, maps)
         with undo.on_error(f'image {spec.name}', lambda: attempts.remove(
-                ioctx, spec.name, id_)), \
-                errors.translated(f'flatten of {self.name}/{spec.name}'), \
-                rbd.Image(ioctx, image_id=id_) as opened:
-            opened.flatten()
+                ioctx, spec.name, id_)):
+            flatten.flatten(ioctx, id_, flatten.Progress(), is_new=True,
+                            features=maps)
         return id_
 
     @native.in_native_thread
-    def flatten(self, id_: str, progress: Progress) -> None:
+    def restore_object_maps(self, id_: str,
+                            progress: flatten.Progress) -> None:
+        """Finish a flatten; see :func:`.flatten.restore_object_maps`."""
+        flatten.restore_object_maps(self._ioctx, id_, progress)
+
+    @native.in_native_thread
+    def flatten(self, id_: str, progress: flatten.Progress,
+                is_new: bool = False) -> None:
         """Copy what a clone reads from its parent into the clone.
 
-        One that has no parent is flat already.  What was copied before it
-        was cancelled is not copied again.
+        See :func:`.flatten.flatten`.
 
         :param id_: the image's internal id; names change meanwhile
-        :raises errors.ImageNotFound: when there is no such image
-        :raises errors.Cancelled: when ``progress`` asked for it
         """
-        with errors.translated(f'flatten of image id {id_}'), \
-                rbd.Image(self._ioctx, image_id=id_) as image:
-            try:
-                image.flatten(on_progress=progress)
-            except rbd.InvalidArgument:
-                if _has_parent(image):
-                    raise
+        flatten.flatten(self._ioctx, id_, progress, is_new)
 
     @native.in_native_thread
     def probe(self, name: str) -> int:
@@ -256,11 +229,3 @@ def _finish(target: Any, id_: str, spec: CloneSpec) -> None:
         with errors.translated(f'resize of {spec.name}'), \
                 rbd.Image(target, image_id=id_) as image:
             image.resize(spec.size)
-
-
-def _has_parent(image: Any) -> bool:
-    try:
-        image.get_parent_image_spec()
-    except rbd.ImageNotFound:
-        return False
-    return True

@@ -21,6 +21,7 @@ from rbd_imgdriver.ceph.images import ancestry
 from rbd_imgdriver.ceph.images import attempts
 from rbd_imgdriver.ceph.images import clones
 from rbd_imgdriver.ceph.images import lifecycle
+from rbd_imgdriver.ceph.images import object_maps
 from rbd_imgdriver.ceph.images import snapshots
 from rbd_imgdriver.ceph.images import unchanged
 from rbd_imgdriver.ceph.images import usage
@@ -116,10 +117,13 @@ def _copy(opened: Any, source: Any, target: Any, name: str, shared: bool,
           attempt: attempts.Attempt) -> str:
     def make() -> None:
         with errors.translated(f'copy to {name}'):
+            # Those of the source, and what a flatten has switched off.
+            features = (opened.features()
+                        | object_maps.noted(source, opened.id()))
             if shared:
-                opened.deep_copy(target, name)
+                opened.deep_copy(target, name, features=features)
             else:
-                opened.copy(target, name)
+                opened.copy(target, name, features=features)
 
     def is_ours(id_: str) -> bool:
         parent = header.parent_spec(source, opened.id()) if shared else None

@@ -103,14 +103,19 @@ class Usages(native.Part):
 
     @native.in_native_thread
     def is_watched(self, id_: str) -> bool:
-        """Whether a client has an image open for writing.
+        """Whether a client has an image open for writing."""
+        return self.watches(id_) > 0
+
+    @native.in_native_thread
+    def watches(self, id_: str) -> int:
+        """How often an image is open for writing, by ourselves included.
 
         Clients that opened it read-only cannot be seen.
         """
         with errors.translated(f'watchers of image id {id_}'), \
                 rbd.Image(self._ioctx, image_id=id_,
                           read_only=True) as image:
-            return any(True for _ in image.watchers_list())
+            return len(list(image.watchers_list()))
 
 
 def _usage(ioctx: Any, *, name: str | None = None,

@@ -21,7 +21,7 @@ import time
 
 import pytest
 
-from rbd_imgdriver.ceph.images import clones
+from rbd_imgdriver.ceph.images import flatten as ceph_flatten
 from rbd_imgdriver.ceph.wire import leases
 from rbd_imgdriver.chain import delete
 from rbd_imgdriver.chain import flatten
@@ -39,7 +39,7 @@ pytestmark = pytest.mark.parametrize('clone_format', [2], ids=['v2'],
                                      indirect=True)
 
 
-class Slow(clones.Progress):
+class Slow(ceph_flatten.Progress):
     """Makes a flatten of a volume of 1 GiB take many seconds."""
 
     def __call__(self, done: int, total: int) -> int:
@@ -210,10 +210,10 @@ def test_who_loses_the_lease_stops(driver, clone, admin):
 WORKER = """
 import sys
 from rbd_imgdriver.ceph import connection, pool
-from rbd_imgdriver.ceph.images import clones
+from rbd_imgdriver.ceph.images import flatten
 from rbd_imgdriver.chain import flatten as chain_flatten, intents, names
 import threading
-class Slow(clones.Progress):
+class Slow(flatten.Progress):
     def __call__(self, done, total):
         threading.Event().wait(0.2)
         return super().__call__(done, total)
@@ -258,7 +258,7 @@ def test_what_was_released_too_late_is_released_by_the_next(driver, pool,
     driver.create_cloned_volume(made, source)
     image_id = pool.directory.id(made.name)
     want(pool, image_id)
-    pool.clones.flatten(image_id, clones.Progress())
+    pool.clones.flatten(image_id, ceph_flatten.Progress())
     assert disks.snapshots(source.name) == [f'{made.name}.clone_snap']
     driver._chains.resume()
     assert driver._chains.flattener.settle(pool, made.name, 60)

@@ -145,12 +145,13 @@ def test_the_depth_limit(ours, family, witness, disks):
     assert witness.reads_its_bytes()
 
 
-def test_the_flattened_leaf_itself(driver, family, witness, disks):
-    """C is open and has no children: it may be flattened."""
+def test_the_open_leaf_itself(driver, family, witness, disks):
+    """C is open: it is flattened when its last client has closed it."""
     pool, chains = driver._backend.pool, driver._backend.chains
+    depth = pool.ancestry.depth(family.c.name)
     chains.flattener.request(pool, family.c.name)
-    assert chains.flattener.settle(pool, family.c.name, 60)
-    assert pool.ancestry.depth(family.c.name) == 0
+    assert not chains.flattener.settle(pool, family.c.name, 60)
+    assert pool.ancestry.depth(family.c.name) == depth
     for snapshot in (family.b_snapshot, family.a_snapshot):
         driver.delete_snapshot(snapshot)
     for volume in (family.b, family.a):

@@ -11,6 +11,8 @@
 # under the License.
 """Chains on a pool in memory."""
 
+import contextlib
+
 import pytest
 
 from tests.contract import fake_pool
@@ -29,8 +31,13 @@ class Flattener:
         self.asked.append(('settle', image))
         return True
 
-    def wait(self, pool, image_id):
-        self.asked.append(('wait', image_id))
+    @contextlib.contextmanager
+    def held_off(self, pool, image_id):
+        self.asked.append(('held off', image_id))
+        yield
+
+    def make_way(self, pool, image_id):
+        self.asked.append(('make way', image_id))
 
     def cancel(self, pool, image_id):
         self.asked.append(('cancel', image_id))

@@ -1,0 +1,93 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Object maps, which are switched off while their image is flattened.
+
+A snapshot that is made during a flatten gets a copy of the object map of that
+moment.  Objects that are being copied from the parent just then exist in the
+snapshot but not in its map; as soon as the flatten has cut the image from its
+parent they read as zeroes.  Without a map librbd asks the OSDs, and the copies
+are made so that every snapshot has them (``copyup`` with an empty snapshot
+context in ``CopyupRequest.cc``), whoever made it and when.
+
+A flatten also skips what the map says exists.  The map of a killed client may
+say so wrongly (Ceph issues 61167 and 61168); without a map nothing is skipped.
+
+Which features are switched off is noted in the image's metadata first and
+forgotten when they are on again and all maps are rebuilt.  Whoever finds the
+note later switches them on: no map is ever believed that is older than the
+note, since switching them on marks all maps as invalid until each is rebuilt
+(``EnableFeaturesRequest.cc``).
+
+Runs in a native thread; see :class:`rbd_imgdriver.ceph.pool.Pool`.
+"""
+
+import json
+from typing import Any
+
+import rbd
+
+from rbd_imgdriver.ceph.wire import header
+
+KEY = 'rbd-imgdriver/object-map'
+FEATURES = rbd.RBD_FEATURE_OBJECT_MAP | rbd.RBD_FEATURE_FAST_DIFF
+
+
+def noted(ioctx: Any, id_: str) -> int:
+    """The features that were switched off, or were about to be; 0: none.
+
+    A clone inherits metadata: what names another image is not meant here.
+    """
+    try:
+        fields = json.loads(header.value(ioctx, id_, KEY) or '{}')
+        return (int(fields['features']) & FEATURES
+                if fields['image_id'] == id_ else 0)
+    except (KeyError, TypeError, ValueError):
+        return 0
+
+
+def note(ioctx: Any, id_: str, features: int) -> None:
+    """Note what is going to be switched off."""
+    text = json.dumps({'features': features, 'image_id': id_},
+                      sort_keys=True)
+    header.update_metadata(ioctx, id_, {KEY: text})
+
+
+def switch_off(image: Any) -> None:
+    """Switch the features off, and get the exclusive lock by that."""
+    on = image.features() & FEATURES
+    if on:
+        image.update_features(on, False)
+
+
+def switch_on(ioctx: Any, image: Any, features: int) -> None:
+    """Switch features on, rebuild all maps, and forget the note.
+
+    A map that is on already is made anew, too: nobody knows what it has
+    missed.
+
+    :param ioctx: I/O context of the image's pool
+    :param image: the open image, which nobody else has open for writing
+    :param features: to switch on
+    """
+    id_ = image.id()
+    switch_off(image)
+    image.update_features(features, True)
+    image.rebuild_object_map()
+    snapshots = [one['id'] for one in image.list_snaps()]
+    if snapshots:
+        # A snapshot's map is rebuilt by whoever has that snapshot open; the
+        # image keeps its lock meanwhile, so nothing changes under it.
+        with rbd.Image(ioctx, image_id=id_) as other:
+            for snapshot in snapshots:
+                other.set_snap_by_id(snapshot)
+                other.rebuild_object_map()
+    header.update_metadata(ioctx, id_, {}, remove=(KEY,))
