@@ -15,6 +15,7 @@ The table is in doc/source/security.rst.
 """
 
 from collections.abc import Iterator
+import contextlib
 
 import pytest
 
@@ -70,6 +71,19 @@ def change(who: conftest.Cloud, image: str, **properties: object) -> None:
     who.api.image('PATCH', f'/images/{image}', [
         {'op': 'replace' if name in known else 'add', 'path': f'/{name}',
          'value': value} for name, value in properties.items()], JSON_PATCH)
+
+
+@contextlib.contextmanager
+def deactivated(who: conftest.Cloud, image: str) -> Iterator[None]:
+    """Nobody may read an image for a while.
+
+    Glance leaves the data of an image that is deleted meanwhile.
+    """
+    who.api.image('POST', f'/images/{image}/actions/deactivate')
+    try:
+        yield
+    finally:
+        who.api.image('POST', f'/images/{image}/actions/reactivate')
 
 
 def forge(sandbox: context.Context, who: conftest.Cloud, url: str) -> str:
@@ -154,10 +168,10 @@ def test_who_may_use_an_image(alice, bob, disk, store, strategy):
     assert alice_gets() == strategy
 
     # Deactivated: nobody, its owner included.
-    bob.api.image('POST', f'/images/{image}/actions/deactivate')
-    for who in (alice, bob):
-        with pytest.raises(rest.RestError, match=' 400 '):
-            who.ask_for_volume(image, 'img1', 1)
+    with deactivated(bob, image):
+        for who in (alice, bob):
+            with pytest.raises(rest.RestError, match=' 400 '):
+                who.ask_for_volume(image, 'img1', 1)
 
 
 def test_an_image_that_is_cached_is_no_more_public_than_before(
@@ -170,8 +184,8 @@ def test_an_image_that_is_cached_is_no_more_public_than_before(
     with pytest.raises(rest.RestError, match=' 400 '):
         alice.ask_for_volume(image, 'img1', 1)
 
-    bob.api.image('POST', f'/images/{image}/actions/deactivate')
-    with pytest.raises(rest.RestError, match=' 400 '):
+    with deactivated(bob, image), pytest.raises(rest.RestError,
+                                                match=' 400 '):
         bob.ask_for_volume(image, 'img1', 1)
 
 
