@@ -168,6 +168,10 @@ class RBDImageDriver(driver_chains.ChainsMixin, driver_images.ImagesMixin,
     def do_setup(self, context: Any) -> None:
         """Prepare the backend; metrics that fail do not stop volumes."""
         super().do_setup(context)
+        try:
+            volume_utils.image_conversion_dir()  # makes it
+        except OSError as error:
+            LOG.error('No image can be converted: %s', error)
         port = self.configuration.rbd_imgdriver_metrics_port
         if not port or self._exporter is not None:
             return

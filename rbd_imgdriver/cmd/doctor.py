@@ -136,6 +136,7 @@ def _backend(session: sessions.Session,
         yield from _pool(session, pool, images)
         largest = glance.largest_download(images, pool.fsid())
     yield from hosts.conversion_dir(settings.imports.conversion_dir, largest)
+    yield from hosts.lock_path(settings.imports.lock_path)
 
 
 def _pool(session: sessions.Session, pool: parts.Pool,

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 from rbd_imgdriver import backend as backends
 from rbd_imgdriver.ceph import connection
 from rbd_imgdriver.cmd import exits
+from rbd_imgdriver.cmd import privileges
 from rbd_imgdriver import model
 
 if TYPE_CHECKING:
@@ -147,6 +148,8 @@ class Session:
     def conf(self) -> Any:
         """Cinder's options, with cinder.conf read.
 
+        From then on the command is the user of cinder-volume, not root.
+
         :raises exits.CommandError: when it cannot be read
         """
         from cinder.common import config  # noqa: F401
@@ -164,6 +167,10 @@ class Session:
             raise exits.CommandError(
                 exits.Exit.CONFIG, f'cannot read the configuration: {error}'
             ) from error
+        privileges.drop_to_owner(
+            pathlib.Path(path) for path in (
+                cfg.CONF.oslo_concurrency.lock_path,
+                cfg.CONF.image_conversion_dir, cfg.CONF.state_path) if path)
         return cfg.CONF
 
     def _config_words(self) -> list[str]:

@@ -12,11 +12,11 @@
 """Turns the options of a Cinder backend into our settings."""
 
 import math
+import tempfile
 from typing import Any
 
 from cinder.volume import configuration as volume_configuration
 from cinder.volume.drivers import rbd as cinder_rbd
-from cinder.volume import volume_utils
 from oslo_config import cfg
 
 from rbd_imgdriver import backend
@@ -83,7 +83,7 @@ def chain_options(configuration: Any) -> chains.Options:
 def import_options(configuration: Any) -> options.Options:
     """What the operator decided about imports."""
     return options.Options(
-        conversion_dir=str(volume_utils.image_conversion_dir()),
+        conversion_dir=CONF.image_conversion_dir or tempfile.gettempdir(),
         volume_pools=volume_pools(configuration),
         lock_path=CONF.oslo_concurrency.lock_path or '',
         concurrent=configuration.rbd_imgdriver_concurrent_imports,

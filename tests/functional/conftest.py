@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from concurrent import futures
 import pathlib
 import subprocess
+import tempfile
 
 import pytest
 import rados
@@ -90,6 +91,15 @@ def contents(cluster: ceph.Cluster):
             return sorted(rbd.RBD().list(ioctx)), sorted(trashed)
 
     return of
+
+
+@pytest.fixture
+def public_place() -> Iterator[pathlib.Path]:
+    """A directory that other users may enter; pytest's own are closed."""
+    with tempfile.TemporaryDirectory() as place:
+        path = pathlib.Path(place)
+        path.chmod(0o755)
+        yield path
 
 
 @pytest.fixture

@@ -228,6 +228,11 @@ KINDS = {
     'conversion-dir-unusable': Kind(
         _ERROR, 'The conversion directory does not exist or cannot be '
         'written.', 'Make it, for the user of cinder-volume.'),
+    'lock-path-unusable': Kind(
+        _ERROR, 'lock_path of [oslo_concurrency], or a lock in it, cannot be '
+        'written: no image that needs a temporary file can be imported.',
+        'Give it to the user of cinder-volume (chown -R), or remove the '
+        'locks while no service runs.'),
     'conversion-dir-small': Kind(
         _WARNING, 'The conversion directory has less free space than the '
         'largest image that needs it.', 'Enlarge its file system, or keep '

@@ -34,9 +34,9 @@ def conversion_dir(directory: str,
     :param largest: bytes of the largest image that may be written there
     """
     path = pathlib.Path(directory)
-    if not path.is_dir() or not os.access(path, os.W_OK | os.X_OK):
+    if not _usable(path):
         yield Finding('conversion-dir-unusable', directory,
-                      f'asked as user {os.geteuid()}')
+                      _trouble(path) or 'it does not exist')
         return
     free = shutil.disk_usage(path).free
     kind = file_system(path, pathlib.Path(_MOUNTS).read_text())
@@ -48,6 +48,41 @@ def conversion_dir(directory: str,
         yield Finding('conversion-dir-small', directory,
                       f'{output.size(free)} free, an image has '
                       f'{output.size(largest)}')
+
+
+def lock_path(directory: str) -> Iterator[Finding]:
+    """Whether locks can be made, and those that are there be taken.
+
+    A directory that does not exist is made when it is needed.
+
+    :param directory: '' for that of the temporary files
+    """
+    if not directory:
+        return
+    path = pathlib.Path(directory)
+    nearest = next(one for one in [path, *path.parents] if one.exists())
+    if not _usable(nearest):
+        yield Finding('lock-path-unusable', directory, _trouble(nearest))
+        return
+    for lock in sorted(path.glob('rbd-imgdriver-*')):
+        if not os.access(lock, os.R_OK | os.W_OK):
+            yield Finding('lock-path-unusable', directory, _trouble(lock))
+            return
+
+
+def _usable(path: pathlib.Path) -> bool:
+    return path.is_dir() and os.access(path, os.W_OK | os.X_OK)
+
+
+def _trouble(path: pathlib.Path) -> str:
+    """Whose it is, and who cannot use it."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return ''
+    return (f'{path} belongs to user {stat.st_uid}, mode '
+            f'{stat.st_mode & 0o7777:04o}; user {os.geteuid()} cannot write '
+            'it')
 
 
 def file_system(path: pathlib.Path, mountinfo: str) -> str:

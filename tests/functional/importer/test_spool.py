@@ -217,17 +217,14 @@ print(max(after - before for before, after in zip(beats, beats[1:])))
 
 
 @pytest.mark.parametrize('separate', [True, False])
-def test_nobody_else_can_stop_the_service(tmp_path, separate):
+def test_nobody_else_can_stop_the_service(public_place, separate):
     """Whoever may read a directory can lock it, and all he can open there."""
-    directory = tmp_path / 'conversion'
-    locks = tmp_path / 'locks' if separate else directory
+    directory = public_place / 'conversion'
+    locks = public_place / 'locks' if separate else directory
     directory.mkdir(mode=0o755)
     arguments = [sys.executable, '-W', 'ignore', '-c', FREEZE, str(directory),
                  str(locks) if separate else '']
     subprocess.run(arguments, check=True)  # makes its files
-    tmp_path.chmod(0o755)
-    for parent in tmp_path.parents[:2]:
-        parent.chmod(0o755)
     held = []
     for path in {directory, locks, *locks.iterdir()}:
         code = ('import fcntl, os, sys, time; fd = os.open(sys.argv[1], '
@@ -253,7 +250,7 @@ def test_nobody_else_can_stop_the_service(tmp_path, separate):
     assert float(done.stdout) < 5
 
 
-def test_a_lock_of_another_user_is_named(small, tmp_path):
+def test_a_lock_of_another_user_is_named(public_place):
     """As root's command would leave it."""
     code = ('''
 import sys
@@ -265,16 +262,17 @@ try:
 except errors.HostUnusable as error:
     print(error)
 ''')
-    with spool.Spooler(str(small), str(tmp_path)).file('id', 1, nobody_waits):
+    place = public_place / 'conversion'
+    place.mkdir()
+    with spool.Spooler(str(place), str(public_place)).file(
+            'id', 1, nobody_waits):
         pass
-    small.chmod(0o777)
-    for parent in (tmp_path, *tmp_path.parents[:2]):
-        parent.chmod(0o755)
+    place.chmod(0o777)
 
     done = subprocess.run(
         ['setpriv', '--reuid', 'nobody', '--regid', 'nogroup',
          '--clear-groups', sys.executable, '-W', 'ignore', '-c', code,
-         small, tmp_path], check=True, text=True, stdout=subprocess.PIPE)
+         place, public_place], check=True, text=True, stdout=subprocess.PIPE)
 
     assert 'belongs to root' in done.stdout
     assert 'image_conversion_dir' in done.stdout
