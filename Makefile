@@ -57,7 +57,7 @@ sample-config: setup ## etc/rbd_imgdriver/rbd_imgdriver.conf.sample
 	@tools/sample-config.sh
 
 matrix: ## the tests on other releases of Cinder, Ceph and Python
-	@$(PYTHON3) tools/matrix.py $(ARGS)
+	@$(PYTHON3) -m tools.matrix $(ARGS)
 
 constraints: ## renew the pinned versions in tools/constraints.txt
 	@tools/renew-constraints.sh

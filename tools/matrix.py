@@ -12,40 +12,39 @@
 """Run the unit, contract and functional tests on other releases.
 
     make matrix                 # all of them
-    python3 tools/matrix.py cinder-26 trixie
+    python3 -m tools.matrix cinder-26 trixie
+    python3 -m tools.matrix sid --suites unit contract
 
 Each gets an environment of its own in .matrix/, which is kept for the next
 run: for each release of Cinder a virtual environment with the libraries of
-tools/constraints.txt, and for Debian 13 (its Ceph, its Python) a root made
-with debootstrap.  The last lines are a table; the same goes to
+tools/constraints.txt, and for Debian 13 and sid (their Ceph, their Python) a
+root made with debootstrap.  The last lines are a table; the same goes to
 doc/source/_static/matrix.json, which the documentation prints.
 """
 
 from __future__ import annotations
 
 import argparse
-import collections
 from collections.abc import Sequence
 import dataclasses
 import datetime
 import json
-import os
 import pathlib
 import re
-import shutil
 import subprocess
 import sys
 import time
 
-TOP = pathlib.Path(__file__).resolve().parents[1]
-HOME = TOP / '.matrix'
-RESULTS = TOP / 'doc/source/_static/matrix.json'
-SUITES = ('tests/unit', 'tests/contract', 'tests/functional')
-PYTHON = '/usr/bin/python3'
-MIRROR = os.environ.get('DEBIAN_MIRROR', 'http://deb.debian.org/debian')
+from tools import debian_root
 
-# What the tests need of Debian 13 beside bindep.txt's packages.
-TRIXIE_PACKAGES = (
+TOP = pathlib.Path(__file__).resolve().parents[1]
+HOME = debian_root.HOME
+RESULTS = TOP / 'doc/source/_static/matrix.json'
+SUITES = ('unit', 'contract', 'functional')
+PYTHON = '/usr/bin/python3'
+
+# What the tests need of another Debian beside bindep.txt's packages.
+DEBIAN_PACKAGES = (
     'python3', 'python3-venv', 'python3-dev', 'gcc', 'libc6-dev', 'git',
     'ca-certificates', 'ceph-mon', 'ceph-mgr', 'ceph-osd', 'ceph-common',
     'python3-rados', 'python3-rbd', 'qemu-utils', 'qemu-block-extra',
@@ -56,24 +55,31 @@ TRIXIE_PACKAGES = (
 TOOLS = ('pytest', 'pytest-timeout', 'pytest-xdist', 'hypothesis',
          'prometheus-client', 'pbr', 'setuptools', 'wheel', 'build')
 
-# What this machine needs to reach packages, the root needs too.
-NETWORK = ('/etc/resolv.conf', '/etc/hosts', '/etc/pip.conf',
-           '/etc/ssl/certs/ca-certificates.crt')
-
-
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """How the tests went on one release."""
+    """How the tests went on one release.
+
+    :param suites: of each suite that was run, the counts of passed, failed
+        and skipped tests
+    :param commit: what was tested
+    """
 
     name: str
     cinder: str
     ceph: str
     python: str
-    passed: int
-    failed: int
-    skipped: int
+    suites: dict[str, dict[str, int]]
     seconds: int
     date: str
+    commit: str
+
+    @property
+    def failed(self) -> int:
+        return sum(one['failed'] for one in self.suites.values())
+
+    @property
+    def passed(self) -> int:
+        return sum(one['passed'] for one in self.suites.values())
 
 
 class Cinder:
@@ -90,76 +96,38 @@ class Cinder:
     def prepare(self) -> None:
         """Make the environment if it is not there."""
         make_environment(self._venv, PYTHON, f'cinder=={self._series}.*',
-                         run)
+                         debian_root.run)
 
     def run(self, words: Sequence[str]) -> subprocess.CompletedProcess:
-        return run([str(self._venv / 'bin/python'), *words], check=False)
+        return debian_root.run([str(self._venv / 'bin/python'), *words],
+                               check=False)
 
 
-class Trixie:
-    """Debian 13: its Ceph and its Python, with the newest Cinder."""
+class Debian:
+    """Another Debian: its Ceph and its Python, with the newest Cinder.
 
-    name = 'trixie'
+    :param suite: for example ``sid``
+    """
 
-    def __init__(self) -> None:
-        self._root = HOME / 'trixie-root'
+    def __init__(self, suite: str) -> None:
+        self.name = suite
+        self._root = debian_root.DebianRoot(suite)
         self._venv = pathlib.Path('/opt/venv')
 
     def prepare(self) -> None:
         """Make the root and the environment if they are not there."""
-        if not (self._root / 'ready').exists():
-            shutil.rmtree(self._root, ignore_errors=True)
-            run(['debootstrap', '--variant=minbase', 'trixie',
-                 str(self._root), MIRROR])
-        self._lend_network()
-        self._install()
-        self._lend_network()  # ca-certificates has made a list of its own
-        make_environment(self._venv, PYTHON, 'cinder==29.*', self._chroot,
-                         self._root)
-
-    def _install(self) -> None:
-        """After debootstrap, which cannot configure all of these."""
-        ready = self._root / 'ready'
-        if ready.exists():
-            return
-        self._chroot(['apt-get', '-q', 'update'])
-        self._chroot(['env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get',
-                      '-q', 'install', '-y', '--no-install-recommends',
-                      *TRIXIE_PACKAGES])
-        ready.touch()
+        self._root.prepare(DEBIAN_PACKAGES)
+        make_environment(self._venv, PYTHON, 'cinder==29.*', self._root.run,
+                         self._root.path)
 
     def run(self, words: Sequence[str]) -> subprocess.CompletedProcess:
-        return self._chroot([str(self._venv / 'bin/python'), *words],
-                            check=False)
-
-    def _chroot(self, words: Sequence[str],
-                check: bool = True) -> subprocess.CompletedProcess:
-        """Run something in the root.
-
-        In a mount namespace of its own: what is mounted there goes with the
-        process, however that ends.
-        """
-        mounts = '; '.join(
-            f'mkdir -p {self._root}{place}; '
-            f'mount --rbind {place} {self._root}{place}'
-            for place in ('/proc', '/dev', '/sys', TOP))
-        return run(['unshare', '--mount', '--propagation', 'private', 'sh',
-                    '-ec', f'{mounts}; exec "$@"', 'sh', 'chroot',
-                    str(self._root), 'env', '-i', 'HOME=/root',
-                    'PATH=/usr/sbin:/usr/bin:/sbin:/bin', 'LANG=C.UTF-8',
-                    *_proxies(), 'sh', '-c', f'cd {TOP} && exec "$@"', 'sh',
-                    *words], check=check)
-
-    def _lend_network(self) -> None:
-        for name in NETWORK:
-            if pathlib.Path(name).exists():
-                (self._root / name[1:]).parent.mkdir(parents=True,
-                                                     exist_ok=True)
-                shutil.copy(name, self._root / name[1:])
+        return self._root.run([str(self._venv / 'bin/python'), *words],
+                              check=False)
 
 
 RELEASES = {one.name: one for one in (
-    Cinder('26'), Cinder('27'), Cinder('28'), Cinder('29'), Trixie())}
+    Cinder('26'), Cinder('27'), Cinder('28'), Cinder('29'),
+    Debian('trixie'), Debian('sid'))}
 
 
 def make_environment(venv: pathlib.Path, python: str, cinder: str, execute,
@@ -192,7 +160,7 @@ def make_environment(venv: pathlib.Path, python: str, cinder: str, execute,
     ready.write_text(wanted)
 
 
-def test(release) -> Result:
+def test(release, suites: Sequence[str]) -> Result:
     """Prepare a release and run the suites on it.
 
     Each in a process of its own: once Cinder has brought in eventlet, the
@@ -200,24 +168,31 @@ def test(release) -> Result:
     """
     release.prepare()
     began = time.monotonic()
-    counts: collections.Counter[str] = collections.Counter()
     log = HOME / f'{release.name}.log'
     log.write_text('')
-    for suite in SUITES:
+    counts = {}
+    for suite in suites:
         done = release.run(['-m', 'pytest', '-q', '-p', 'no:cacheprovider',
-                            suite])
+                            f'tests/{suite}'])
         with log.open('a') as file:
             file.write(done.stdout + done.stderr)
-        found = {word: int(number) for number, word in re.findall(
-            r'(\d+) (passed|failed|skipped|error)', done.stdout[-400:])}
-        counts.update(found)
-        if done.returncode and not found.get('failed'):
-            counts['failed'] += 1
-        print(f'[matrix] {release.name} {suite}: {found}', flush=True)
+        counts[suite] = _counts(done)
+        print(f'[matrix] {release.name} {suite}: {counts[suite]}', flush=True)
     return Result(
-        release.name, *_versions(release), counts['passed'],
-        counts['failed'] + counts['error'], counts['skipped'],
-        int(time.monotonic() - began), datetime.date.today().isoformat())
+        release.name, *_versions(release), counts,
+        int(time.monotonic() - began), datetime.date.today().isoformat(),
+        debian_root.run(['git', 'describe', '--always', '--dirty']
+                        ).stdout.strip())
+
+
+def _counts(done: subprocess.CompletedProcess) -> dict[str, int]:
+    """What pytest's last line says; a run that broke off has failed."""
+    found = {word: int(number) for number, word in re.findall(
+        r'(\d+) (passed|failed|skipped|error)', done.stdout[-400:])}
+    failed = found.get('failed', 0) + found.get('error', 0)
+    return {'passed': found.get('passed', 0),
+            'failed': failed or int(done.returncode != 0),
+            'skipped': found.get('skipped', 0)}
 
 
 def _versions(release) -> tuple[str, str, str]:
@@ -228,21 +203,6 @@ def _versions(release) -> tuple[str, str, str]:
         ' text=True).stdout.split()[2])\n'
         'print(platform.python_version())')]).stdout.split()
     return told[0], told[1], told[2]
-
-
-def run(words: Sequence[str],
-        check: bool = True) -> subprocess.CompletedProcess:
-    done = subprocess.run(words, capture_output=True, text=True, cwd=TOP)
-    if check and done.returncode:
-        raise SystemExit(f'{" ".join(words)} failed:\n'
-                         f'{done.stdout[-2000:]}{done.stderr[-4000:]}')
-    return done
-
-
-def _proxies() -> list[str]:
-    """What a network may need to reach packages."""
-    return [f'{name}={value}' for name, value in os.environ.items()
-            if name.lower().endswith('_proxy') or name.startswith('PIP_')]
 
 
 def _keep(results: list[Result]) -> None:
@@ -257,7 +217,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition('\n')[0])
     parser.add_argument('releases', nargs='*', metavar='RELEASE',
                         help=', '.join(RELEASES))
-    names = parser.parse_args().releases or list(RELEASES)
+    parser.add_argument('--suites', nargs='+', choices=SUITES,
+                        default=SUITES, help='default: all')
+    options = parser.parse_args()
+    names = options.releases or list(RELEASES)
     unknown = sorted(set(names) - set(RELEASES))
     if unknown:
         parser.error(f'no such release: {", ".join(unknown)}')
@@ -265,13 +228,12 @@ def main() -> int:
     results = []
     for name in names:
         print(f'[matrix] {name}', flush=True)
-        results.append(test(RELEASES[name]))
+        results.append(test(RELEASES[name], options.suites))
         _keep(results)
-    print('release    cinder  ceph     python  passed  failed  skipped  s')
+    print('release    cinder  ceph     python  passed  failed  s')
     for one in results:
         print(f'{one.name:9}  {one.cinder:6}  {one.ceph:7}  {one.python:6}  '
-              f'{one.passed:6}  {one.failed:6}  {one.skipped:7}  '
-              f'{one.seconds}')
+              f'{one.passed:6}  {one.failed:6}  {one.seconds}')
     return int(any(one.failed or not one.passed for one in results))
 
 

@@ -22,6 +22,7 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 import json
 import pathlib
+import subprocess
 
 from docutils import nodes
 from sphinx import application
@@ -162,15 +163,38 @@ def metric_table() -> Iterator[str]:
 
 
 def matrix_results() -> Iterator[str]:
+    """What "make matrix" found; old marks what is older than a release."""
     path = pathlib.Path(__file__).parents[1] / '_static/matrix.json'
     known = json.loads(path.read_text())
     if not known:
         return iter(['No result is kept yet.'])
+    released = _last_release()
     return table(
-        ('Cinder', 'Ceph', 'Python', 'Passed', 'Failed', 'Skipped', 'Date'),
-        ((one['cinder'], one['ceph'], one['python'], str(one['passed']),
-          str(one['failed']), str(one['skipped']), one['date'])
-         for one in known.values()), '14 14 14 14 14 14 16')
+        ('Cinder', 'Ceph', 'Python', 'Suites: passed, failed, skipped',
+         'Date', 'Commit'),
+        ((one['cinder'], one['ceph'], one['python'], _suites(one['suites']),
+          one['date'] + (' (before the last release)'
+                         if one['date'] < released else ''),
+          one['commit'] or 'not recorded')
+         for one in known.values()), '10 12 12 36 16 14')
+
+
+def _suites(counts: dict[str, dict[str, int]]) -> str:
+    return '; '.join(
+        f'{suite}: {one["passed"]}, {one["failed"]}, {one["skipped"]}'
+        for suite, one in counts.items())
+
+
+def _last_release() -> str:
+    """The date of the newest tag; '' without tags or git."""
+    try:
+        asked = subprocess.run(
+            ['git', 'for-each-ref', '--sort=-creatordate', '--count=1',
+             '--format=%(creatordate:short)', 'refs/tags'],
+            cwd=pathlib.Path(__file__).parent, capture_output=True, text=True)
+    except OSError:
+        return ''
+    return asked.stdout.strip()
 
 
 def setup(app: application.Sphinx) -> dict[str, bool]:
