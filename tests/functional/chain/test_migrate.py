@@ -210,3 +210,21 @@ def test_a_source_that_cannot_be_deleted(ours, from_image, capabilities,
     with pytest.raises(exception.VolumeMigrationFailed):
         driver.migrate_volume(None, from_image, capabilities)
     assert contents()[0] == contents('volumes2')[0] == [from_image.name]
+
+
+def test_a_reverted_volume(driver, disks):
+    """Its clone's snapshot and its object map disagree: the head counts."""
+    volume, clone = host.volume(), host.volume()
+    driver.create_volume(volume)
+    for number in range(2):
+        disks.write(volume.name, number, 'A')
+    for _ in range(2):
+        snapshot = host.snapshot(volume)
+        driver.create_snapshot(snapshot)
+    disks.write(volume.name, 0, 'B')
+    driver.create_cloned_volume(clone, volume)
+    driver.revert_to_snapshot(None, volume, snapshot)
+    expected = disks.digest(volume.name, 4)
+    driver._chains.move(volume.name, 'volumes2')
+    assert disks.digest(volume.name, 4, 'volumes2') == expected
+    assert disks.text(clone.name, 0).startswith('B')
