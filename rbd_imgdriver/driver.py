@@ -17,7 +17,6 @@ of the package and decides nothing itself.
 """
 
 import json
-import sys
 from typing import Any
 
 from cinder import exception
@@ -37,6 +36,7 @@ from rbd_imgdriver.ceph import parts
 from rbd_imgdriver.ceph import pool as ceph_pool
 from rbd_imgdriver import driver_chains
 from rbd_imgdriver import driver_images
+from rbd_imgdriver import driver_manageable
 from rbd_imgdriver import driver_types
 from rbd_imgdriver import errors
 from rbd_imgdriver import metrics
@@ -63,6 +63,7 @@ cfg.CONF.register_opts(opts.OPTS, group=configuration.SHARED_CONF_GROUP)
 
 @interface.volumedriver
 class RBDImageDriver(driver_chains.ChainsMixin, driver_images.ImagesMixin,
+                     driver_manageable.ManageableMixin,
                      driver_types.TypesMixin):
     """RBD volumes, with images turned into volumes at the cost of a clone.
 
@@ -268,30 +269,6 @@ class RBDImageDriver(driver_chains.ChainsMixin, driver_images.ImagesMixin,
                 reason='It is an image of the cache. "rbd-imgdriver-manage '
                 'cache evict" removes it; a volume of its image is made '
                 'with "volume create --image".')
-
-    def get_manageable_volumes(
-            self, cinder_volumes: list[dict[str, str]], marker: Any,
-            limit: int, offset: int, sort_keys: list[str],
-            sort_dirs: list[str]) -> list[dict[str, Any]]:
-        """The pool's images that Cinder may take over; not the cache's."""
-        found = super().get_manageable_volumes(
-            cinder_volumes, None, sys.maxsize, 0, [], [])
-        return list(volume_utils.paginate_entries_list(
-            [one for one in found
-             if not names.internal(one['reference']['source-name'])],
-            marker, limit, offset, sort_keys, sort_dirs))
-
-    def get_manageable_snapshots(
-            self, cinder_snapshots: list[dict[str, str]], marker: Any,
-            limit: int, offset: int, sort_keys: list[str],
-            sort_dirs: list[str]) -> list[dict[str, Any]]:
-        """The snapshots that Cinder may take over; not the cache's."""
-        found = super().get_manageable_snapshots(
-            cinder_snapshots, None, sys.maxsize, 0, [], [])
-        return list(volume_utils.paginate_entries_list(
-            [one for one in found
-             if not names.internal(one['source_reference']['source-name'])],
-            marker, limit, offset, sort_keys, sort_dirs))
 
     # -- Volumes from images
 

@@ -20,6 +20,7 @@ run and the pool in memory of the tests keep to the same signatures.
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Protocol
 
 from rbd_imgdriver.ceph import capacity
@@ -87,6 +88,11 @@ class Directory(Protocol):
     def ids(self) -> dict[str, str]: ...
 
     def listed(self, prefix: str) -> list[directory.Listed]: ...
+
+    def sizes(self, ids: Sequence[str]) -> dict[str, int]: ...
+
+    def snapshots(self, ids: Sequence[str],
+                  ) -> dict[str, list[header.Snapshot]]: ...
 
     def values(self, key: str) -> dict[str, str]: ...
 
@@ -248,6 +254,8 @@ class Usage(Protocol):
     def is_watched(self, id_: str) -> bool: ...
 
     def watches(self, id_: str) -> int: ...
+
+    def watched(self, ids: Sequence[str]) -> frozenset[str]: ...
 
 
 class Trash(Protocol):

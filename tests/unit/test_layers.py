@@ -27,7 +27,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2] / PACKAGE
 # siblings within one component; never what stands above or beside it.
 LAYERS = (
     ('driver', 'cmd'),
-    ('driver_chains', 'driver_images', 'driver_types'),
+    ('driver_chains', 'driver_images', 'driver_manageable',
+     'driver_types'),
     ('openstack', 'opts', 'metrics'),
     ('backend',),
     ('provision',),
@@ -60,7 +61,8 @@ INSIDE = {
 
 # Who may know the world outside.  What is not named here everybody may import.
 OUTSIDE = {
-    'cinder': ('driver', 'driver_chains', 'driver_images', 'driver_types',
+    'cinder': ('driver', 'driver_chains', 'driver_images',
+               'driver_manageable', 'driver_types',
                'openstack', 'opts'),
     'rados': ('ceph',),
     'rbd': ('ceph',),

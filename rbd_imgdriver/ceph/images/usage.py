@@ -15,6 +15,9 @@ All of it opens the image: for commands and long work, not for the path of a
 create from an image.
 """
 
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Sequence
 import dataclasses
 from typing import Any
 
@@ -22,6 +25,9 @@ import rbd
 
 from rbd_imgdriver.ceph import errors
 from rbd_imgdriver.ceph import native
+
+# Images that are opened together: one takes 5 to 10 ms, mostly waiting.
+_AT_ONCE = 32
 
 _USER_NAMESPACE = 0
 
@@ -116,6 +122,46 @@ class Usages(native.Part):
                 rbd.Image(self._ioctx, image_id=id_,
                           read_only=True) as image:
             return len(list(image.watchers_list()))
+
+    @native.in_native_thread
+    def watched(self, ids: Sequence[str]) -> frozenset[str]:
+        """Those of the images that a client has open for writing.
+
+        Opens several at a time.  Images that cannot be opened are left out.
+        """
+        ioctx = self._ioctx
+        return frozenset(
+            id_ for start in range(0, len(ids), _AT_ONCE)
+            for id_, image in _opened(ioctx, ids[start:start + _AT_ONCE])
+            if _has_watchers(image))
+
+
+def _opened(ioctx: Any,
+            ids: Sequence[str]) -> Iterator[tuple[str, Any]]:
+    """Open images all at once; each is closed when the next is asked for."""
+    found: dict[str, Any] = {}
+
+    def keep(id_: str) -> Callable[[Any, Any], None]:
+        def complete(_: Any, image: Any) -> None:
+            found[id_] = image
+        return complete
+
+    with errors.translated(f'opening of image id {ids[0]} and others'):
+        asked = [rbd.RBD().aio_open_image(keep(id_), ioctx, image_id=id_,
+                                          read_only=True) for id_ in ids]
+        for completion in asked:
+            completion.wait_for_complete_and_cb()
+    for id_, completion in zip(ids, asked, strict=True):
+        if completion.get_return_value() == 0:
+            with found[id_] as image:
+                yield id_, image
+
+
+def _has_watchers(image: Any) -> bool:
+    try:
+        return any(True for _ in image.watchers_list())
+    except rbd.ImageNotFound:
+        return False  # removed meanwhile
 
 
 def _usage(ioctx: Any, *, name: str | None = None,

@@ -18,6 +18,7 @@ images found, whatever else is in the pool.
 """
 
 from collections.abc import Iterator
+from collections.abc import Sequence
 import dataclasses
 from typing import Any
 
@@ -27,6 +28,7 @@ from rbd_imgdriver.ceph import errors
 from rbd_imgdriver.ceph import native
 from rbd_imgdriver.ceph.wire import encoding
 from rbd_imgdriver.ceph.wire import header
+from rbd_imgdriver.ceph.wire import survey
 
 _DIRECTORY = 'rbd_directory'
 _KEY = 'name_'
@@ -89,6 +91,17 @@ class Directory(native.Part):
             except errors.ImageNotFound:
                 continue
         return found
+
+    @native.in_native_thread
+    def sizes(self, ids: Sequence[str]) -> dict[str, int]:
+        """The sizes in bytes of images by id; see :func:`survey.sizes`."""
+        return survey.sizes(self._ioctx, ids)
+
+    @native.in_native_thread
+    def snapshots(self,
+                  ids: Sequence[str]) -> dict[str, list[header.Snapshot]]:
+        """The snapshots of images by id; see :func:`survey.snapshots`."""
+        return survey.snapshots(self._ioctx, ids)
 
     @native.in_native_thread
     def values(self, key: str) -> dict[str, str]:
