@@ -192,11 +192,11 @@ class RBDImageDriver(driver_chains.ChainsMixin, driver_images.ImagesMixin,
 
     def _start_periodic_tasks(self) -> None:
         super()._start_periodic_tasks()
-        if self._backend.settings.cache is not None:
-            self._every(_SWEEP_INTERVAL, self._sweep)
+        # Also without a cache: a killed import leaves its image.
+        self._every(_SWEEP_INTERVAL, self._sweep)
 
     def _sweep(self) -> None:
-        """Remove what the cache no longer needs; never stops the loop."""
+        """Remove what imports and the cache left; never stops the loop."""
         try:
             report = self._backend.sweep(service_glance.in_glance)
             signals.send(signals.Swept(

@@ -34,16 +34,16 @@ from rbd_imgdriver.cache import names
 from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver.ceph.images import clones
 from rbd_imgdriver import errors
-from rbd_imgdriver.importer import partial as partials
+from rbd_imgdriver.importer import importer
 from rbd_imgdriver.importer.qemu import confined
 from rbd_imgdriver.importer.qemu import luks_header
 from rbd_imgdriver.importer.source import local
+from rbd_imgdriver.importer import temporary
 from rbd_imgdriver import model
 from rbd_imgdriver.openstack import encryption as cinder_encryption
 from rbd_imgdriver.openstack import errors as cinder_errors
 from rbd_imgdriver.openstack import glance_data
 from rbd_imgdriver.openstack import images as cinder_images
-from rbd_imgdriver import undo
 
 LOG = logging.getLogger(__name__)
 CONF = cfg.CONF
@@ -142,16 +142,16 @@ class ImagesMixin(cinder_rbd.RBDDriver):
               golden: clones.SnapshotSpec | None) -> None:
         """Put a filled image into the place of the empty one Cinder made."""
         pool, size = self._backend.pool, int(volume.size) * model.GIB
-        partial = partials.PREFIX + volume.name
+
+        def replace(whole: importer.Imported) -> None:
+            pool.images.remove(volume.name)
+            temporary.publish(pool, whole.name, volume.name)
+
         done = self._backend.importer.import_image(
-            image, data, pool, partial, limit=size, size=size,
+            image, data, pool, volume.name, limit=size, size=size,
             order=self._backend.settings.order, encryption=encryption,
             golden=golden, metadata={model.STRATEGY_KEY: 'import'},
-            project=volume.project_id)
-        with undo.on_error(f'image {partial}',
-                           lambda: pool.images.remove(partial)):
-            pool.images.remove(volume.name)
-            pool.images.rename(partial, volume.name)
+            publish=replace, project=volume.project_id)
         LOG.info('Volume %(volume)s made from image %(image)s by import, '
                  '%(bytes)d bytes moved, encrypted: %(encrypted)s',
                  {'volume': volume.name, 'image': image.id,

@@ -26,6 +26,9 @@ class ImageError(Exception):
     """
 
     code = 'image-error'
+    # Whether the image's data is at fault, so that every other create from
+    # the same data fails as well, whoever asks for it.
+    of_data = False
 
     def __init__(self, image_id: str, reason: str) -> None:
         # It may quote the image, qemu or a server.
@@ -51,18 +54,21 @@ class ImageUnsafe(ImageError):
     """The image's contents are not what is declared, or point outside."""
 
     code = 'image-unsafe'
+    of_data = True
 
 
 class ImageDamaged(ImageError):
     """The bytes received are not the image: hash, length or truncation."""
 
     code = 'image-damaged'
+    of_data = True
 
 
 class SignatureInvalid(ImageError):
     """The image's signature is missing parts or does not verify."""
 
     code = 'signature-invalid'
+    of_data = True
 
 
 class ConversionDisabled(ImageError):

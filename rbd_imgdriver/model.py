@@ -13,6 +13,7 @@
 
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Mapping
 import dataclasses
 from typing import Protocol
 
@@ -25,6 +26,26 @@ STRATEGY_KEY = METADATA_PREFIX + 'strategy'
 DECLINED_KEY = METADATA_PREFIX + 'declined'
 BYTES_MOVED_KEY = METADATA_PREFIX + 'bytes_moved'
 PROGRESS_KEY = METADATA_PREFIX + 'progress'
+
+# Marks.  An image is ours to remove if it carries its own id under one of
+# these keys.  A name proves nothing, and a clone, which inherits metadata,
+# has another id.
+ENTRY_MARK = METADATA_PREFIX + 'cache/rbd_id'
+PARTIAL_MARK = METADATA_PREFIX + 'partial/rbd_id'
+DELETED_MARK = METADATA_PREFIX + 'deleted/rbd_id'
+MOVED_MARK = METADATA_PREFIX + 'moved/rbd_id'
+
+# What the name of an image begins with until an import has finished it.
+PARTIAL_PREFIX = '.partial-'
+
+
+def is_marked(mark: str, rbd_id: str, metadata: Mapping[str, str]) -> bool:
+    """Whether an image carries a mark.
+
+    :param mark: one of the keys above
+    :param rbd_id: Ceph's id of the image
+    """
+    return metadata.get(mark) == rbd_id
 
 
 @dataclasses.dataclass(frozen=True)

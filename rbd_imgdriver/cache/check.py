@@ -24,11 +24,13 @@ from rbd_imgdriver.cache import names
 from rbd_imgdriver.cache import store as cache_store
 from rbd_imgdriver.cache import sweep
 from rbd_imgdriver.ceph import errors as ceph_errors
+from rbd_imgdriver.importer import temporary
 from rbd_imgdriver import model
 
 # What each finding is, for the documentation and for the command's help.
 CODES = {
-    'no-facts': 'an image has the name of an entry but not its metadata',
+    'no-facts': 'an image has the name of an entry but not its metadata: it '
+                'is never touched, and nothing is cached under its name',
     'wrong-name': "the entry's name is not that of the data it records",
     'no-snapshot': 'the snapshot that volumes are cloned from is missing',
     'data-differs': 'the data does not have the digest that Glance recorded '
@@ -37,12 +39,17 @@ CODES = {
     'remains': 'a dead importer left an incomplete image',
     'half-renamed': 'an importer died while it published its entry',
     'not-in-glance': 'Glance no longer has the image',
+    'unmarked': 'an image has the name of an incomplete one but does not '
+                'carry our mark: it is never touched; "rbd rm" removes it',
     'unused': 'a retired entry is kept although no volume needs it',
 }
 
 # Those that may harm new volumes.
-DAMAGE = frozenset({'no-facts', 'wrong-name', 'no-snapshot', 'data-differs',
+DAMAGE = frozenset({'wrong-name', 'no-snapshot', 'data-differs',
                     'unreadable'})
+
+# Those that only a person can judge: nothing proves that they are ours.
+FOREIGN = frozenset({'no-facts', 'unmarked'})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,7 +94,9 @@ class Check:
         """
         found = []
         for finding in self._damage():
-            found.append(self._retire(finding) if repair else finding)
+            mendable = repair and finding.code not in FOREIGN
+            found.append(self._retire(finding) if mendable else finding)
+        found += self._unmarked()
         swept = sweep.Sweep(self._store, self._in_glance,
                             dry_run=not repair).run()
         return found + _of_sweep(swept, {one.name for one in found}, repair)
@@ -101,6 +110,12 @@ class Check:
                 fault = ('unreadable', str(error))
             if fault is not None:
                 yield Finding(image.name, *fault)
+
+    def _unmarked(self) -> Iterator[Finding]:
+        for image in self._pool.directory.listed(names.PARTIAL):
+            if not (temporary.is_marked(image.id, image.metadata)
+                    or entry.is_own(image.id, image.metadata)):
+                yield Finding(image.name, 'unmarked', CODES['unmarked'])
 
     def _fault(self, name: str,
                one: entry.Entry | None) -> tuple[str, str] | None:

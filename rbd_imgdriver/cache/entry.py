@@ -13,14 +13,16 @@
 
 from collections.abc import Mapping
 import dataclasses
+import enum
 
 from rbd_imgdriver.cache import names
+from rbd_imgdriver.ceph.wire import directory
 from rbd_imgdriver import model
 
 _PREFIX = model.METADATA_PREFIX + 'cache/'
 # A clone inherits metadata, so the key alone does not make an entry: it has
 # to name the very image that carries it.
-_SELF = _PREFIX + 'rbd_id'
+ID_KEY = model.ENTRY_MARK
 _IMAGE_ID = _PREFIX + 'image_id'
 _IMAGE_NAME = _PREFIX + 'image_name'
 _IDENTITY = _PREFIX + 'identity'
@@ -80,13 +82,53 @@ def facts(image: model.Image, rbd_id: str, now: float) -> dict[str, str]:
         known[_SIGNATURE] = image.signature
     return {
         **known,
-        _SELF: rbd_id,
+        ID_KEY: rbd_id,
         _IMAGE_ID: image.id,
         _IMAGE_NAME: image.name,
         _IDENTITY: names.identity(image),
         _CREATED: f'{now:.3f}',
         _LAST_USED: f'{now:.3f}',
     }
+
+
+def is_own(rbd_id: str, metadata: Mapping[str, str]) -> bool:
+    """Whether an RBD image was made by the cache.
+
+    The name proves nothing, and a clone that inherits the metadata has
+    another id.
+
+    :param rbd_id: Ceph's id of that RBD image
+    """
+    return model.is_marked(ID_KEY, rbd_id, metadata)
+
+
+class State(enum.Enum):
+    """What the name of a golden image leads to."""
+
+    ABSENT = 'nothing'
+    ENTRY = 'a golden image with its snapshot'
+    BROKEN = 'a golden image without its snapshot'
+    HALF_RENAMED = 'a golden image whose publication was cut short'
+    DANGLING = 'an image that is gone'
+    FOREIGN = 'an image that the cache has not made'
+
+
+def state(golden: str, named: directory.Named | None) -> State:
+    """What the name of a golden image leads to.
+
+    :param named: what Ceph has under that name
+    """
+    if named is None:
+        return State.ABSENT
+    if named.metadata is None:
+        return State.DANGLING
+    if not is_own(named.id, named.metadata):
+        return State.FOREIGN
+    if named.name != golden:
+        return State.HALF_RENAMED
+    if names.SNAPSHOT not in named.snapshots:
+        return State.BROKEN
+    return State.ENTRY
 
 
 def used(now: float) -> dict[str, str]:
@@ -107,7 +149,7 @@ def unpin() -> tuple[str, ...]:
 def parse(name: str, rbd_id: str, size: int,
           metadata: Mapping[str, str]) -> Entry | None:
     """The entry that an RBD image is, or None when it is none."""
-    if metadata.get(_SELF) != rbd_id:
+    if not is_own(rbd_id, metadata):
         return None
     created = float(metadata.get(_CREATED, 0))
     data_size = metadata.get(_DATA_SIZE)

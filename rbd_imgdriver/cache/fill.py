@@ -17,6 +17,8 @@ and one of them would lose the rename, with no harm to readers.
 """
 
 from collections.abc import Callable
+from collections.abc import Iterator
+import contextlib
 import dataclasses
 import math
 import secrets
@@ -33,6 +35,7 @@ from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver.ceph.wire import leases
 from rbd_imgdriver import errors
 from rbd_imgdriver.importer import importer as image_importer
+from rbd_imgdriver.importer import temporary
 from rbd_imgdriver import model
 
 LOG = logging.getLogger(__name__)
@@ -104,7 +107,7 @@ class Filler:
         self._order = order
         self._sleep = sleep
         self._clock = clock
-        self._failures: dict[str, tuple[float, errors.ImageError]] = {}
+        self._verdicts: dict[str, _Verdict] = {}
 
     def fill(self, wish: Wish) -> Filled:
         """Have the image in the cache, by importing or by waiting.
@@ -113,86 +116,123 @@ class Filler:
         :raises rbd_imgdriver.errors.ImageError: when the image is no good
         """
         golden = names.golden(wish.image)
-        started = self._clock()
-        while True:
-            self._raise_failure_since(golden, started)
-            try:
-                filled = self._import_under_lease(wish, golden)
-                if filled is not None:
-                    return filled
-                self._wait(golden)
-                if self.store.usable(golden, wish.image):
-                    return Filled(golden)
-            except leases.LeaseLost as error:
-                LOG.warning('Import of %(golden)s was overtaken: %(error)s',
-                            {'golden': golden, 'error': error})
-            except ceph_errors.CephError as error:
-                if self._published(golden, wish.image):
-                    return Filled(golden)  # overtaken, and no harm done
-                raise CacheUnusable(error.code, str(error)) from error
+        with self._verdict(golden) as verdict:
+            while True:
+                verdict.raise_again()
+                try:
+                    filled = self._import_under_lease(wish, golden, verdict)
+                    if filled is not None:
+                        return filled
+                    self._wait(golden)
+                    if self.store.usable(golden, wish.image):
+                        return Filled(golden)
+                except leases.LeaseLost as error:
+                    LOG.warning(
+                        'Import of %(golden)s was overtaken: %(error)s',
+                        {'golden': golden, 'error': error})
+                except ceph_errors.CephError as error:
+                    if self._published(golden, wish.image):
+                        return Filled(golden)  # overtaken, and no harm done
+                    raise CacheUnusable(error.code, str(error)) from error
+
+    @contextlib.contextmanager
+    def _verdict(self, golden: str) -> Iterator['_Verdict']:
+        """What is found about an image, as long as somebody waits for it."""
+        verdict = self._verdicts.setdefault(golden, _Verdict())
+        verdict.waiting += 1
+        try:
+            yield verdict
+        finally:
+            verdict.waiting -= 1
+            if not verdict.waiting:
+                self._verdicts.pop(golden, None)
 
     def _published(self, golden: str, image: model.Image) -> bool:
         try:
             return self.store.usable(golden, image)
         except ceph_errors.CephError:
-            return False  # the error that led here is the one to tell
+            return False  # the error that led here is the one to raise
 
-    def _import_under_lease(self, wish: Wish, golden: str) -> Filled | None:
-        partial = names.partial(golden)
+    def _import_under_lease(self, wish: Wish, golden: str,
+                            verdict: '_Verdict') -> Filled | None:
+        partial = temporary.new_name(golden)
         lease = leases.Lease(golden, secrets.token_hex(8), LEASE)
         pool = self.store.pool
         if not pool.leases.acquire(lease, _holder(partial)):
             return None
         try:
             self._clear_remains(golden)
-            if self.store.usable(golden, wish.image):
+            state = self.store.mend(golden)
+            if state is entry.State.ENTRY and self.store.verified(
+                    golden, wish.image):
                 return Filled(golden)
+            if state not in (entry.State.ABSENT, entry.State.ENTRY):
+                raise CacheUnusable(
+                    'name-taken', f'{golden} is {state.value}: see '
+                    '"rbd-imgdriver-manage cache check"')
             return self._import(wish, golden, partial, lease)
         except errors.ImageError as error:
-            self._failures[golden] = (self._clock(), error)
+            verdict.note(error)
             raise
         finally:
             pool.leases.release(lease)
 
     def _retire_unverified(self, golden: str) -> None:
         """Make room for an entry with a signature that was verified."""
-        if self.store.pool.directory.exists(golden):
+        if self.store.has(golden):
             LOG.info('The signature of %s was not verified when it was '
                      'imported: it was imported again', golden)
             self.store.retire(golden)
 
     def _import(self, wish: Wish, golden: str, partial: str,
                 lease: leases.Lease) -> Filled:
-        self._make_room(wish)
-        pool = self.store.pool
-        imported = self._importer.import_image(
-            wish.image, wish.data, pool, partial, order=self._order,
-            limit=wish.limit, progress=self._renewal(lease, wish.progress),
-            project=wish.project)
-        try:
-            pool.leases.renew(lease)
+        # A first look, which spares a download in vain.
+        self._plan(golden, wish.image.minimal_size or 0)
+
+        def publish(whole: image_importer.Imported) -> None:
+            self._plan(golden, whole.size)
+            self.store.pool.leases.renew(lease)
             if wish.image.signature:
                 self._retire_unverified(golden)
-            self.store.publish(partial, golden, wish.image)
-        except ceph_errors.CephError as error:
-            self._drop(partial, error)
-            if not isinstance(error, ceph_errors.ImageExists):
-                raise
-            return Filled(golden, bytes_moved=imported.bytes_moved)
+            self.store.publish(whole.name, golden, wish.image)
+
+        imported = self._importer.import_image(
+            wish.image, wish.data, self.store.pool, golden, partial=partial,
+            order=self._order, limit=wish.limit, publish=publish,
+            progress=self._renewal(lease, wish.progress),
+            project=wish.project)
+        self._keep_limits(golden, imported.size, wish.events)
         return Filled(golden, True, imported.bytes_moved)
 
-    def _make_room(self, wish: Wish) -> None:
-        size = wish.image.minimal_size or wish.limit
+    def _plan(self, golden: str, size: int) -> tuple[entry.Entry, ...]:
+        """What has to go for an entry of so many bytes.
+
+        :raises CacheUnusable: when there can be no room for it
+        """
         incoming = math.ceil(size / model.GIB) * model.GIB
-        plan = eviction.plan(self.store.entries(), incoming, self._limits,
+        others = [one for one in self.store.entries() if one.name != golden]
+        plan = eviction.plan(others, incoming, self._limits,
                              self.store.in_use())
         if not plan.fits:
             raise CacheUnusable(
                 'cache-full', f'{incoming // model.GIB} GiB do not fit into '
                 'the cache: see image_volume_cache_max_size_gb, '
                 'image_volume_cache_max_count and pinned entries')
-        for old in plan.evict:
-            self._evict(old, wish.events)
+        return plan.evict
+
+    def _keep_limits(self, golden: str, size: int,
+                     events: model.Events) -> None:
+        """Make the room that a new entry takes, now that it is there.
+
+        Not before: nothing is evicted for an image that proves to be bad, or
+        smaller than was feared.  What cannot be evicted now is the next
+        new entry's to evict.
+        """
+        try:
+            for old in self._plan(golden, size):
+                self._evict(old, events)
+        except (CacheUnusable, ceph_errors.CephError) as error:
+            LOG.warning('The cache is over its limits for now: %s', error)
 
     def _evict(self, old: entry.Entry, events: model.Events) -> None:
         free = self.store.retire(old.name)
@@ -241,28 +281,52 @@ class Filler:
             return 'not begun or just done'
         return metadata.get(model.PROGRESS_KEY, 'begun')
 
-    def _raise_failure_since(self, golden: str, started: float) -> None:
-        """A bad image is as bad for those who waited for it."""
-        when, error = self._failures.get(golden, (-math.inf, None))
-        if error is not None and when >= started:
-            raise error
-
     def _clear_remains(self, golden: str) -> None:
-        """Finish or remove what dead importers have left of this image."""
+        """Finish or remove what dead importers have left of this image.
+
+        Under its lease nobody but they can have made them; an importer that
+        has only lost its lease still has its image open.
+        """
         pool = self.store.pool
-        for remains in pool.directory.listed(names.PARTIAL + golden):
+        for remains in pool.directory.listed(temporary.PREFIX + golden):
             try:
-                if not pool.images.finish_rename(remains.name, golden):
-                    self.store.drop(remains.name)
+                if entry.is_own(remains.id, remains.metadata) and (
+                        pool.images.finish_rename(remains.name, golden,
+                                                  remains.id)):
+                    continue
+                if (temporary.is_marked(remains.id, remains.metadata)
+                        or entry.is_own(remains.id, remains.metadata)):
+                    self.store.drop(remains.name, remains.id)
             except ceph_errors.CephError as error:
                 LOG.warning('%(name)s is left to the sweep: %(error)s',
                             {'name': remains.name, 'error': error})
 
-    def _drop(self, partial: str, first: ceph_errors.CephError) -> None:
-        try:
-            self.store.drop(partial)
-        except ceph_errors.CephError as error:
-            first.add_note(f'left to the sweep: {partial} ({error})')
+
+class _Verdict:
+    """What is wrong with an image's data, for those who wait for it.
+
+    Only that is shared.  What is wrong with the importer - its volume is too
+    small, its token has expired, its host is out of space - is no concern of
+    the others, who import in its place.
+    """
+
+    def __init__(self) -> None:
+        self.waiting = 0
+        self._error: tuple[type[errors.ImageError], str, str] | None = None
+
+    def note(self, error: errors.ImageError) -> None:
+        """Remember an error, without the frames that its traceback holds."""
+        if error.of_data:
+            self._error = type(error), error.image_id, error.reason
+
+    def raise_again(self) -> None:
+        """Raise what was noted since the caller began to wait.
+
+        :raises rbd_imgdriver.errors.ImageError: in that case
+        """
+        if self._error is not None:
+            kind, image_id, reason = self._error
+            raise kind(image_id, reason)
 
 
 def _holder(partial: str) -> dict[str, str]:

@@ -16,12 +16,12 @@
 """
 
 import hashlib
-import secrets
 
+from rbd_imgdriver.importer import temporary
 from rbd_imgdriver import model
 
 GOLDEN = 'image-cache-'
-PARTIAL = '.partial-'
+PARTIAL = temporary.PREFIX
 SNAPSHOT = 'image'
 _DIGEST_LENGTH = 12
 
@@ -48,19 +48,9 @@ def golden(image: model.Image) -> str:
     return f'{GOLDEN}{image.id}-{value[:_DIGEST_LENGTH]}'
 
 
-def partial(golden_name: str) -> str:
-    """A new name to write a golden image under."""
-    return f'{PARTIAL}{golden_name}-{secrets.token_hex(4)}'
-
-
 def internal(name: str) -> bool:
     """Whether an RBD image is the driver's own, and nobody's volume."""
     return name.startswith((GOLDEN, PARTIAL))
-
-
-def golden_of(partial_name: str) -> str:
-    """The golden image that a partial one is to become."""
-    return partial_name.removeprefix(PARTIAL).rpartition('-')[0]
 
 
 def image_id_of(golden_name: str) -> str:

@@ -18,16 +18,27 @@ from collections.abc import Iterator
 import contextlib
 import time
 
+from oslo_log import log as logging
+
 from rbd_imgdriver.cache import entry
 from rbd_imgdriver.cache import names
 from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver.ceph.images import clones
+from rbd_imgdriver.ceph.images import trash
 from rbd_imgdriver.ceph import parts
+from rbd_imgdriver.importer import temporary
 from rbd_imgdriver import model
+from rbd_imgdriver import undo
+
+LOG = logging.getLogger(__name__)
 
 # A use is recorded at most this often, in seconds: it is a write, and the
 # order of uses within a minute does not matter to eviction.
 _USE_INTERVAL = 60.0
+
+
+class HalfPublished(Exception):
+    """The image is left as it is: its publication can be finished."""
 
 
 class Store:
@@ -56,8 +67,7 @@ class Store:
     def usable(self, golden: str, image: model.Image) -> bool:
         """Whether there is an entry that may be used for the image."""
         try:
-            return (self.pool.directory.exists(golden)
-                    and self.verified(golden, image))
+            return self.has(golden) and self.verified(golden, image)
         except ceph_errors.ImageNotFound:
             return False  # evicted meanwhile
 
@@ -94,6 +104,41 @@ class Store:
         """The entries that this process is cloning now."""
         return tuple(self._in_use)
 
+    def has(self, golden: str) -> bool:
+        """Whether there is an entry of that name; some small reads."""
+        return self._state(golden) is entry.State.ENTRY
+
+    def is_broken(self, golden: str) -> bool:
+        """Whether an entry has lost its snapshot."""
+        return self._state(golden) is entry.State.BROKEN
+
+    def mend(self, golden: str) -> entry.State:
+        """Put right what a publication that broke off has left.
+
+        For whoever holds the lease of that entry.
+
+        :returns: what the name leads to now: an entry, nothing, or an image
+            that the cache has not made and leaves alone
+        """
+        named = self.pool.directory.named(golden)
+        state = entry.state(golden, named)
+        if named is None:
+            return state
+        if state is entry.State.BROKEN:
+            self.retire(golden)
+        elif state is entry.State.DANGLING:
+            self.pool.images.drop_name(golden, named.id)
+        elif state is entry.State.HALF_RENAMED and named.name is not None:
+            self.pool.images.finish_rename(named.name, golden, named.id)
+        else:
+            return state
+        LOG.info('%(golden)s was %(state)s and has been mended',
+                 {'golden': golden, 'state': state.value})
+        return self._state(golden)
+
+    def _state(self, golden: str) -> entry.State:
+        return entry.state(golden, self.pool.directory.named(golden))
+
     def publish(self, partial: str, golden: str, image: model.Image) -> None:
         """Turn a complete partial image into an entry.
 
@@ -103,23 +148,52 @@ class Store:
         :raises rbd_imgdriver.ceph.errors.ImageExists: when somebody else
             has published the same data
         """
-        self.pool.snapshots.ensure(partial, names.SNAPSHOT)
         rbd_id = self.pool.directory.id(partial)
-        self.pool.headers.update(
-            partial, entry.facts(image, rbd_id, self._clock()))
-        self.pool.images.rename(partial, golden)
+        self.pool.snapshots.ensure(partial, names.SNAPSHOT)
+        with undo.on_error(f'the snapshot of {partial}',
+                           lambda: self._unpublish(partial, golden, rbd_id)):
+            self.pool.headers.update(
+                partial, entry.facts(image, rbd_id, self._clock()),
+                remove=[temporary.MARK])
+            try:
+                self.pool.images.rename(partial, golden)
+            except ceph_errors.CephError:
+                # It may have happened, or begun.
+                if not self.pool.images.finish_rename(partial, golden, rbd_id):
+                    raise
 
-    def drop(self, partial: str) -> None:
-        """Remove a partial image, with the snapshot it may have already."""
+    def _unpublish(self, partial: str, golden: str, rbd_id: str) -> None:
+        """Let the image be removed, unless it begins to have its name."""
+        named = self.pool.directory.named(golden)
+        if named is not None and named.id == rbd_id:
+            raise HalfPublished(f'{golden} is finished by the next create or '
+                                'the sweep')
         self.pool.snapshots.remove(partial, names.SNAPSHOT)
-        self.pool.images.remove(partial)
+
+    def drop(self, partial: str, id_: str) -> None:
+        """Remove what a dead import left, with its snapshot if it has it.
+
+        :param id_: Ceph's id of the image
+        :raises rbd_imgdriver.ceph.errors.ImageBusy: when a client has it
+            open after all
+        """
+        if self.pool.usage.is_watched(id_):
+            raise ceph_errors.ImageBusy(f'{partial} is open on a client')
+        self.pool.snapshots.remove(partial, names.SNAPSHOT)
+        self.pool.images.remove(partial, id_)
 
     def record_use(self, golden: str) -> None:
-        """Remember that an entry was used now."""
+        """Remember that an entry was used now, if it can be noted."""
         now = self._clock()
         if now - self._recorded.get(golden, 0.0) < _USE_INTERVAL:
             return
-        self.pool.headers.update(golden, entry.used(now))
+        try:
+            self.pool.headers.update(golden, entry.used(now))
+        except ceph_errors.CephError as error:
+            # Evicted meanwhile, for example; its user has what it needs.
+            LOG.info('The use of %(golden)s is not recorded: %(error)s',
+                     {'golden': golden, 'error': error})
+            return
         self._recorded[golden] = now
 
     def pin(self, golden: str) -> None:
@@ -138,7 +212,37 @@ class Store:
         :returns: whether its space is free already; if not, the sweep frees
             it after the last child
         """
-        rbd_id = self.pool.directory.id(golden)
-        self.pool.trash.move(golden)
+        named = self.pool.directory.named(golden)
         self._recorded.pop(golden, None)
-        return self.pool.trash.free(rbd_id)
+        if named is None or named.metadata is None:
+            return True  # another host was faster
+        if not entry.is_own(named.id, named.metadata):
+            raise ceph_errors.PermissionDenied(
+                f'the cache has not made {self.pool.name}/{golden}')
+        self.pool.trash.move(golden)
+        return self.free(named.id)
+
+    def retired(self, now: float) -> Iterator[trash.Trashed]:
+        """The entries in the trash whose time has come.
+
+        What somebody has moved there until a later time is not freed before.
+
+        :param now: seconds since the epoch
+        """
+        for one in self.pool.trash.entries():
+            if (one.name.startswith(names.GOLDEN)
+                    and one.deferred_until <= now
+                    and self.is_own(one.id)):
+                yield one
+
+    def is_own(self, id_: str) -> bool:
+        """Whether an image, in the trash too, was made by the cache."""
+        return entry.is_own(id_, self.pool.headers.metadata_id(id_))
+
+    def free(self, id_: str) -> bool:
+        """Free a retired entry if nothing needs it.
+
+        :param id_: Ceph's id of the image
+        :returns: whether it is gone
+        """
+        return self.pool.trash.free(id_, names.SNAPSHOT)

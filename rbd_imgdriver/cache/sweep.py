@@ -17,25 +17,30 @@ import time
 
 from oslo_log import log as logging
 
+from rbd_imgdriver.cache import entry
 from rbd_imgdriver.cache import names
 from rbd_imgdriver.cache import store as cache_store
 from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver.ceph.wire import directory
+from rbd_imgdriver.importer import temporary
 
 LOG = logging.getLogger(__name__)
 
-# Seconds for which an import into a volume may have its image closed.
-_UNSURE = 3600.0
+# Seconds after which an image that nobody has open has been left: more than
+# the moment between making and opening it, and than clocks may differ.
+_UNSURE = 600.0
 
 
 @dataclasses.dataclass(frozen=True)
 class Report:
     """What a sweep did; names of RBD images.
 
-    :param removed: partial images whose importer is dead
+    :param removed: partial images whose importer is dead; only those that
+        carry our mark
     :param finished: entries whose publication was completed
     :param freed: retired entries whose last volume has gone
-    :param dropped: entries whose image Glance no longer has
+    :param dropped: entries whose image Glance no longer has, or that have
+        lost their snapshot
     :param needed: retired entries that volumes still need
     :param kept: what could not be dealt with, and why
     """
@@ -71,6 +76,7 @@ class Sweep:
     def run(self) -> Report:
         """Sweep once."""
         self._partials()
+        self._broken()
         self._orphans()
         self._retired()
         return Report(kept=tuple(self._kept),
@@ -78,35 +84,44 @@ class Sweep:
                          for what, done in self._done.items()})
 
     def _partials(self) -> None:
-        for image in self._pool.directory.listed(names.PARTIAL):
-            golden = names.golden_of(image.name)
-            if self._alive(image, golden):
+        for image in self._pool.directory.listed(temporary.PREFIX):
+            golden = temporary.final_name(image.name)
+            if self._is_alive(image, golden):
                 continue
-            if self._half_renamed(image.name, golden):
+            if self._is_half_renamed(image, golden):
                 self._act('finished', golden, self._pool.images.finish_rename,
-                          image.name, golden)
-            else:
-                self._act('removed', image.name, self._store.drop, image.name)
+                          image.name, golden, image.id)
+            elif (temporary.is_marked(image.id, image.metadata)
+                    or entry.is_own(image.id, image.metadata)):
+                self._act('removed', image.name, self._store.drop,
+                          image.name, image.id)
 
-    def _alive(self, image: directory.Listed, golden: str) -> bool:
+    def _is_alive(self, image: directory.Listed, golden: str) -> bool:
         """Whether somebody is still writing a partial image.
 
-        An import into the cache holds a lease, taken before its image is
-        made, so a live one names an image that was listed before.  An import
-        into a volume holds none; it has its image open but for moments.
+        A live import has its image open from the moment after it was made.
+        In that moment an import into the cache already holds a lease; any
+        other image is too young.  The lease is looked at after the image was
+        listed, and taken before it was made.
         """
-        if golden.startswith(names.GOLDEN):
-            holder = self._pool.leases.holder(golden)
-            return holder is not None and holder.get('partial') == image.name
-        age = self._clock() - image.created
-        return age < _UNSURE or self._pool.usage.is_watched(image.id)
+        if self._pool.usage.is_watched(image.id):
+            return True
+        if image.name.endswith(temporary.SOURCE) or not golden.startswith(
+                names.GOLDEN):
+            return self._clock() - image.created < _UNSURE
+        holder = self._pool.leases.holder(golden)
+        return holder is not None and holder.get('partial') == image.name
 
-    def _half_renamed(self, partial: str, golden: str) -> bool:
-        try:
-            return (self._pool.directory.id(partial)
-                    == self._pool.directory.id(golden))
-        except ceph_errors.ImageNotFound:
-            return False
+    def _is_half_renamed(self, image: directory.Listed, golden: str) -> bool:
+        return (entry.is_own(image.id, image.metadata)
+                and self._pool.directory.exists(golden)
+                and self._pool.directory.id(golden) == image.id)
+
+    def _broken(self) -> None:
+        """Entries without their snapshot: nothing can be cloned from them."""
+        for one in self._store.entries():
+            if self._store.is_broken(one.name):
+                self._act('dropped', one.name, self._store.retire, one.name)
 
     def _orphans(self) -> None:
         for one in self._store.entries():
@@ -114,11 +129,9 @@ class Sweep:
                 self._act('dropped', one.name, self._store.retire, one.name)
 
     def _retired(self) -> None:
-        for image in self._pool.trash.entries():
-            if not image.name.startswith(names.GOLDEN):
-                continue
+        for image in self._store.retired(self._clock()):
             try:
-                needed = self._needed(image.id)
+                needed = self._is_needed(image.id)
             except ceph_errors.CephError as error:
                 self._kept.append((image.name, str(error)))
                 continue
@@ -127,11 +140,13 @@ class Sweep:
             else:
                 self._report('freed', image.name)
 
-    def _needed(self, id_: str) -> bool:
-        """Whether volumes need a retired entry; frees it if not."""
+    def _is_needed(self, id_: str) -> bool:
+        """Whether something needs a retired entry; frees it if not."""
         if self._dry_run:
-            return bool(self._pool.usage.of_trashed(id_).children)
-        return not self._pool.trash.free(id_)
+            usage = self._pool.usage.of_trashed(id_)
+            return bool(usage.children
+                        or set(usage.snapshots) - {names.SNAPSHOT})
+        return not self._store.free(id_)
 
     def _act(self, what: str, name: str, action: Callable[..., object],
              *args: str) -> None:

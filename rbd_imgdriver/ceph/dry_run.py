@@ -117,6 +117,7 @@ class _Headers:
     def __init__(self, pool: parts.Pool) -> None:
         self.size = pool.headers.size
         self.metadata = pool.headers.metadata
+        self.metadata_id = pool.headers.metadata_id
         self.value = pool.headers.value
 
     def update(self, image: str, values: Mapping[str, str],
@@ -146,8 +147,14 @@ class _Images:
     def rename(self, image: str, new_name: str) -> None:
         self._check_free(new_name)
 
-    def finish_rename(self, image: str, new_name: str) -> bool:
+    def finish_rename(self, image: str, new_name: str, id_: str) -> bool:
         _refuse('a rename that was cut short')
+
+    def hold(self, image: str) -> parts.Hold:
+        _refuse(f'keeping {image} open')
+
+    def drop_name(self, image: str, id_: str) -> None:
+        """It stays."""
 
     def remove(self, image: str, id_: str | None = None) -> None:
         """It stays."""
@@ -220,6 +227,13 @@ class _Clones:
         """Raise what a clone would, as far as reading can tell."""
         parent = spec.parent
         size = self._size(parent)
+        key = spec.parent_id_key
+        if key is not None:
+            named = self._pool.sibling(parent.pool).directory.named(
+                parent.image)
+            if (named is None or named.metadata is None
+                    or named.metadata.get(key) != named.id):
+                raise errors.ImageNotFound(f'{parent} is another image')
         if spec.size is not None and size > spec.size:
             raise clones.SourceTooLarge(parent, size, spec.size)
         return _NO_ID
@@ -272,7 +286,7 @@ class _Trash:
     def move(self, image: str, delay: int = 0) -> None:
         """It stays where it is."""
 
-    def free(self, id_: str) -> bool:
+    def free(self, id_: str, snapshot: str) -> bool:
         _refuse(f'freeing image id {id_}')
 
     def remove(self, id_: str) -> bool:

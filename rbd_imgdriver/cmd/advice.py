@@ -113,6 +113,10 @@ DECLINED = {
         'could make room.',
         'Raise image_volume_cache_max_size_gb or image_volume_cache_max_count'
         ', or unpin entries.'),
+    'name-taken': Advice(
+        'An image that the cache has not made has the name of the entry.',
+        'See "rbd-imgdriver-manage cache check"; rename or remove that image '
+        'if nothing needs it.'),
     'image-not-found': Advice(
         'The RBD image of the location does not exist.',
         'Glance has lost it, or it was moved. Upload the image again.'),

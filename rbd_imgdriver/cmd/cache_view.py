@@ -19,6 +19,7 @@ from rbd_imgdriver.cache import names
 from rbd_imgdriver.cache import store as cache_store
 from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver.cmd import output
+from rbd_imgdriver.importer import temporary
 from rbd_imgdriver import model
 
 READY = 'ready'
@@ -94,7 +95,7 @@ def of_entry(store: cache_store.Store, one: entry.Entry) -> dict[str, Any]:
 
 def _partials(store: cache_store.Store) -> Iterator[dict[str, Any]]:
     for image in store.pool.directory.listed(names.PARTIAL + names.GOLDEN):
-        golden = names.golden_of(image.name)
+        golden = temporary.final_name(image.name)
         holder = store.pool.leases.holder(golden) or {}
         alive = holder.get('partial') == image.name
         yield {
@@ -109,7 +110,8 @@ def _partials(store: cache_store.Store) -> Iterator[dict[str, Any]]:
 
 def _retired(store: cache_store.Store) -> Iterator[dict[str, Any]]:
     for image in store.pool.trash.entries():
-        if not image.name.startswith(names.GOLDEN):
+        if not (image.name.startswith(names.GOLDEN)
+                and store.is_own(image.id)):
             continue
         try:
             usage = store.pool.usage.of_trashed(image.id)

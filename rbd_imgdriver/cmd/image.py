@@ -186,6 +186,7 @@ class _NoImporter:
     def import_image(self, image: model.Image, data: model.ImageData,
                      pool: parts.Pool, name: str, *, order: int, limit: int,
                      size: int | None = None,
+                     publish: importers.Publish | None = None,
                      project: str | None = None) -> importers.Imported:
         """See :meth:`rbd_imgdriver.importer.importer.Importer.import_image`.
 
@@ -202,7 +203,7 @@ class _NoImporter:
         self._said = {
             'source': source or 'glance', 'bytes_moved': image.size,
             'reason': f'{cost}; {_into(self._backend, image, limit)}'}
-        return importers.Imported(limit, image.size or 0)
+        return importers.Imported(name, limit, image.size or 0)
 
     def said(self) -> dict[str, Any]:
         """What was asked since the last time."""

@@ -11,6 +11,7 @@
 # under the License.
 """The importer: an image's data into a new RBD image, checked."""
 
+from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
 import contextlib
@@ -29,20 +30,26 @@ from rbd_imgdriver.importer import pipeline
 from rbd_imgdriver.importer import progress
 from rbd_imgdriver.importer.qemu import luks_header
 from rbd_imgdriver.importer.source import cluster
+from rbd_imgdriver.importer import temporary
 from rbd_imgdriver import model
 from rbd_imgdriver import signals
 
 
 @dataclasses.dataclass(frozen=True)
 class Imported:
-    """An import that went well.
+    """An RBD image with all of an image's data, checked.
 
-    :param size: bytes of the new RBD image
+    :param name: of the RBD image
+    :param size: its bytes
     :param bytes_moved: bytes downloaded or copied within the cluster
     """
 
+    name: str
     size: int
     bytes_moved: int
+
+
+Publish = Callable[[Imported], None]
 
 
 class Importer:
@@ -67,6 +74,8 @@ class Importer:
                      progress: progress.Listener | None = None,
                      encryption: luks_header.Encryption | None = None,
                      golden: clones.SnapshotSpec | None = None,
+                     partial: str | None = None,
+                     publish: Publish | None = None,
                      project: str | None = None) -> Imported:
         """Make RBD image ``name`` hold the image's data, checked.
 
@@ -83,6 +92,9 @@ class Importer:
         :param encryption: make the image a LUKS container
         :param golden: a snapshot in this cluster that holds the disk of the
             image, checked: nothing needs to be downloaded
+        :param partial: name of the image until it is whole; None: a new one
+        :param publish: called with the whole image, to give it its name;
+            when it fails the image is removed.  None: it is renamed
         :param project: whose share of the places the import takes; None:
             that of the image's owner
         :raises rbd_imgdriver.errors.ImageError: when the image cannot be had
@@ -90,14 +102,21 @@ class Importer:
         :raises rbd_imgdriver.ceph.errors.CephError: when Ceph refuses
         """
         self.admit(image, limit)
-        partial = partials.Partial(image.id, pool, name, order, limit, size)
-        job = jobs.Job(image, data, partial, limit, self._settings.retries,
-                       _reporter(image, partial, progress),
+        made = partials.Partial(image.id, pool,
+                                partial or temporary.new_name(name), order,
+                                limit, size)
+        job = jobs.Job(image, data, made, limit, self._settings.retries,
+                       _reporter(image, made, progress),
                        self._settings.vmdk_types, encryption, golden,
                        owner=project or image.owner)
         with self._filled(job, metadata or {}) as moved:
-            partial.publish()
-        return Imported(partial.size, moved)
+            made.finish()
+            whole = Imported(made.name, made.size, moved)
+            if publish is None:
+                temporary.publish(pool, made.name, name)
+            else:
+                publish(whole)
+        return dataclasses.replace(whole, name=name)
 
     @signals.importing
     def overwrite(self, image: model.Image, data: model.ImageData,
@@ -118,7 +137,8 @@ class Importer:
         """
         limit = pool.headers.size(name)
         self.admit(image, limit)
-        partial = partials.Partial(image.id, pool, name, order, limit, limit)
+        partial = partials.Partial(image.id, pool, temporary.new_name(name),
+                                   order, limit, limit)
         job = jobs.Job(image, data, partial, limit, self._settings.retries,
                        _reporter(image, partial, None),
                        self._settings.vmdk_types, encryption, golden,
@@ -126,8 +146,8 @@ class Importer:
         with self._filled(job, {}) as moved:
             source = cluster.Source(pool, partial.name, limit)
             moved += copying.replace(source, name, job.reporter)
-            pool.images.remove(partial.name)
-        return Imported(limit, moved)
+        temporary.discard(pool, partial.name)
+        return Imported(name, limit, moved)
 
     def create_encrypted(self, pool: parts.Pool, name: str, *,
                          order: int, size: int,
@@ -141,11 +161,12 @@ class Importer:
         :raises confined.Failed: when cryptsetup cannot make such a container
         :raises rbd_imgdriver.ceph.errors.CephError: when Ceph refuses
         """
-        partial = partials.Partial('', pool, name, order, size, size)
-        partial.create(None, {})
-        with partials.removed_on_error(partial):
+        partial = partials.Partial('', pool, temporary.new_name(name), order,
+                                   size, size)
+        with partial.made(None, {}):
             self._ways.make_blank(partial, encryption)
-            partial.publish()
+            partial.finish()
+            temporary.publish(pool, partial.name, name)
 
     @contextlib.contextmanager
     def _filled(self, job: jobs.Job,
@@ -154,9 +175,8 @@ class Importer:
 
         :returns: bytes moved
         """
-        job.partial.create(job.image.minimal_size, metadata)
         queue = self._conversions if job.converts else self._streams
-        with partials.removed_on_error(job.partial), \
+        with job.partial.made(job.image.minimal_size, metadata), \
                 queue.turn(job.reporter.alive, job.owner):
             yield self._ways.fill(job)
 

@@ -9,30 +9,26 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-"""The RBD image that an import fills: unseen until it is whole."""
+"""Images that are being made, under names that nobody reads."""
 
 from collections.abc import Iterator
 from collections.abc import Mapping
 import contextlib
 from typing import NoReturn
 
-from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver.ceph import parts
 from rbd_imgdriver import errors
 from rbd_imgdriver.importer import copying
+from rbd_imgdriver.importer import temporary
 from rbd_imgdriver import model
-
-# What an image is called until it is whole.  A sweep removes what a crash
-# left under such a name.
-PREFIX = '.partial-'
+from rbd_imgdriver import undo
 
 
 class Partial:
-    """An image under a name that nobody reads.
+    """An image that is being made.
 
     :param image_id: Glance's, for errors
-    :param name: of the image that it is to become; who asks for a partial
-        name gets it as it is, and publishes the image himself
+    :param name: of the image until it is whole
     :param order: log2 of the object size in bytes
     :param limit: bytes of the volume
     :param size: bytes of the RBD image, or None for what the disk inside
@@ -42,23 +38,30 @@ class Partial:
     def __init__(self, image_id: str, pool: parts.Pool, name: str,
                  order: int, limit: int, size: int | None) -> None:
         self.pool = pool
-        self.name = name if name.startswith(PREFIX) else PREFIX + name
+        self.name = name
         self.size = size or 0
-        self._final_name = name
         self._image_id = image_id
         self._order = order
         self._limit = limit
         self._wanted = size
 
-    def create(self, needed: int | None,
-               metadata: Mapping[str, str]) -> None:
-        """Make the image.
+    @contextlib.contextmanager
+    def made(self, needed: int | None,
+             metadata: Mapping[str, str]) -> Iterator[None]:
+        """Make the image, and remove it again if the context fails.
+
+        As long as the context lasts no sweep takes it for a dead one.
 
         :param needed: bytes of the disk inside, as far as known
         :raises ceph_errors.ImageExists: when the name is taken
         """
         self.size = self._size_for(needed or 0)
-        self.pool.images.create(self.name, self.size, self._order, metadata)
+        id_ = self.pool.images.create(self.name, self.size, self._order,
+                                      metadata, id_key=temporary.MARK)
+        with undo.on_error(f'image {self.name}, for the sweep',
+                           lambda: self.pool.images.remove(self.name, id_)), \
+                temporary.held(self.pool, self.name):
+            yield
 
     def fit(self, needed: int) -> None:
         """Give the image the size for a disk of so many bytes.
@@ -92,31 +95,16 @@ class Partial:
         """Say on the image how far its import is."""
         self.pool.headers.update(self.name, {model.PROGRESS_KEY: progress})
 
-    def publish(self) -> None:
-        """The image is whole: check its layout and give it its name."""
+    def finish(self) -> None:
+        """The image is whole: check its layout and forget its progress."""
         self.pool.data.check_layout(self.name, self.size, self._order)
         self.pool.headers.update(self.name, {},
-                                 remove=[model.PROGRESS_KEY])
-        if self.name != self._final_name:
-            self.pool.images.rename(self.name, self._final_name)
+                                  remove=[model.PROGRESS_KEY])
 
     def _size_for(self, needed: int) -> int:
         if self._wanted is not None:
             return self._wanted
         return -(-needed // model.GIB) * model.GIB
-
-
-@contextlib.contextmanager
-def removed_on_error(partial: Partial) -> Iterator[None]:
-    """Leave nothing of an import that fails, and keep its first error."""
-    try:
-        yield
-    except BaseException as error:
-        try:
-            partial.pool.images.remove(partial.name)
-        except ceph_errors.CephError as second:
-            error.add_note(f'left to the sweep: {partial.name} ({second})')
-        raise
 
 
 def check_fits(image_id: str, needed: int, limit: int) -> None:

@@ -30,6 +30,7 @@ from rbd_imgdriver.importer.qemu import luks_header
 from rbd_imgdriver.importer.source import cluster as cluster_source
 from rbd_imgdriver.importer.source import local
 from rbd_imgdriver.importer import spool
+from rbd_imgdriver.importer import temporary
 from rbd_imgdriver import model
 
 # CPU seconds to look at an image; a conversion gets more.
@@ -64,7 +65,7 @@ class Ways:
                 and not job.compressed and job.golden is None):
             return self._from_local(job, job.data)
         with cluster_source.opened(job.image, job.partial.pool,
-                                   job.partial.name + '.source',
+                                   job.partial.name + temporary.SOURCE,
                                    self._settings.volume_pools,
                                    job.golden) as source:
             if source is not None:

@@ -17,6 +17,7 @@ image there.  The clone is tried without looking first: on a hit it is the
 only librbd operation.
 """
 
+from rbd_imgdriver.cache import entry
 from rbd_imgdriver.cache import names
 from rbd_imgdriver.cache import store as cache_store
 from rbd_imgdriver.ceph import errors as ceph_errors
@@ -69,7 +70,8 @@ class CachedClone:
         """
         with store.using(golden):
             parent = self._volumes.make(request, store.snapshot(golden),
-                                      request.record(strategy, bytes_moved))
+                                      request.record(strategy, bytes_moved),
+                                      parent_id_key=entry.ID_KEY)
         store.record_use(golden)
         return model.Created(parent=parent, bytes_moved=bytes_moved,
                              strategy=strategy)

@@ -26,6 +26,7 @@ from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver.ceph import parts
 from rbd_imgdriver import errors
 from rbd_imgdriver.importer import importer as image_importer
+from rbd_imgdriver.importer import temporary
 from rbd_imgdriver import model
 from rbd_imgdriver.strategies import base
 from rbd_imgdriver.strategies import cached_clone
@@ -39,6 +40,7 @@ class Importer(Protocol):
     def import_image(self, image: model.Image, data: model.ImageData,
                      pool: parts.Pool, name: str, *, order: int, limit: int,
                      size: int | None = None,
+                     publish: image_importer.Publish | None = None,
                      project: str | None = None) -> image_importer.Imported:
         """Make an RBD image of an image's data."""
         ...
@@ -113,11 +115,15 @@ class ImportImage:
             return None
 
     def _into_volume(self, request: model.Request) -> model.Created:
-        target = request.target
+        target, pool = request.target, self._pool
+
+        def publish(whole: image_importer.Imported) -> None:
+            pool.headers.update(
+                whole.name, request.record(self.name, whole.bytes_moved))
+            temporary.publish(pool, whole.name, target.name)
+
         imported = self._importer.import_image(
-            request.image, request.data, self._pool, target.name,
+            request.image, request.data, pool, target.name,
             order=self._order, limit=target.size, size=target.size,
-            project=target.project_id)
-        self._pool.headers.update(
-            target.name, request.record(self.name, imported.bytes_moved))
+            publish=publish, project=target.project_id)
         return model.Created(bytes_moved=imported.bytes_moved)

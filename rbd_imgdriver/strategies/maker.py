@@ -46,19 +46,22 @@ class Maker:
     max_depth: int
 
     def make(self, request: model.Request, parent: clones.SnapshotSpec,
-             record: dict[str, str], of_glance: bool = False) -> str:
+             record: dict[str, str], of_glance: bool = False,
+             parent_id_key: str | None = None) -> str:
         """Make the volume of a request.
 
         :param parent: a snapshot in any pool of the cluster
         :param record: the metadata that say how it was made
         :param of_glance: whether that is a snapshot of Glance
+        :param parent_id_key: see :class:`clones.CloneSpec`
         :returns: the parent, or '' for a copy
         :raises rbd_imgdriver.ceph.errors.CephError: when Ceph refuses
         """
         target = request.target
         spec = clones.CloneSpec(parent=parent, name=target.name,
                                 size=target.size, order=self.order,
-                                metadata=record)
+                                metadata=record,
+                                parent_id_key=parent_id_key)
         if must_copy(target, self.max_depth, of_glance):
             self.pool.clones.copy(spec)
             return ''

@@ -54,8 +54,16 @@ class Images(_Part):
         self._pool.check_free(new_name)
         found.name = new_name
 
-    def finish_rename(self, image, new_name):
-        return False  # no rename here is ever cut short
+    def finish_rename(self, image, new_name, id_):
+        del image  # no rename here is ever cut short
+        return any(one.name == new_name and one.id == id_
+                   and not one.trashed for one in self._pool.images)
+
+    def hold(self, image):
+        return _Writer(self._pool.find(image))
+
+    def drop_name(self, image, id_):
+        """No name here leads to an image that is gone."""
 
     def remove(self, image, id_=None):
         try:
@@ -209,13 +217,18 @@ class Clones(_Part):
         source = self._cluster.pool(spec.parent.pool).find(spec.parent.image)
         parent = self._snapshot(source, spec.parent.snapshot)
         self._pool.check_free(spec.name)
+        key = spec.parent_id_key
+        if key is not None and source.metadata.get(key) != source.id:
+            raise errors.ImageNotFound(str(spec.parent))
         if spec.size is not None and parent.size > spec.size:
             raise clones.SourceTooLarge(spec.parent, parent.size, spec.size)
-        return self._pool.add(
+        made = self._pool.add(
             spec.name, spec.size or parent.size,
             max(spec.order, source.order), parent=parent,
-            contents=parent.contents,
-            metadata={**_inherited(source.metadata), **spec.metadata}).id
+            contents=parent.contents)
+        made.metadata = {**_inherited(source.metadata),
+                         **spec.metadata_of(made.id)}
+        return made.id
 
     def copy(self, spec):
         id_ = self.clone(spec)
@@ -360,10 +373,12 @@ class Trash(_Part):
         return [trash.Trashed(image.id, image.name, image.deferred_until)
                 for image in self._pool.images if image.trashed]
 
-    def free(self, id_):
+    def free(self, id_, snapshot):
         image = self._trashed(id_)
         if image is None:
             return True
+        if any(one.name != snapshot for one in image.snapshots if one.seen):
+            return False
         for one in list(image.snapshots):
             if one.seen:
                 image.remove_snapshot(one)

@@ -56,6 +56,15 @@ class Directory:
     def id(self, image):
         return self._pool.find(image).id
 
+    def named(self, image):
+        try:
+            found = self._pool.find(image)
+        except errors.ImageNotFound:
+            return None
+        return directory.Named(
+            found.id, image, dict(found.metadata),
+            tuple(one.name for one in found.snapshots if one.seen))
+
     def ids(self):
         return {image.name: image.id for image in self._listed('')}
 
@@ -83,6 +92,12 @@ class Headers:
 
     def metadata(self, image):
         return dict(self._pool.find(image).metadata)
+
+    def metadata_id(self, id_):
+        try:
+            return dict(self._pool.by_id(id_).metadata)
+        except errors.ImageNotFound:
+            return {}
 
     def update(self, image, values, remove=()):
         self.update_id(self._pool.find(image).id, values, remove)

@@ -18,6 +18,7 @@ the model, the limits hold, and nothing is left when all has gone.
 """
 
 import dataclasses
+import functools
 import itertools
 
 from hypothesis import HealthCheck
@@ -33,10 +34,12 @@ from rbd_imgdriver.cache import store as cache_store
 from rbd_imgdriver.cache import sweep
 from rbd_imgdriver import errors
 from rbd_imgdriver.importer import importer
+from rbd_imgdriver.importer import temporary
 from rbd_imgdriver import model
 from rbd_imgdriver.strategies import cached_clone
 from rbd_imgdriver.strategies import import_image
 from rbd_imgdriver.strategies import maker
+from rbd_imgdriver import undo
 
 GIB = model.GIB
 LIMITS = eviction.Limits(size_gb=4, count=3)
@@ -67,21 +70,30 @@ class Importer:
         self.imports = 0
 
     def import_image(self, image, data, pool, name, *, order, limit,
-                     size=None, metadata=None, progress=None,
-                     project=None):
+                     size=None, metadata=None, progress=None, partial=None,
+                     publish=None, project=None):
         self.imports += 1
+        partial = partial or temporary.new_name(name)
         if image.virtual_size > limit:
             raise errors.ImageTooLarge(image.id, 'it is')
         if self.dies_at == 'before':
             raise Killed
-        pool.images.create(name, size or image.virtual_size, order,
-                           {**(metadata or {}), 'data': image.id})
+        size = size or image.virtual_size
+        pool.images.create(partial, size, order,
+                    {**(metadata or {}), 'data': image.id}, temporary.MARK)
         if self.dies_at == 'written':
             raise Killed
         if self.bad:
-            pool.images.remove(name)
+            pool.images.remove(partial)
             raise errors.ImageDamaged(image.id, 'it is')
-        return importer.Imported(image.virtual_size, 1)
+        with undo.on_error(partial, lambda: pool.images.remove(partial)):
+            (publish or functools.partial(self._rename, pool, name))(
+                importer.Imported(partial, size, 1))
+        return importer.Imported(name, size, 1)
+
+    @staticmethod
+    def _rename(pool, name, whole):
+        pool.images.rename(whole.name, name)
 
 
 class Machine(stateful.RuleBasedStateMachine):
@@ -156,8 +168,6 @@ class Machine(stateful.RuleBasedStateMachine):
         golden = names.golden(image)
         if golden in self.entries:
             return
-        before = self._by_name()
-        plan = eviction.plan(before.values(), image.virtual_size, LIMITS)
         self.importer.dies_at = step
         try:
             self._create(image)
@@ -165,16 +175,12 @@ class Machine(stateful.RuleBasedStateMachine):
             pass
         finally:
             self.importer.dies_at = None
-        if plan.fits:
-            self.entries -= {one.name for one in plan.evict}
 
     @stateful.rule(image=st.sampled_from(IMAGES))
     def image_is_bad(self, image):
         golden = names.golden(image)
         if golden in self.entries:
             return
-        plan = eviction.plan(self._by_name().values(), image.virtual_size,
-                             LIMITS)
         self.importer.bad = True
         try:
             self._create(image)
@@ -184,8 +190,6 @@ class Machine(stateful.RuleBasedStateMachine):
             raise AssertionError('a bad image made a volume')
         finally:
             self.importer.bad = False
-        if plan.fits:
-            self.entries -= {one.name for one in plan.evict}
 
     @stateful.precondition(lambda self: self.volumes)
     @stateful.rule(data=st.data())

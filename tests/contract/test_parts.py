@@ -110,8 +110,9 @@ def test_metadata_by_id(pool):
 
 
 def test_a_rename_that_was_not_cut_short(parent):
-    assert not parent.images.finish_rename('parent', 'other')
-    assert not parent.images.finish_rename('other', 'parent')
+    id_ = parent.directory.id('parent')
+    assert not parent.images.finish_rename('parent', 'other', id_)
+    assert not parent.images.finish_rename('other', 'parent', 'cafe')
 
 
 def test_data(pool):
@@ -449,7 +450,7 @@ def test_snapshots_keep_an_image_in_the_trash(parent):
     id_ = parent.directory.id('parent')
     parent.trash.move('parent')
     assert not parent.trash.remove(id_)
-    assert parent.trash.free(id_)
+    assert parent.trash.free(id_, 'snap')
 
 
 def methods(part):

@@ -82,6 +82,59 @@ def test_a_rename_keeps_snapshots_and_children(parent):
         parent.images.remove('renamed')
 
 
+def test_a_finished_rename(parent):
+    id_ = parent.directory.id('parent')
+    assert not parent.images.finish_rename('parent', 'renamed', id_)
+    parent.images.rename('parent', 'renamed')
+    assert parent.images.finish_rename('parent', 'renamed', id_)
+    assert not parent.images.finish_rename('parent', 'renamed', 'another')
+    assert parent.directory.id('renamed') == id_
+
+
+def test_what_a_name_leads_to(parent):
+    assert parent.directory.named('nothing') is None
+    found = parent.directory.named('parent')
+    assert (found.id, found.name) == (parent.directory.id('parent'),
+                                      'parent')
+    assert found.metadata == {'a': '1'}
+    assert found.snapshots == ('snap',)
+    assert parent.headers.metadata_id(found.id) == {'a': '1'}
+    parent.trash.move('parent')
+    assert parent.directory.named('parent') is None
+    assert parent.headers.metadata_id(found.id) == {'a': '1'}
+    assert parent.headers.metadata_id('nothing') == {}
+
+
+def test_the_name_of_what_is_there_is_not_dropped(parent):
+    parent.images.drop_name('parent', parent.directory.id('parent'))
+    parent.images.drop_name('nothing', 'nothing')
+    assert parent.directory.exists('parent')
+
+
+def test_a_snapshot_that_somebody_made_stays_in_the_trash(parent):
+    id_ = parent.directory.id('parent')
+    parent.snapshots.ensure('parent', 'precious')
+    parent.trash.move('parent')
+    assert not parent.trash.free(id_, 'snap')
+    assert [one.id for one in parent.trash.entries()] == [id_]
+
+
+def test_what_is_held_is_not_removed(pool):
+    id_ = pool.images.create('image', 4 * MIB, 22)
+    hold = pool.images.hold('image')
+    assert pool.usage.is_watched(id_)
+    with pytest.raises(errors.ImageBusy):
+        pool.images.remove('image')
+    pool.images.resize('image', 8 * MIB)
+    pool.snapshots.ensure('image', 'snap')
+    pool.images.rename('image', 'renamed')
+    hold.close()
+    assert not pool.usage.is_watched(id_)
+    pool.snapshots.remove('renamed', 'snap')
+    pool.images.remove('renamed')
+    assert not pool.directory.exists('renamed')
+
+
 def test_listing_by_prefix(parent):
     parent.images.create('pa', 4 * MIB, 22)
     parent.images.create('x', 4 * MIB, 22)
@@ -106,6 +159,20 @@ def test_a_clone(parent):
             clones.SnapshotSpec('volumes', 'parent', 'none'), 'none'))
 
 
+def test_only_a_parent_that_carries_its_id_is_cloned(parent):
+    spec = clones.CloneSpec(PARENT, 'child', id_key='mine',
+                            parent_id_key='own')
+    for value in (None, 'another'):
+        if value is not None:
+            parent.headers.update('parent', {'own': value})
+        with pytest.raises(errors.ImageNotFound):
+            parent.clones.clone(spec)
+        assert not parent.directory.exists('child')
+    parent.headers.update('parent', {'own': parent.directory.id('parent')})
+    id_ = parent.clones.clone(spec)
+    assert parent.headers.metadata('child')['mine'] == id_
+
+
 def test_the_trash_keeps_a_parent_until_its_last_child_goes(parent):
     parent.clones.clone(clones.CloneSpec(PARENT, 'child'))
     id_ = parent.directory.id('parent')
@@ -114,10 +181,10 @@ def test_the_trash_keeps_a_parent_until_its_last_child_goes(parent):
 
     assert not parent.directory.exists('parent')
     assert [one.id for one in parent.trash.entries()] == [id_]
-    assert not parent.trash.free(id_)
+    assert not parent.trash.free(id_, 'snap')
     parent.images.remove('child')
-    assert parent.trash.free(id_)
-    assert parent.trash.free(id_)
+    assert parent.trash.free(id_, 'snap')
+    assert parent.trash.free(id_, 'snap')
     assert parent.trash.entries() == []
 
 

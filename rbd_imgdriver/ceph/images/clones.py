@@ -60,6 +60,9 @@ class CloneSpec:
     :param order: log2 of its object size in bytes; the parent's is the
         least, and 0 means the parent's
     :param metadata: image metadata to set on it
+    :param id_key: a key of more metadata, whose value is the new image's id
+    :param parent_id_key: a metadata key under which the parent has to carry
+        its own id: whatever else has its name is not cloned
     """
 
     parent: SnapshotSpec
@@ -67,6 +70,16 @@ class CloneSpec:
     size: int | None = None
     order: int = 0
     metadata: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    id_key: str | None = None
+    parent_id_key: str | None = None
+
+    def metadata_of(self, id_: str) -> dict[str, str]:
+        """The metadata of the new image.
+
+        :param id_: its id
+        """
+        own = {self.id_key: id_} if self.id_key else {}
+        return {**self.metadata, **own}
 
 
 class SourceTooLarge(errors.CephError):
@@ -98,7 +111,8 @@ class Clones(native.Part):
 
         :returns: the id of the new image
         :raises SourceTooLarge: when ``spec.size`` is less than the parent's
-        :raises errors.ImageNotFound: when there is no such parent
+        :raises errors.ImageNotFound: when there is no such parent, or
+            another image has its name
         :raises errors.SnapshotNotFound: when the parent has no such snapshot
         :raises errors.ImageExists: when the new image's name is taken
         :raises errors.CephError: when Ceph refuses for another reason
@@ -213,13 +227,26 @@ def drop_inherited(target: Any, id_: str,
     :param id_: of the new image
     :param metadata: of its own
     """
-    inherited = [key for key in header.metadata(target, id_)
-                 if key.startswith(_NOT_INHERITED)]
-    header.update_metadata(target, id_, metadata or {}, remove=inherited)
+    _replace(target, id_, header.metadata(target, id_), metadata or {})
+
+
+def _replace(target: Any, id_: str, inherited: Mapping[str, str],
+             metadata: Mapping[str, str]) -> None:
+    dropped = [key for key in inherited if key.startswith(_NOT_INHERITED)]
+    header.update_metadata(target, id_, metadata, remove=dropped)
 
 
 def _finish(target: Any, id_: str, spec: CloneSpec) -> None:
-    drop_inherited(target, id_, spec.metadata)
+    inherited = header.metadata(target, id_)
+    if spec.parent_id_key is not None:
+        # The clone has inherited what its very parent carried: no name is
+        # looked up twice, and nothing but the clone is read.
+        ref = header.parent_spec(target, id_)
+        if ref is None or inherited.get(spec.parent_id_key) != ref.image_id:
+            raise errors.ImageNotFound(
+                f'{spec.parent} is not the image that is meant: it does not '
+                f'carry its id under {spec.parent_id_key}')
+    _replace(target, id_, inherited, spec.metadata_of(id_))
     if spec.size is None:
         return
     size, _ = header.size(target, id_)

@@ -32,6 +32,7 @@ import rbd
 
 from rbd_imgdriver.ceph import errors
 from rbd_imgdriver.ceph.images import attempts
+from rbd_imgdriver.ceph.images import hold
 from rbd_imgdriver.ceph.images import layouts
 from rbd_imgdriver.ceph import native
 from rbd_imgdriver.ceph.wire import directory
@@ -87,30 +88,52 @@ class Images(native.Part):
                 rbd.Image(self._ioctx, image) as opened:
             opened.resize(size)
 
-    @native.in_native_thread
     def rename(self, image: str, new_name: str) -> None:
         """Rename an image; a name that is taken is refused by Ceph.
 
         :raises errors.ImageExists: when ``new_name`` is taken
         """
-        with errors.translated(f'rename of {self.name}/{image}'):
-            rbd.RBD().rename(self._ioctx, image, new_name)
+        self._rename(image, new_name, attempts.Attempt())
 
     @native.in_native_thread
-    def finish_rename(self, image: str, new_name: str) -> bool:
+    def _rename(self, image: str, new_name: str,
+                attempt: attempts.Attempt) -> None:
+        ioctx = self._ioctx
+        if attempt.image_id is None:
+            attempt.image_id = header.image_id(ioctx, image)
+        try:
+            with errors.translated(f'rename of {self.name}/{image}'):
+                rbd.RBD().rename(ioctx, image, new_name)
+        except errors.CephError:
+            # It may have happened, in part or by the first try.
+            if not directory.finish_rename(ioctx, image, new_name,
+                                           attempt.image_id):
+                raise
+
+    @native.in_native_thread
+    def finish_rename(self, image: str, new_name: str, id_: str) -> bool:
         """Finish a rename whose client died half-way.
 
-        :returns: whether both names were of one image
+        :param id_: of the image
+        :returns: whether it has the new name now
         """
-        ioctx = self._ioctx
-        try:
-            id_ = header.image_id(ioctx, image)
-            if header.image_id(ioctx, new_name) != id_:
-                return False
-        except errors.ImageNotFound:
-            return False
-        directory.finish_rename(ioctx, image, new_name, id_)
-        return True
+        return directory.finish_rename(self._ioctx, image, new_name, id_)
+
+    @native.in_native_thread
+    def hold(self, image: str) -> hold.Hold:
+        """Keep an image open; the caller has to close what is returned.
+
+        :raises errors.ImageNotFound: when there is none of that name
+        """
+        return hold.Hold(self._ioctx, image, self.cluster.hold())
+
+    @native.in_native_thread
+    def drop_name(self, image: str, id_: str) -> None:
+        """Remove a name whose image is gone.
+
+        :param id_: of that image; while it has a header nothing is done
+        """
+        directory.drop_name(self._ioctx, image, id_)
 
     @native.in_native_thread
     def remove(self, image: str, id_: str | None = None) -> None:

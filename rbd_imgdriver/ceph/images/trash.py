@@ -67,18 +67,20 @@ class Trash(native.Part):
         return entries(self._ioctx)
 
     @native.in_native_thread
-    def free(self, id_: str) -> bool:
+    def free(self, id_: str, snapshot: str) -> bool:
         """Remove an image from the trash if nothing needs it any more.
 
-        Its snapshots go first.  Asking again later is always safe.
+        Its snapshot goes first.  Asking again later is always safe.
 
+        :param snapshot: its own; while somebody else's are there, it stays
         :returns: whether it is gone; False while clones need it
         """
         ioctx = self._ioctx
         with errors.translated(f'removal of image id {id_} from the trash'):
             try:
                 with rbd.Image(ioctx, image_id=id_) as image:
-                    _remove_snapshots(image)
+                    if not _remove_only(image, snapshot):
+                        return False
                 rbd.RBD().trash_remove(ioctx, id_)
             except rbd.ImageNotFound:
                 return True
@@ -135,10 +137,14 @@ def _seconds(when: datetime.datetime) -> float:
     return when.replace(tzinfo=datetime.UTC).timestamp()
 
 
-def _remove_snapshots(image: Any) -> None:
-    for snapshot in image.list_snaps():
-        if snapshot['namespace'] != _USER_NAMESPACE:
-            continue
-        if image.is_protected_snap(snapshot['name']):
-            image.unprotect_snap(snapshot['name'])
-        image.remove_snap(snapshot['name'])
+def _remove_only(image: Any, snapshot: str) -> bool:
+    """Remove a snapshot; False, and nothing done, if there are others."""
+    found = [one['name'] for one in image.list_snaps()
+             if one['namespace'] == _USER_NAMESPACE]
+    if any(name != snapshot for name in found):
+        return False
+    for name in found:
+        if image.is_protected_snap(name):
+            image.unprotect_snap(name)
+        image.remove_snap(name)
+    return True

@@ -52,6 +52,23 @@ class Listed:
     metadata: dict[str, str]
 
 
+@dataclasses.dataclass(frozen=True)
+class Named:
+    """What a name leads to.
+
+    :param id: Ceph's internal id of the image
+    :param name: what the directory calls the image of that id: another one
+        while it is being renamed, None when it is in the trash or gone
+    :param metadata: None when the image is gone and only its name is left
+    :param snapshots: names, those in the snapshot trash left out
+    """
+
+    id: str
+    name: str | None
+    metadata: dict[str, str] | None
+    snapshots: tuple[str, ...]
+
+
 class Directory(native.Part):
     """The directory of a pool's images."""
 
@@ -67,6 +84,11 @@ class Directory(native.Part):
         :raises errors.ImageNotFound: when there is none of that name
         """
         return header.image_id(self._ioctx, image)
+
+    @native.in_native_thread
+    def named(self, image: str) -> Named | None:
+        """What a name leads to, or None; some reads of 0.2 ms."""
+        return named(self._ioctx, image)
 
     @native.in_native_thread
     def ids(self) -> dict[str, str]:
@@ -116,6 +138,43 @@ class Directory(native.Part):
                 if value is not None}
 
 
+def named(ioctx: Any, name: str) -> Named | None:
+    """What a name leads to, or None."""
+    id_ = id_of(ioctx, name)
+    if id_ is None:
+        return None
+    try:
+        metadata = header.metadata(ioctx, id_)
+    except errors.ImageNotFound:
+        return Named(id_, name_of(ioctx, id_), None, ())
+    return Named(id_, name_of(ioctx, id_), metadata,
+                 tuple(_snapshots(ioctx, id_)))
+
+
+def _snapshots(ioctx: Any, id_: str) -> Iterator[str]:
+    for one in header.snapshot_ids(ioctx, id_):
+        try:
+            found = header.snapshot(ioctx, id_, one)
+        except (errors.ImageNotFound, errors.SnapshotNotFound):
+            continue  # removed meanwhile
+        if not found.trashed:
+            yield found.name
+
+
+def drop_name(ioctx: Any, name: str, id_: str) -> None:
+    """Remove a name whose image is gone.
+
+    :param id_: of that image; while it has a header nothing is done
+    """
+    if id_of(ioctx, name) != id_:
+        return
+    try:
+        header.size(ioctx, id_)
+    except errors.ImageNotFound:
+        with errors.translated(f'removal of the name {name}'):
+            ioctx.remove_object(f'rbd_id.{name}')
+
+
 def names(ioctx: Any, prefix: str) -> dict[str, str]:
     """The ids of the images whose names begin with ``prefix``, by name."""
     found: dict[str, str] = {}
@@ -138,18 +197,26 @@ def id_of(ioctx: Any, name: str) -> str | None:
         return None
 
 
-def finish_rename(ioctx: Any, old: str, new: str, id_: str) -> None:
+def finish_rename(ioctx: Any, old: str, new: str, id_: str) -> bool:
     """Finish a rename whose client died between its steps.
 
     librbd writes ``rbd_id.<new>``, then changes the directory, then removes
     ``rbd_id.<old>`` (src/librbd/operation/RenameRequest.cc).  Between the
     first and the second, both names open the image and the directory has the
     old one.
+
+    :param id_: of the image that is renamed
+    :returns: False when the rename has not begun
     """
+    if id_of(ioctx, new) != id_:
+        return False
     query = b''.join(encoding.text(part) for part in (old, new, id_))
     with errors.translated(f'rename of {old} to {new}'):
-        ioctx.execute(_DIRECTORY, 'rbd', 'dir_rename_image', query)
-        ioctx.remove_object(f'rbd_id.{old}')
+        if name_of(ioctx, id_) == old:
+            ioctx.execute(_DIRECTORY, 'rbd', 'dir_rename_image', query)
+        if id_of(ioctx, old) == id_:
+            ioctx.remove_object(f'rbd_id.{old}')
+    return True
 
 
 def _page(ioctx: Any, prefix: str,

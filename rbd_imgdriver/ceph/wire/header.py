@@ -87,6 +87,14 @@ class Headers(native.Part):
         return metadata(ioctx, image_id(ioctx, image))
 
     @native.in_native_thread
+    def metadata_id(self, id_: str) -> dict[str, str]:
+        """The metadata of an image, also in the trash; empty when gone."""
+        try:
+            return metadata(self._ioctx, id_)
+        except errors.ImageNotFound:
+            return {}
+
+    @native.in_native_thread
     def update(self, image: str, values: Mapping[str, str],
                remove: Iterable[str] = ()) -> None:
         """Set and remove metadata of an image in one atomic write."""

@@ -28,9 +28,11 @@ from rbd_imgdriver import blocking
 from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver.ceph.images import clones
 from rbd_imgdriver.ceph import parts
+from rbd_imgdriver.importer import temporary
 from rbd_imgdriver import locations
 from rbd_imgdriver import model
 from rbd_imgdriver import trust
+from rbd_imgdriver import undo
 
 LOG = logging.getLogger(__name__)
 
@@ -90,11 +92,14 @@ def opened(image: model.Image, pool: parts.Pool, name: str,
     :param golden: a snapshot that holds the disk, and is preferred
     """
     source = _first(image, pool, name, volume_pools, golden)
+    if source is None:
+        yield None
+        return
     try:
-        yield source
+        with temporary.held(pool, name):
+            yield source
     finally:
-        if source is not None:
-            pool.images.remove(name)
+        temporary.discard(pool, name)
 
 
 def snapshots(image: model.Image, pool: parts.Pool,
@@ -124,40 +129,46 @@ def snapshots(image: model.Image, pool: parts.Pool,
 def _first(image: model.Image, pool: parts.Pool, name: str,
            volume_pools: Set[str],
            golden: clones.SnapshotSpec | None) -> Source | None:
-    if golden is not None and _cloned(image, pool, golden, name):
-        return Source(pool, name, pool.headers.size(name), checked=True)
+    if golden is not None:
+        size = _cloned(image, pool, golden, name)
+        if size is not None:
+            return Source(pool, name, size, checked=True)
     for snapshot in snapshots(image, pool, volume_pools):
-        if _cloned(image, pool, snapshot, name):
-            size = pool.headers.size(name)
-            if image.size in (None, size):
-                return _in_sectors(Source(pool, name, size))
-            LOG.warning('Image %(image)s has %(expected)s bytes, '
-                        '%(location)s has %(size)d: it is not used',
-                        {'image': image.id, 'expected': image.size,
-                         'location': snapshot, 'size': size})
-            pool.images.remove(name)
+        size = _cloned(image, pool, snapshot, name)
+        if size is None:
+            continue
+        if image.size in (None, size):
+            return Source(pool, name, size)
+        LOG.warning('Image %(image)s has %(expected)s bytes, '
+                    '%(location)s has %(size)d: it is not used',
+                    {'image': image.id, 'expected': image.size,
+                     'location': snapshot, 'size': size})
+        pool.images.remove(name)
     return None
 
 
 def _cloned(image: model.Image, pool: parts.Pool,
-            snapshot: clones.SnapshotSpec, name: str) -> bool:
+            snapshot: clones.SnapshotSpec, name: str) -> int | None:
+    """Clone a snapshot.
+
+    The clone ends with a sector, as qemu reads nothing less.
+
+    :returns: bytes of the snapshot, or None when it cannot be cloned
+    """
     try:
-        pool.clones.clone(clones.CloneSpec(snapshot, name))
+        id_ = pool.clones.clone(clones.CloneSpec(snapshot, name,
+                                          id_key=temporary.MARK))
     except ceph_errors.ImageExists:
         raise  # somebody else does the same work
     except ceph_errors.CephError as error:
         LOG.info('Image %(image)s is not read from %(snapshot)s: %(error)s',
                  {'image': image.id, 'snapshot': snapshot, 'error': error})
-        return False
-    return True
-
-
-def _in_sectors(source: Source) -> Source:
-    """Let the clone end with a sector: qemu reads nothing less."""
-    if source.size % _SECTOR:
-        source.pool.images.resize(source.name,
-                                  -(-source.size // _SECTOR) * _SECTOR)
-    return source
+        return None
+    with undo.on_error(f'image {name}', lambda: pool.images.remove(name, id_)):
+        size = pool.headers.size(name)
+        if size % _SECTOR:
+            pool.images.resize(name, -(-size // _SECTOR) * _SECTOR)
+    return size
 
 
 def _zeros(length: int) -> Iterator[bytes]:

@@ -22,6 +22,8 @@ import pytest
 import rbd
 
 from rbd_imgdriver.cache import store as cache_store
+from rbd_imgdriver.cache import sweep
+from sandbox import polling
 from tests.functional import host
 
 ROOT = pathlib.Path(__file__).parents[3]
@@ -31,6 +33,23 @@ ROOT = pathlib.Path(__file__).parents[3]
 def store(pool):
     """The cache of the pool ``volumes``."""
     return cache_store.Store(pool)
+
+
+@pytest.fixture
+def sweep_until(store):
+    """Sweeps until something is so.
+
+    Ceph remembers a dead client's watch for half a minute, and so long the
+    sweep takes the client for alive.
+    """
+    def sweep_until(condition) -> None:
+        def swept() -> bool:
+            sweep.Sweep(store, lambda image_id: True).run()
+            return condition()
+
+        assert polling.wait_until(swept, 120, interval=1)
+
+    return sweep_until
 
 
 @dataclasses.dataclass

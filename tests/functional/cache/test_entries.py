@@ -18,11 +18,14 @@ from cinder import exception
 import pytest
 import rbd
 
+from rbd_imgdriver.cache import entry as cache_entry
 from rbd_imgdriver.cache import names
 from rbd_imgdriver.cache import sweep
 from rbd_imgdriver.ceph import errors
 from rbd_imgdriver.ceph.images import clones
 from rbd_imgdriver.ceph.wire import leases
+from rbd_imgdriver.importer import temporary
+from rbd_imgdriver import model
 from tests.functional import host
 
 GIB = 2**30
@@ -138,9 +141,10 @@ def test_a_publication_cut_off_between_the_steps_of_its_rename(
         pool, store, admin, contents):
     """librbd writes the new name first, then changes the directory."""
     golden = 'image-cache-1-abc'
-    partial = names.partial(golden)
-    pool.images.create(partial, 4 * 2**20, 22)
+    partial = temporary.new_name(golden)
+    id_ = pool.images.create(partial, 4 * 2**20, 22)
     pool.snapshots.ensure(partial, names.SNAPSHOT)
+    pool.headers.update(partial, cache_entry.facts(model.Image('1'), id_, 0))
     with admin.open_ioctx('volumes') as ioctx:
         ioctx.write_full(f'rbd_id.{golden}', ioctx.read(f'rbd_id.{partial}'))
     child = clones.CloneSpec(store.snapshot(golden), 'child')
@@ -159,20 +163,21 @@ def test_a_publication_cut_off_between_the_steps_of_its_rename(
 
 def test_partial_images_of_the_living_are_left_alone(pool, store, contents):
     golden = 'image-cache-1-abc'
-    alive, dead = names.partial(golden), names.partial(golden)
+    alive, dead = temporary.new_name(golden), temporary.new_name(golden)
     lease = leases.Lease(golden, 'cookie', 30)
     assert pool.leases.acquire(lease, {'host': 'one', 'partial': alive})
-    for name in (alive, dead, '.partial-volume-1'):
-        pool.images.create(name, 4 * 2**20, 22)
+    volume = temporary.new_name('volume-1')
+    for name in (alive, dead, volume):
+        pool.images.create(name, 4 * 2**20, 22, id_key=temporary.MARK)
 
     report = sweep.Sweep(store, lambda id_: True).run()
     assert report.removed == (dead,)
 
     pool.leases.release(lease)
-    now = pool.directory.listed('.partial-volume-1')[0].created
+    now = pool.directory.listed(volume)[0].created
     report = sweep.Sweep(store, lambda id_: True,
                          clock=lambda: now + 7200).run()
-    assert set(report.removed) == {alive, '.partial-volume-1'}
+    assert set(report.removed) == {alive, volume}
     assert contents() == ([], [])
 
 
@@ -203,7 +208,7 @@ def test_such_a_publication_is_finished_by_the_next_create_too(
     make_all(driver, service, metas[:1])
     (entry,) = store.entries()
     # Undo the second and third step of the rename.
-    partial = names.partial(entry.name)
+    partial = temporary.new_name(entry.name)
     pool.images.rename(entry.name, partial)
     with admin.open_ioctx('volumes') as ioctx:
         ioctx.write_full(f'rbd_id.{entry.name}',

@@ -22,7 +22,6 @@ import sys
 import uuid
 
 from rbd_imgdriver.cache import names
-from rbd_imgdriver.cache import sweep
 from rbd_imgdriver.ceph.images import clones
 from rbd_imgdriver import model
 from tests.functional.cache import mortal
@@ -48,7 +47,8 @@ def kill_at(step, cluster, image, path):
     assert done.returncode == -signal.SIGKILL, step
 
 
-def test_killed_at_each_step(cluster, pool, store, disk, contents):
+def test_killed_at_each_step(cluster, pool, store, disk, contents,
+                             sweep_until):
     images = {step: image_of(disk) for step in mortal.STEPS}
     for step, image in images.items():
         kill_at(step, cluster, image, disk)
@@ -70,7 +70,5 @@ def test_killed_at_each_step(cluster, pool, store, disk, contents):
     assert {one.name for one in store.entries()} == {
         names.golden(image) for image in images.values()}
 
-    # The dead are forgotten at once by Ceph only when their sockets close;
-    # what could not be removed under their watch is left to the sweep.
-    sweep.Sweep(store, lambda image_id: True).run()
-    assert [name for name in contents()[0] if name.startswith('.')] == []
+    sweep_until(lambda: not [name for name in contents()[0]
+                             if name.startswith('.')])

@@ -15,7 +15,6 @@ import signal
 
 import pytest
 
-from rbd_imgdriver.cache import sweep
 from tests.functional import host
 
 
@@ -57,7 +56,7 @@ def test_eventlet_is_never_held_up(spawn, meta, qcow2):
 
 
 def test_an_importer_that_is_killed_is_replaced(spawn, disk, store,
-                                                contents):
+                                                contents, sweep_until):
     raw = host.image_meta(disk, 'raw')
     first = spawn(raw, disk, pause=0.05)
     second = spawn(raw, disk)
@@ -71,12 +70,12 @@ def test_an_importer_that_is_killed_is_replaced(spawn, disk, store,
 
     assert summary['downloads'] == 1
     (entry,) = store.entries()
-    sweep.Sweep(store, lambda image_id: True).run()
-    assert contents() == (sorted([entry.name, made[0]['volume']]), [])
+    sweep_until(lambda: contents() == (
+        sorted([entry.name, made[0]['volume']]), []))
 
 
 def test_a_suspended_importer_does_no_harm_when_it_wakes(
-        spawn, disk, store, contents, children):
+        spawn, disk, store, contents, children, sweep_until):
     raw = host.image_meta(disk, 'raw')
     first = spawn(raw, disk, pause=0.01)
     second = spawn(raw, disk)
@@ -93,5 +92,5 @@ def test_a_suspended_importer_does_no_harm_when_it_wakes(
 
     assert [one.name for one in store.entries()] == [entry.name]
     assert len(children(entry.name)) == 2
-    sweep.Sweep(store, lambda image_id: True).run()
-    assert [name for name in contents()[0] if name.startswith('.')] == []
+    sweep_until(lambda: not [name for name in contents()[0]
+                             if name.startswith('.')])

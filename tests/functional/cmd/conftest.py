@@ -25,6 +25,7 @@ import rbd
 
 from rbd_imgdriver.cache import names
 from rbd_imgdriver.cache import store as cache_store
+from rbd_imgdriver.importer import temporary
 from rbd_imgdriver import model
 from tests.functional.cmd import glance as fake_glance
 
@@ -99,7 +100,7 @@ def golden(admin: rados.Rados, glance, store):
             container_format='bare', size=len(data), hash_algo='sha512',
             hash_value=told['os_hash_value'])
         name = names.golden(image)
-        partial = names.partial(name)
+        partial = temporary.new_name(name)
         store.pool.images.create(partial, model.GIB, 22)
         with admin.open_ioctx('volumes') as ioctx, \
                 rbd.Image(ioctx, partial) as opened:

@@ -18,6 +18,7 @@ import rbd
 
 from rbd_imgdriver.cache import names
 from rbd_imgdriver.ceph.wire import leases
+from rbd_imgdriver.importer import temporary
 
 DATA = b'\x00\x01data' * 500_000
 
@@ -162,36 +163,42 @@ def test_check_finds_each_kind_of_damage_and_repairs_it(
     pool.images.rename(moved, moved[:-1] + 'x')
     gone = golden(b'gone' * 1000)
     glance.delete(names.image_id_of(gone))
-    remains = names.partial(names.GOLDEN + 'dead-0')
-    pool.images.create(remains, 2**20, 20)
+    remains = temporary.new_name(names.GOLDEN + 'dead-0')
+    pool.images.create(remains, 2**20, 20, id_key=temporary.MARK)
+    strange = '.partial-restore-of-db'
+    pool.images.create(strange, 2**20, 20)
 
     shallow = manage.json('cache', 'check', code=7)
     found = manage.json('cache', 'check', '--deep', code=7)
 
     expected = {bad: 'data-differs', bare: 'no-snapshot',
                 foreign: 'no-facts', moved[:-1] + 'x': 'wrong-name',
-                gone: 'not-in-glance', remains: 'remains'}
+                gone: 'not-in-glance', remains: 'remains',
+                strange: 'unmarked'}
     assert {each['name']: each['code'] for each in found} == expected
     del expected[bad]
     assert {each['name']: each['code'] for each in shallow} == expected
     assert not any(each['repaired'] for each in found)
 
-    repaired = manage.json('cache', 'check', '--deep', '--repair')
+    repaired = manage.json('cache', 'check', '--deep', '--repair', code=6)
 
-    assert all(each['repaired'] for each in repaired)
-    assert manage.json('cache', 'check', '--deep') == []
-    assert contents() == ([whole], [])
+    assert {each['name'] for each in repaired if not each['repaired']} == {
+        foreign, strange}
+    assert {each['name'] for each in manage.json(
+        'cache', 'check', '--deep', code=6)} == {foreign, strange}
+    assert contents() == (sorted([whole, foreign, strange]), [])
 
 
 def test_check_without_damage_only_warns(manage, pool):
-    pool.images.create(names.partial(names.GOLDEN + 'dead-0'), 2**20, 20)
+    pool.images.create(temporary.new_name(names.GOLDEN + 'dead-0'), 2**20, 20,
+                id_key=temporary.MARK)
 
     assert manage.run('cache', 'check').returncode == 6
 
 
 def test_an_import_under_way_is_listed_and_left_alone(manage, pool):
     golden_name = f'{names.GOLDEN}id-0123456789ab'
-    partial = names.partial(golden_name)
+    partial = temporary.new_name(golden_name)
     lease = leases.Lease(golden_name, 'cookie', 60)
     assert pool.leases.acquire(lease, {'host': 'node7', 'partial': partial})
     pool.images.create(partial, 2**20, 20)

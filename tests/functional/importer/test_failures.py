@@ -25,6 +25,7 @@ from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver import errors
 from rbd_imgdriver.importer import importer as image_importer
 from rbd_imgdriver.importer import partial as partials
+from rbd_imgdriver.importer import temporary
 from rbd_imgdriver import model
 from sandbox import polling
 from sandbox import process
@@ -328,7 +329,10 @@ def test_a_service_that_is_killed(cluster, pool, qcow2, conversion_dir, how):
     assert polling.wait_until(lambda: not process.Identity.of(converter), 30)
     assert [path for path in conversion_dir.iterdir()
             if path.suffix not in ('.room', '.queue')] == []
-    assert sorted(pool.directory.ids()) == ['.partial-' + NAME]
+    (left,) = pool.directory.listed(temporary.PREFIX)
+    assert list(pool.directory.ids()) == [left.name]
+    assert temporary.final_name(left.name) == NAME
+    assert temporary.is_marked(left.id, left.metadata)
 
 
 ABANDONED = '''
@@ -395,12 +399,14 @@ def test_a_create_that_is_abandoned_under_eventlet(cluster, pool, qcow2,
 
 
 def test_progress_is_on_the_partial_image(pool):
-    partial = partials.Partial('id', pool, NAME, 22, VOLUME, VOLUME)
-    partial.create(None, {})
+    partial = partials.Partial('id', pool, temporary.new_name(NAME), 22,
+                               VOLUME, VOLUME)
+    with partial.made(None, {}):
+        partial.note('downloading 5%')
 
-    partial.note('downloading 5%')
-
-    assert pool.headers.metadata(
-        partial.name)[model.PROGRESS_KEY] == 'downloading 5%'
-    partial.publish()
-    assert model.PROGRESS_KEY not in pool.headers.metadata(NAME)
+        assert (pool.headers.metadata(partial.name)[model.PROGRESS_KEY]
+                == 'downloading 5%')
+        partial.finish()
+        temporary.publish(pool, partial.name, NAME)
+    assert sorted(pool.directory.ids()) == [NAME]
+    assert pool.headers.metadata(NAME) == {}

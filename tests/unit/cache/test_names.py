@@ -17,6 +17,7 @@ import pytest
 
 from rbd_imgdriver.cache import entry
 from rbd_imgdriver.cache import names
+from rbd_imgdriver.importer import temporary
 from rbd_imgdriver import model
 
 IMAGE = model.Image(id='11111111-2222-3333-4444-555555555555', name='linux',
@@ -52,9 +53,9 @@ def test_without_a_hash_the_checksum_and_then_the_time_stand_in():
 
 def test_a_partial_name_tells_what_it_is_to_become():
     golden = names.golden(IMAGE)
-    first, second = names.partial(golden), names.partial(golden)
+    first, second = temporary.new_name(golden), temporary.new_name(golden)
     assert first != second
-    assert names.golden_of(first) == names.golden_of(second) == golden
+    assert {temporary.final_name(one) for one in (first, second)} == {golden}
     assert names.internal(first)
     assert names.internal(golden)
     assert not names.internal('volume-1')

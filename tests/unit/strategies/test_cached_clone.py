@@ -15,6 +15,7 @@ import pytest
 
 from rbd_imgdriver.cache import names
 from rbd_imgdriver import errors
+from rbd_imgdriver.importer import temporary
 from rbd_imgdriver import model
 from rbd_imgdriver.strategies import cached_clone
 from rbd_imgdriver.strategies import maker
@@ -24,7 +25,7 @@ from rbd_imgdriver.strategies import maker
 def cached(store, create):
     """The image is in the cache."""
     image = create().image
-    partial = names.partial(names.golden(image))
+    partial = temporary.new_name(names.golden(image))
     store.pool.images.create(partial, model.GIB, 22)
     store.publish(partial, names.golden(image), image)
     return names.golden(image)

@@ -19,10 +19,12 @@ from rbd_imgdriver.cache import names
 from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver import errors
 from rbd_imgdriver.importer import importer as importers
+from rbd_imgdriver.importer import temporary
 from rbd_imgdriver import model
 from rbd_imgdriver.strategies import cached_clone
 from rbd_imgdriver.strategies import import_image
 from rbd_imgdriver.strategies import maker
+from rbd_imgdriver import undo
 
 
 class Importer:
@@ -33,12 +35,19 @@ class Importer:
         self.names = []
 
     def import_image(self, image, data, pool, name, *, order, limit,
-                     size=None, progress=None, project=None):
+                     size=None, progress=None, partial=None, publish=None,
+                     project=None):
         self.names.append(name)
         if self.error:
             raise self.error
-        pool.images.create(name, size or image.minimal_size, order)
-        return importers.Imported(size or image.minimal_size, 7)
+        size = size or image.minimal_size
+        partial = partial or temporary.new_name(name)
+        id_ = pool.images.create(partial, size, order,
+                                 id_key=temporary.MARK)
+        whole = importers.Imported(partial, size, 7)
+        with undo.on_error(partial, lambda: pool.images.remove(partial, id_)):
+            publish(whole)
+        return whole
 
 
 @pytest.fixture
