@@ -91,7 +91,7 @@ class Chains:
             self.flattener.request(target, image)
         self._rename_parents_snapshot(target, image, id_)
         try:
-            self.deleter.delete(image)
+            self.deleter.delete(image, moved=True)
         except errors.CephError as error:
             raise SourceRemains(f'{self._pool.name}/{image} was copied to '
                                 f'{pool} but not deleted: {error}') from error

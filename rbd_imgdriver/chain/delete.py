@@ -12,6 +12,8 @@
 """Deleting volumes: nothing that clones need is harmed, nothing else stays."""
 
 from collections.abc import Callable
+from collections.abc import Iterator
+import contextlib
 import time
 
 from oslo_log import log as logging
@@ -21,7 +23,10 @@ from rbd_imgdriver.ceph.images import ancestry
 from rbd_imgdriver.ceph import parts
 from rbd_imgdriver.chain import flattener as chain_flattener
 from rbd_imgdriver.chain import names
+from rbd_imgdriver.chain import ownership
 from rbd_imgdriver.chain import release
+from rbd_imgdriver import model
+from rbd_imgdriver import undo
 
 LOG = logging.getLogger(__name__)
 
@@ -46,35 +51,40 @@ class Deleter:
         self._deferment = deferment
         self._patience = patience
 
-    def delete(self, image: str) -> None:
+    def delete(self, image: str, moved: bool = False) -> None:
         """Delete a volume's image; absent is as good as deleted.
 
         With children it moves out of sight, and the last of them frees it.
 
+        :param moved: whether the volume is now in another pool, so that
+            Cinder goes on knowing it
         :raises errors.ImageBusy: when a client has it open
         """
+        mark = model.MOVED_MARK if moved else model.DELETED_MARK
         try:
             facts = self._pool.ancestry.removal_facts(image)
         except errors.ImageNotFound:
             self._pool.images.remove(image)  # what a cut short removal left
             return
         try:
-            self._delete(image, facts)
+            self._delete(image, facts, mark)
         except errors.ImageNotFound:
             LOG.debug('Somebody else has deleted %s meanwhile', image)
 
-    def _delete(self, image: str, facts: ancestry.Facts) -> None:
+    def _delete(self, image: str, facts: ancestry.Facts, mark: str) -> None:
         self._flattener.cancel(self._pool, facts.id)
         if facts.snapshots:
-            self._patiently(facts.id, lambda: self._retire(image, facts.id))
+            self._patiently(facts.id, lambda: self._retire(
+                image, facts.id, mark))
         elif self._deferment is not None:
             self._patiently(
-                facts.id, lambda: self._move_to_trash(image, facts.id))
+                facts.id,
+                lambda: self._move_to_trash(image, facts.id, mark))
         else:
             self._patiently(facts.id, lambda: self._pool.images.remove(image))
             release.release(self._pool, facts.parent, self._rules)
 
-    def _retire(self, image: str, id_: str) -> None:
+    def _retire(self, image: str, id_: str, mark: str) -> None:
         """Delete a volume that has snapshots.
 
         Cinder's driver, after a switch back to it, looks for the parent of a
@@ -86,17 +96,20 @@ class Deleter:
         self._check_closed(image, id_)
         left = self._pool.snapshots.drop_where(id_, names.is_clone_snapshot)
         if any(names.is_clone_snapshot(one) for one in left.named):
-            self._pool.images.rename(image, names.deleted(image))
+            with self._marked(id_, mark):
+                self._pool.images.rename(image, names.deleted(image))
             return
-        self._move_to_trash(image, id_)
+        self._move_to_trash(image, id_, mark)
         if self._deferment is None:
             self._free(id_, image)
 
     def purge(self) -> None:
-        """Remove from the trash whose time has come."""
+        """Remove from the trash what we put there and whose time has come."""
         now = time.time()
         for one in self._pool.trash.entries():
-            if one.deferred_until <= now:
+            if one.deferred_until <= now and ownership.may_go(
+                    one.name, one.id, True,
+                    self._pool.headers.metadata_id(one.id), self._rules):
                 self._free(one.id, one.name)
 
     def _free(self, id_: str, name: str) -> None:
@@ -115,9 +128,19 @@ class Deleter:
                         '%(error)s', {'name': name, 'error': error,
                                       'pool': self._pool.name})
 
-    def _move_to_trash(self, image: str, id_: str) -> None:
+    def _move_to_trash(self, image: str, id_: str, mark: str) -> None:
         self._check_closed(image, id_)
-        self._pool.trash.move(image, self._deferment or 0)
+        with self._marked(id_, mark):
+            self._pool.trash.move(image, self._deferment or 0)
+
+    @contextlib.contextmanager
+    def _marked(self, id_: str, mark: str) -> Iterator[None]:
+        """Mark an image as deleted by us, before it is put out of sight."""
+        self._pool.headers.update_id(id_, {mark: id_})
+        with undo.on_error(f'the mark of image id {id_}',
+                           lambda: self._pool.headers.update_id(
+                               id_, {}, (mark,))):
+            yield
 
     def _check_closed(self, image: str, id_: str) -> None:
         """Ceph itself would move and rename an image that is written to."""

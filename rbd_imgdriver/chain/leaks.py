@@ -26,12 +26,15 @@ from rbd_imgdriver.ceph.images import trash
 from rbd_imgdriver.ceph.images import usage as usages
 from rbd_imgdriver.ceph import parts
 from rbd_imgdriver.chain import names
+from rbd_imgdriver.chain import ownership
 from rbd_imgdriver.chain import release
 from rbd_imgdriver.chain import snapshots
+from rbd_imgdriver import model
 
 SNAPSHOT = 'clone-snapshot'
 DELETED = 'deleted-volume'
 TRASHED = 'trash'
+PARTIAL = 'partial'
 
 _CREATING = 'creating'
 
@@ -41,7 +44,7 @@ class Leak:
     """Something that a deleted volume has left.
 
     :param kind: a clone snapshot without clones, a volume kept as
-        ``.deleted``, or an image in the trash
+        ``.deleted``, an image in the trash, or one that no import finished
     :param image_id: Ceph's internal id
     :param snapshot: its name when it is one, else ''
     :param size: bytes that its removal frees, about
@@ -69,8 +72,8 @@ class Leak:
 class Leaks:
     """The remains in one pool.
 
-    :param status_of: Cinder's status of a volume by its id, None when
-        Cinder's database does not know it
+    :param status_of: Cinder's status of a volume by its id, ``deleted`` or
+        None when there is no such volume
     """
 
     def __init__(self, pool: parts.Pool, rules: names.Names,
@@ -90,6 +93,8 @@ class Leaks:
         for image, image_id in self._pool.directory.ids().items():
             if self._rules.is_deleted(image):
                 yield from self._existing(self._deleted, image, image_id)
+            elif image.startswith(model.PARTIAL_PREFIX):
+                yield from self._existing(self._partial, image, image_id)
             for one in self._pool.snapshots.entries(image_id):
                 if release.is_unused(one):
                     yield from self._existing(self._snapshot, image,
@@ -149,13 +154,25 @@ class Leaks:
             return None  # of clone format 1, which the header does not count
         clone = snapshot.removesuffix(names.CLONE_SNAPSHOT)
         volume_id = self._rules.volume_id(clone)
-        status = volume_id and self._status_of(volume_id)
+        status = self._status_of(volume_id) if volume_id else None
         if status == _CREATING:
             safe, reason = False, f'{clone} is being made of it'
         else:
             safe, reason = True, 'it has no clones'
         return Leak(SNAPSHOT, image, image_id, snapshot, usage.held, safe,
                     reason)
+
+    def _partial(self, image: str, image_id: str) -> Leak | None:
+        """An image that is not whole; marked ones are the sweep's."""
+        metadata = self._pool.headers.metadata_id(image_id)
+        if (model.is_marked(model.PARTIAL_MARK, image_id, metadata)
+                or model.is_marked(model.ENTRY_MARK, image_id, metadata)
+                or self._pool.usage.is_watched(image_id)):
+            return None
+        return Leak(PARTIAL, image, image_id, '',
+                    self._pool.usage.of(image).used, False,
+                    'no mark says that an import has left it; "rbd rm" '
+                    'removes it')
 
     def _deleted(self, image: str, image_id: str) -> Leak:
         return self._judged(DELETED, image, image_id,
@@ -166,7 +183,7 @@ class Leaks:
                             self._pool.usage.of_trashed(entry.id))
         if entry.deferred_until > time.time():
             reason = 'its deferment has not ended'
-        elif not self._rules.is_ours(entry.name):
+        elif self._rules.volume_id(entry.name) is None:
             reason = 'its name is no volume\'s; "rbd trash rm" removes it'
         else:
             return leak
@@ -178,8 +195,8 @@ class Leaks:
         """An image that is out of sight, and whether it may go."""
         leak = Leak(kind, image, image_id, '', usage.used, False, '')
         volume_id = self._rules.volume_id(image)
-        status = volume_id and self._status_of(volume_id)
-        if status:
+        status = self._status_of(volume_id) if volume_id else None
+        if ownership.is_known(status):
             return dataclasses.replace(
                 leak, reason=f'Cinder knows volume {volume_id}, it is '
                 f'{status}')

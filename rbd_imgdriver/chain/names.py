@@ -15,6 +15,7 @@ They are those of Cinder's driver (cinder/volume/drivers/rbd.py), which has
 to understand them after a switch back.
 """
 
+from collections.abc import Callable
 import dataclasses
 import re
 
@@ -61,14 +62,20 @@ def is_internal_snapshot(snapshot: str) -> bool:
 
 @dataclasses.dataclass(frozen=True)
 class Names:
-    """How this Cinder names its volumes.
+    """How this Cinder names its volumes, and what it says of them.
 
     :param template: ``volume_name_template``
     :param golden: what names of cached images begin with
+    :param golden_snapshot: the name of their one snapshot
+    :param status_of: Cinder's status of a volume by its id: ``deleted`` when
+        only a record of it is left, None when there is none; raises
+        ServiceError.  None: Cinder cannot be asked
     """
 
     template: str = 'volume-%s'
     golden: str = 'image-cache-'
+    golden_snapshot: str = 'image'
+    status_of: Callable[[str], str | None] | None = None
 
     def volume_id(self, image: str) -> str | None:
         """The id of the volume, deleted or not, that an image is, or None."""
@@ -85,6 +92,8 @@ class Names:
         """Whether an image is one of our cache's."""
         return image.startswith(self.golden)
 
-    def is_ours(self, image: str) -> bool:
-        """Whether what is in the trash under that name is ours to free."""
-        return self.is_golden(image) or self.volume_id(image) is not None
+    def may_drop(self, image: str, snapshot: str) -> bool:
+        """Whether a snapshot goes when its image does."""
+        if self.is_golden(image):
+            return snapshot == self.golden_snapshot
+        return is_internal_snapshot(snapshot)

@@ -24,6 +24,7 @@ from rbd_imgdriver.ceph.images import ancestry
 from rbd_imgdriver.ceph import parts
 from rbd_imgdriver.ceph.wire import header
 from rbd_imgdriver.chain import names
+from rbd_imgdriver.chain import ownership
 
 LOG = logging.getLogger(__name__)
 
@@ -62,9 +63,8 @@ def free(pool: parts.Pool, id_: str, name: str, in_trash: bool,
     :param name: of the image, which tells what its snapshots are for
     :returns: whether it is gone
     """
-    golden = rules.is_golden(name)
     left = pool.snapshots.drop_where(
-        id_, lambda snapshot: golden or names.is_internal_snapshot(snapshot))
+        id_, lambda snapshot: rules.may_drop(name, snapshot))
     if left:
         return False
     if in_trash:
@@ -78,11 +78,11 @@ def free(pool: parts.Pool, id_: str, name: str, in_trash: bool,
     return gone
 
 
-def is_kept_only_for_clones(parent: ancestry.Parent, rules: names.Names,
-                            now: float) -> bool:
-    """Whether a parent exists for nothing but its clones."""
+def is_out_of_sight(parent: ancestry.Parent, rules: names.Names,
+                    now: float) -> bool:
+    """Whether a parent has only its clones, and its time has come."""
     if parent.in_trash:
-        return rules.is_ours(parent.name) and parent.deferred_until <= now
+        return parent.deferred_until <= now
     return rules.is_deleted(parent.name)
 
 
@@ -101,7 +101,14 @@ def _release_one(pool: parts.Pool, ref: header.ParentRef,
     """Free one parent; the next one to look at, or None."""
     where, parent = pool.ancestry.parent_facts(ref)
     home = pool.sibling(where)
-    if is_kept_only_for_clones(parent, rules, time.time()):
+    if is_out_of_sight(parent, rules, time.time()):
+        if not ownership.may_go(parent.name, parent.id, parent.in_trash,
+                                home.headers.metadata_id(parent.id), rules):
+            LOG.info('%(pool)s/%(name)s is left alone: nothing proves that '
+                     'this driver was to delete it. See '
+                     '"rbd-imgdriver-manage leaks list".',
+                     {'pool': where, 'name': parent.name})
+            return None
         gone = free(home, parent.id, parent.name, parent.in_trash, rules)
         return parent.parent if gone else None
     if not is_unused(parent.snapshot) or parent.in_trash:

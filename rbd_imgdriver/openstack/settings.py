@@ -27,6 +27,7 @@ from rbd_imgdriver.chain import chains
 from rbd_imgdriver.chain import names
 from rbd_imgdriver.importer import options
 from rbd_imgdriver import model
+from rbd_imgdriver.openstack import volumes
 
 CONF = cfg.CONF
 
@@ -77,7 +78,8 @@ def chain_options(configuration: Any) -> chains.Options:
         deferment=configuration.deferred_deletion_delay if deferred else None,
         patience=(configuration.rados_connection_interval
                   * configuration.rados_connection_retries),
-        rules=names.Names(CONF.volume_name_template, cache_names.GOLDEN))
+        rules=names.Names(CONF.volume_name_template, cache_names.GOLDEN,
+                          cache_names.SNAPSHOT, volumes.volume_status))
 
 
 def import_options(configuration: Any) -> options.Options:

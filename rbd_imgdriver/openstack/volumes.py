@@ -21,6 +21,7 @@ from cinder import objects
 from oslo_db import exception as db_exception
 from sqlalchemy import exc as sqlalchemy_exc
 
+from rbd_imgdriver.chain import ownership
 from rbd_imgdriver import errors
 from rbd_imgdriver import model
 from rbd_imgdriver.openstack import service_user
@@ -51,10 +52,13 @@ def all_volumes() -> CinderVolumes:
 
 
 def volume_status(volume_id: str) -> str | None:
-    """The status of a volume that Cinder's database knows, else None.
+    """The status of a volume in Cinder's database.
 
     A volume that was migrated while attached is in the cluster under its
     ``name_id``; it is found by that, too.
+
+    :returns: ``deleted`` when only the record of a deleted one is left; None
+        when there is none, for example since ``cinder-manage db purge``
 
     :raises rbd_imgdriver.errors.ServiceError: when there is no database
     """
@@ -65,7 +69,12 @@ def volume_status(volume_id: str) -> str | None:
                                                filters={key: volume_id})
             if found:
                 return str(found[0].status)
-    return None
+        try:
+            deleted = context.get_admin_context(read_deleted='only')
+            objects.Volume.get_by_id(deleted, volume_id)
+        except exception.VolumeNotFound:
+            return None
+    return ownership.DELETED
 
 
 def _image_volume(volume: Any) -> model.ImageVolume:

@@ -17,6 +17,7 @@ from rbd_imgdriver.ceph import errors
 from rbd_imgdriver.ceph.images import clones
 from rbd_imgdriver.chain import delete
 from rbd_imgdriver.chain import names
+from rbd_imgdriver import model
 
 SIZE = 4 * 2**20
 
@@ -151,13 +152,28 @@ def test_the_purge_leaves_what_is_not_ours(pool, flattener, make):
 
 def test_a_golden_image_goes_with_its_last_volume(pool, flattener, make):
     golden = 'image-cache-x'
-    pool.images.create(golden, SIZE, 22)
-    pool.snapshots.create(golden, 'golden')
+    pool.images.create(golden, SIZE, 22, id_key=model.ENTRY_MARK)
+    pool.snapshots.create(golden, 'image')
     pool.clones.clone(clones.CloneSpec(
-        clones.SnapshotSpec('volumes', golden, 'golden'), 'volume-a'))
+        clones.SnapshotSpec('volumes', golden, 'image'), 'volume-a'))
     pool.trash.move(golden)
     deleter(pool, flattener).delete('volume-a')
     assert pool.trash.entries() == []
+
+
+def test_what_is_only_called_so_stays_in_the_trash(pool, flattener, make):
+    make('b')
+    for name in ('image-cache-x', 'volume-b'):
+        if name != 'volume-b':
+            pool.images.create(name, SIZE, 22)
+        pool.snapshots.create(name, 'x.clone_snap')
+        pool.clones.clone(clones.CloneSpec(
+            clones.SnapshotSpec('volumes', name, 'x.clone_snap'),
+            f'volume-of-{name}'))
+        pool.trash.move(name)
+        deleter(pool, flattener).delete(f'volume-of-{name}')
+    assert {one.name for one in pool.trash.entries()} == {
+        'image-cache-x', 'volume-b'}
 
 
 def test_a_golden_image_in_the_cache_stays(pool, flattener, make):

@@ -37,17 +37,16 @@ def test_another_template():
     assert rules.volume_id(f'volume-{ID}') is None
 
 
-@pytest.mark.parametrize(('image', 'deleted', 'golden', 'ours'), [
-    (f'volume-{ID}', False, False, True),
-    (f'volume-{ID}.deleted', True, False, True),
-    (f'image-cache-{ID}-0123456789ab', False, True, True),
-    (ID, False, False, False),
-    ('something.deleted', False, False, False),
+@pytest.mark.parametrize(('image', 'deleted', 'golden'), [
+    (f'volume-{ID}', False, False),
+    (f'volume-{ID}.deleted', True, False),
+    (f'image-cache-{ID}-0123456789ab', False, True),
+    (ID, False, False),
+    ('something.deleted', False, False),
 ])
-def test_what_is_ours(image, deleted, golden, ours):
+def test_what_a_name_says(image, deleted, golden):
     assert RULES.is_deleted(image) is deleted
     assert RULES.is_golden(image) is golden
-    assert RULES.is_ours(image) is ours
 
 
 @pytest.mark.parametrize(('snapshot', 'internal'), [
