@@ -38,6 +38,8 @@ def reachable(pool: parts.Pool) -> Finding:
         pool.directory.exists(PROBE)
     except ceph_errors.PoolNotFound as error:
         return Finding('pool-missing', pool.name, str(error))
+    except ceph_errors.KeyTooNew as error:
+        return Finding('key-too-new', pool.name, str(error))
     except ceph_errors.CephError as error:
         return Finding('cluster-unreachable', pool.name, str(error))
     return Finding('cluster', pool.name, f'{fsid}, {version}')
