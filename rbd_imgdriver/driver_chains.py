@@ -28,6 +28,7 @@ from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver.chain import chains
 from rbd_imgdriver.chain import clone
 from rbd_imgdriver import model
+from rbd_imgdriver.openstack import errors as openstack_errors
 from rbd_imgdriver import undo
 
 LOG = logging.getLogger(__name__)
@@ -86,6 +87,7 @@ class ChainsMixin(cinder_rbd.RBDDriver):
         except ceph_errors.ImageBusy as error:
             LOG.warning('Volume %(volume)s is in use: %(error)s',
                         {'volume': volume.name, 'error': error})
+            openstack_errors.tell_user_of_client(volume)
             raise exception.VolumeIsBusy(volume_name=volume.name) from error
 
     def create_snapshot(self, snapshot: Any) -> None:

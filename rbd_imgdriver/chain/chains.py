@@ -36,13 +36,13 @@ class Options:
     :param deferment: ``deferred_deletion_delay`` in seconds when
         ``enable_deferred_deletion`` is set, else None
     :param patience: seconds that a client is given to close an image that
-        is to be deleted
+        is to be deleted; more than the watch of a dead client lasts
     """
 
     limit: int = 5
     concurrency: int = 3
     deferment: int | None = None
-    patience: float = 15.0
+    patience: float = 40.0
     rules: names.Names = names.Names()
 
 

@@ -77,3 +77,15 @@ def tell_user(context: Any, volume_id: str, error: errors.ImageError,
               else message_field.Action.COPY_IMAGE_TO_VOLUME)
     message_api.API().create(context, action, resource_uuid=volume_id,
                              detail=detail, exception=raised)
+
+
+def tell_user_of_client(volume: Any) -> None:
+    """Leave a message that a volume could not be deleted while it is open.
+
+    Cinder makes the volume available again without a word.  It has no
+    message about deletion; this one says "update attachment: Failed to detach
+    volume", which is what is the matter.
+    """
+    message_api.API().create(
+        volume._context, message_field.Action.UPDATE_ATTACHMENT,
+        resource_uuid=volume.id, detail=_DETAIL.DETACH_ERROR)

@@ -69,6 +69,12 @@ def volume_pools(configuration: Any) -> frozenset[str]:
     return frozenset(str(one.rbd_pool) for one in [configuration, *others])
 
 
+# Seconds until a client that died no longer counts as one that has an image
+# open: its watch lasts 30 (osd_client_watch_timeout), and an OSD that is busy
+# takes a little longer to notice.
+_DEAD_CLIENT = 40
+
+
 def chain_options(configuration: Any) -> chains.Options:
     """What the operator decided about clones."""
     deferred = configuration.enable_deferred_deletion
@@ -76,8 +82,8 @@ def chain_options(configuration: Any) -> chains.Options:
         limit=configuration.rbd_max_clone_depth,
         concurrency=configuration.rbd_concurrent_flatten_operations,
         deferment=configuration.deferred_deletion_delay if deferred else None,
-        patience=(configuration.rados_connection_interval
-                  * configuration.rados_connection_retries),
+        patience=max(_DEAD_CLIENT, configuration.rados_connection_interval
+                     * configuration.rados_connection_retries),
         rules=names.Names(CONF.volume_name_template, cache_names.GOLDEN,
                           cache_names.SNAPSHOT, volumes.volume_status))
 

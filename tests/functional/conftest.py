@@ -18,6 +18,7 @@ import pathlib
 import subprocess
 import tempfile
 
+from cinder.message import api as message_api
 import pytest
 import rados
 import rbd
@@ -100,6 +101,16 @@ def public_place() -> Iterator[pathlib.Path]:
         path = pathlib.Path(place)
         path.chmod(0o755)
         yield path
+
+
+@pytest.fixture
+def messages(monkeypatch):
+    """The user messages that were sent: there is no database here."""
+    sent = []
+    monkeypatch.setattr(
+        message_api.API, 'create',
+        lambda self, context, action, **facts: sent.append(facts))
+    return sent
 
 
 @pytest.fixture

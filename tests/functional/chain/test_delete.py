@@ -11,8 +11,11 @@
 # under the License.
 """Deletion: what others need stays, and nothing else does."""
 
+from concurrent import futures
+
 from cinder import context
 from cinder import exception
+from cinder.message import message_field
 import pytest
 import rbd
 
@@ -185,9 +188,9 @@ def test_a_snapshot_that_somebody_made_keeps_the_image(driver, volume,
 
 
 @pytest.mark.parametrize('with_clone', [False, True])
-def test_a_volume_that_is_open_is_busy(ours, volume, hold, contents,
-                                       with_clone):
-    driver = ours(rados_connection_retries=1)
+def test_a_volume_that_is_open_is_busy(driver, volume, hold, contents,
+                                       with_clone, messages):
+    driver._chains.deleter._patience = 1
     made = volume()
     if with_clone:
         clone(driver, made)
@@ -196,6 +199,23 @@ def test_a_volume_that_is_open_is_busy(ours, volume, hold, contents,
     with pytest.raises(exception.VolumeIsBusy):
         driver.delete_volume(made)
     assert contents() == before
+    assert [(one['resource_uuid'], one['detail']) for one in messages] == [
+        (made.id, message_field.Detail.DETACH_ERROR)]
+
+
+def test_a_client_that_has_just_died(driver, volume, hold, is_empty):
+    """Its watch outlives it by half a minute, as does its exclusive lock."""
+    plain, parent = volume(), volume()
+    child = clone(driver, parent)
+    clients = [hold(f'volumes/{one.name}') for one in (plain, parent)]
+    for client in clients:
+        client.kill()
+    with futures.ThreadPoolExecutor(2) as threads:
+        for deletion in [threads.submit(driver.delete_volume, one)
+                         for one in (plain, parent)]:
+            deletion.result()
+    driver.delete_volume(child)
+    assert is_empty()
 
 
 def test_a_client_that_closes_in_time(driver, volume, hold, is_empty):

@@ -14,7 +14,6 @@
 import dataclasses
 
 from cinder import context
-from cinder.message import api as message_api
 import pytest
 import rbd
 
@@ -53,16 +52,6 @@ def driver(cluster, pool):
 def caching(cluster, pool):
     """Our driver on the pool ``volumes``, with the cache."""
     return host.make(cluster, 'volumes', image_volume_cache_enabled=True)
-
-
-@pytest.fixture
-def messages(monkeypatch):
-    """The user messages that were sent: there is no database here."""
-    sent = []
-    monkeypatch.setattr(
-        message_api.API, 'create',
-        lambda self, context, action, **facts: sent.append(facts))
-    return sent
 
 
 @pytest.fixture
