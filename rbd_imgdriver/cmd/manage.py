@@ -21,6 +21,7 @@ from collections.abc import Sequence
 import logging
 import os
 import sys
+from typing import NoReturn
 
 from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver.cmd import cache
@@ -29,6 +30,7 @@ from rbd_imgdriver.cmd import exits
 from rbd_imgdriver.cmd import image
 from rbd_imgdriver.cmd import leaks
 from rbd_imgdriver.cmd import output
+from rbd_imgdriver.cmd import process
 from rbd_imgdriver.cmd import session
 from rbd_imgdriver.cmd import volume
 from rbd_imgdriver import errors
@@ -75,6 +77,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(Exception('interrupted'), exits.Exit.FAILED)
 
 
+def run() -> NoReturn:
+    """The console script: run the command of ``sys.argv`` and exit."""
+    process.run(main, interrupted=exits.Exit.FAILED)
+
+
 def common_options() -> argparse.ArgumentParser:
     """What every verb takes."""
     common = argparse.ArgumentParser(add_help=False)
@@ -115,4 +122,4 @@ def _fail(error: Exception, code: exits.Exit) -> exits.Exit:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    run()
