@@ -68,6 +68,9 @@ def in_native_thread(
 
     A method is also run again when the pool was deleted and made again: what
     it found, or did not find, was in a pool that no longer exists.
+
+    Whatever error of librbd or librados a method has not translated itself
+    is translated here: none of them leaves this layer.
     """
     @functools.wraps(method)
     def call(part: _S, /, *args: _P.args, **kwargs: _P.kwargs) -> _R:
@@ -76,7 +79,7 @@ def in_native_thread(
     def attempt(part: _S, /, *args: _P.args, **kwargs: _P.kwargs) -> _R:
         with part.cluster.checked_out() as checkout:
             try:
-                result = method(part, *args, **kwargs)
+                result = once(part, *args, **kwargs)
             except errors.TimedOut:
                 checkout.client.retire()
                 raise
@@ -89,6 +92,10 @@ def in_native_thread(
                 if not checkout.pools_were_replaced():
                     return result
         with part.cluster.checked_out():
+            return once(part, *args, **kwargs)
+
+    def once(part: _S, /, *args: _P.args, **kwargs: _P.kwargs) -> _R:
+        with errors.translated(f'{method.__name__} in pool {part}'):
             return method(part, *args, **kwargs)
 
     return call

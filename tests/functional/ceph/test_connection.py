@@ -29,6 +29,7 @@ import rbd
 from rbd_imgdriver.ceph import connection
 from rbd_imgdriver.ceph import errors
 from rbd_imgdriver.ceph.images import clones
+from rbd_imgdriver.ceph import native
 from rbd_imgdriver.ceph import pool as ceph_pool
 from sandbox import polling
 from tests.functional import host
@@ -225,6 +226,22 @@ def test_a_client_that_got_no_answer_is_replaced(cluster, hasty):
 
     assert hasty.headers.size('image') == 2**22
     assert before.join(30)
+
+
+@pytest.mark.parametrize(('raised', 'expected'), [
+    (rbd.Timeout('slow', 110), errors.TimedOut),
+    (rbd.OSError('odd', 5), errors.CephError),
+    (rados.TimedOut('slow', 110), errors.TimedOut),
+    (UnicodeDecodeError('utf-8', b'x', 0, 1, 'bad'), errors.CephError)])
+def test_no_error_of_the_bindings_leaves_a_pool(own, raised, expected):
+    """Whatever a method has forgotten to translate."""
+    class Forgetful(ceph_pool.Pool):
+        @native.in_native_thread
+        def fail(self) -> None:
+            raise raised
+
+    with pytest.raises(expected, match='fail in pool volumes'):
+        Forgetful(own.cluster, 'volumes').fail()
 
 
 def test_a_stream_that_got_no_answer_replaces_the_client(cluster, hasty):
