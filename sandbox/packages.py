@@ -29,8 +29,9 @@ PYTHON = ('ca-certificates', 'python3-venv')
 CEPH = ('ceph-common', 'ceph-mgr', 'ceph-mon', 'ceph-osd', 'python3-rados',
         'python3-rbd')
 CLOUD = CEPH + (
-    'cryptsetup-bin', 'mariadb-client-core', 'mariadb-server-core',
-    'memcached', 'qemu-block-extra', 'qemu-utils', 'rabbitmq-server')
+    'bubblewrap', 'cryptsetup-bin', 'mariadb-client-core',
+    'mariadb-server-core', 'memcached', 'qemu-block-extra', 'qemu-utils',
+    'rabbitmq-server')
 NOVA = ('ipxe-qemu', 'libvirt-daemon', 'libvirt-daemon-driver-qemu',
         'python3-libvirt', 'qemu-system-x86', 'seabios')
 QEMU = ('ipxe-qemu', 'qemu-system-x86', 'seabios')

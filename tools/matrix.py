@@ -48,7 +48,7 @@ DEBIAN_PACKAGES = (
     'python3', 'python3-venv', 'python3-dev', 'gcc', 'libc6-dev', 'git',
     'ca-certificates', 'ceph-mon', 'ceph-mgr', 'ceph-osd', 'ceph-common',
     'python3-rados', 'python3-rbd', 'qemu-utils', 'qemu-block-extra',
-    'openssl', 'procps', 'iproute2', 'libffi-dev', 'libpq-dev',
+    'bubblewrap', 'openssl', 'procps', 'iproute2', 'libffi-dev', 'libpq-dev',
     'libmariadb-dev', 'pkg-config', 'xz-utils', 'curl')
 
 # What the tests need of the package index beside the project's requirements.

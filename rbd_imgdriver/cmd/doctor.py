@@ -122,7 +122,8 @@ def _backend(session: sessions.Session,
     settings = session.backend.settings
     yield from options.check(session.name, session.values)
     yield from options.unknown(session.name, session.written, session.known)
-    yield from hosts.converter_user(settings.imports.user)
+    yield from hosts.converter(settings.imports.user,
+                               settings.imports.memory_limit)
     yield from hosts.keyring(settings.cluster.name,
                              settings.cluster.user or 'admin')
     timeout = settings.cluster.timeout
@@ -143,6 +144,7 @@ def _pool(session: sessions.Session, pool: parts.Pool,
           images: list[model.Image]) -> Iterator[Finding]:
     try:
         yield from cluster.probe(pool)
+        yield from cluster.caps(pool)
         yield from cluster.glance_clone(
             pool, images, session.backend.settings.volume_pools)
         yield from cluster.settings(pool)

@@ -27,6 +27,7 @@ from rbd_imgdriver.importer.qemu import convert
 from rbd_imgdriver.importer.qemu import luks
 from rbd_imgdriver.importer.qemu import luks_header
 from rbd_imgdriver.importer.qemu import memfd
+from rbd_imgdriver.importer.qemu import nbd
 from rbd_imgdriver import model
 
 LOG = logging.getLogger(__name__)
@@ -34,9 +35,6 @@ LOG = logging.getLogger(__name__)
 # Bytes that librbd may write to a file: it hands libcryptsetup the header in
 # a sparse one of 136 MiB, in memory (src/librbd/crypto/luks/Header.cc).
 _LIBRBD_HEADER = 256 * 1024 * 1024
-
-# What qemu-img says when nothing has been written yet.
-_NOT_OPENED = 'Could not open'
 
 # Bytes of a tail that are looked at.
 _TAIL = 16 * 1024 * 1024
@@ -69,9 +67,7 @@ def encrypt(job: jobs.Job, encryption: luks_header.Encryption,
         by_librbd, by_qemu = key.containers(into)
         try:
             _convert(job, source, by_librbd, size, limits)
-        except confined.Failed as error:
-            if _NOT_OPENED not in str(error):
-                raise
+        except nbd.NotServed as error:  # so nothing has been written
             LOG.info('librbd does not encrypt %(image)s, qemu does: %(error)s',
                      {'image': job.partial.name, 'error': error})
             _convert(job, source, by_qemu, size, limits)

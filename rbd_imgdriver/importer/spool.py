@@ -90,7 +90,8 @@ class Spool:
         """
         os.ftruncate(self.descriptor, self._length)
         confined.let_read(self.descriptor, user)
-        descriptor = os.open(memfd.path(self.descriptor), os.O_RDONLY)
+        descriptor = memfd.for_programs(
+            os.open(memfd.path(self.descriptor), os.O_RDONLY))
         try:
             yield descriptor
         finally:

@@ -59,6 +59,18 @@ def probe(pool: parts.Pool) -> Iterator[Finding]:
                       'a snapshot has to be protected to be cloned')
 
 
+def caps(pool: parts.Pool) -> Iterator[Finding]:
+    """Whether the user has rights that no driver needs.
+
+    A user of the profile ``rbd`` may not list the others.
+    """
+    try:
+        pool.mon_command('auth ls')
+    except ceph_errors.CephError:
+        return
+    yield Finding('caps-wide', pool.name, 'it may list all keys')
+
+
 def settings(pool: parts.Pool) -> Iterator[Finding]:
     """How the pool is set up, and what it holds."""
     yield from pools.check(

@@ -87,6 +87,10 @@ KINDS = {
         _WARNING, 'Clones are of format 1: listing the children of a parent '
         'is slow, and a removed parent is not freed with its last child.',
         'ceph osd set-require-min-compat-client mimic'),
+    'caps-wide': Kind(
+        _WARNING, 'The cephx user may administer the cluster.',
+        "Give it no more than 'profile rbd' on the monitors and on its own "
+        'pool; see the documentation about the installation.'),
     'pool-full': Kind(
         _ERROR, 'The pool is full.',
         'Add capacity; or rbd-imgdriver-manage cache prune, leaks list.'),
@@ -255,6 +259,17 @@ KINDS = {
         _INFO, "os-brick finds no keyring where it looks: encrypted volumes "
         'and backups cannot be attached to this host.',
         'Link it to /etc/ceph/<cluster>.client.<user>.keyring.'),
+    'converter': Kind(_OK, 'qemu-img runs in a sandbox.'),
+    'converter-unconfined': Kind(
+        _ERROR, 'qemu-img cannot be run where there is nothing to open, so '
+        'only raw images are imported.',
+        'Install bubblewrap, qemu-utils and util-linux, and let users without '
+        'privileges make user namespaces; see "Where qemu-img runs" in the '
+        'documentation about security.'),
+    'converter-user-shared': Kind(
+        _WARNING, 'As root, cinder-volume runs qemu-img as a user that other '
+        'programs use as well.',
+        'Make a user for it and name it in rbd_imgdriver_converter_user.'),
     'converter-user-missing': Kind(
         _ERROR, 'The user that qemu-img is to run as does not exist.',
         'Correct rbd_imgdriver_converter_user.'),

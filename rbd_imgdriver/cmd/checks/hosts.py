@@ -20,10 +20,16 @@ import subprocess
 
 from rbd_imgdriver.cmd.checks import findings
 from rbd_imgdriver.cmd import output
+from rbd_imgdriver.importer.qemu import confined
 
 Finding = findings.Finding
 
 _NEEDED = ('raw', 'qcow2', 'vmdk', 'vdi', 'vhdx', 'vpc')
+# What a conversion runs besides qemu-img.
+_TOOLS = ('bash', 'bwrap', 'env', 'ldd', 'prlimit', 'qemu-nbd', 'setpriv')
+# Whom other programs run as, too.
+_SHARED = 'nobody'
+_SECONDS = 60
 _MOUNTS = '/proc/self/mountinfo'
 
 
@@ -124,12 +130,32 @@ def qemu_facts(program: str, told: str) -> Finding:
     return Finding('qemu', program, f'version {version}')
 
 
-def converter_user(name: str) -> Iterator[Finding]:
-    """Whether the user that converters run as exists."""
+def converter(user: str, memory: int) -> Iterator[Finding]:
+    """Whether converters run confined, and as whom.
+
+    :param user: whom they run as where the service is root
+    :param memory: bytes of address space that one may take
+    """
     try:
-        pwd.getpwnam(name)
+        pwd.getpwnam(user)
     except KeyError:
-        yield Finding('converter-user-missing', name, 'no such user')
+        yield Finding('converter-user-missing', user, 'no such user')
+        return
+    if user == _SHARED and os.geteuid() == 0:
+        yield Finding('converter-user-shared', user, 'asked as root')
+    missing = [one for one in _TOOLS if shutil.which(one) is None]
+    if missing:
+        yield Finding('converter-unconfined', 'qemu-img',
+                      'not installed: ' + ', '.join(missing))
+        return
+    try:
+        confined.run(['qemu-img', '--version'],
+                     confined.Limits(user, memory, _SECONDS, _SECONDS),
+                     sandboxed=True)
+    except (confined.Failed, OSError) as error:
+        yield Finding('converter-unconfined', 'qemu-img', str(error))
+        return
+    yield Finding('converter', 'qemu-img', f'asked as user {os.geteuid()}')
 
 
 def keyring(cluster: str, user: str,

@@ -13,11 +13,13 @@
 
 What they read is hostile.  They run without privileges (as another user
 where the service is root, and never gaining any), with limits on memory and
-CPU time, without core dumps, in an empty environment, and die with us.
+CPU time, without core dumps, in an empty environment, and die with us; those
+that interpret an image also in a sandbox (:mod:`sandbox`).
 """
 
 from collections.abc import Callable
 from collections.abc import Sequence
+import contextlib
 import dataclasses
 import grp
 import os
@@ -28,7 +30,9 @@ import time
 from typing import Any
 
 from rbd_imgdriver.importer.qemu import memfd
+from rbd_imgdriver.importer.qemu import sandbox
 
+_GRACE = 5.0  # seconds for a sandbox to end after its program
 TICK = 0.5  # seconds between two looks at a program
 
 # Bytes that it may write to any file; its output and its complaints go to
@@ -58,9 +62,9 @@ class Limits:
     file_size: int = _OUTPUT_LIMIT
 
 
-# Looks at a running program and at the file of its standard error; answers
-# whether it has moved on.
-Look = Callable[['subprocess.Popen[bytes]', int], bool]
+# Looks at a running program, by its process id, and at the file of its
+# standard error; answers whether it has moved on.
+Look = Callable[[int, int], bool]
 
 
 class Process(subprocess.Popen[bytes]):
@@ -80,7 +84,8 @@ class Process(subprocess.Popen[bytes]):
             raise
 
 
-def command(argv: Sequence[str], limits: Limits, root: bool) -> list[str]:
+def command(argv: Sequence[str], limits: Limits, root: bool,
+            wrapper: Sequence[str] = ()) -> list[str]:
     """The command line that runs ``argv`` confined.
 
     setpriv, prlimit and env are of util-linux and coreutils.  SIGUSR1, with
@@ -89,6 +94,7 @@ def command(argv: Sequence[str], limits: Limits, root: bool) -> list[str]:
     reserving address space that nothing uses.
 
     :param root: whether we may, and so must, become somebody else
+    :param wrapper: the begin of a command line that is to run ``argv``
     """
     return [
         'setpriv', *(_drop(limits.user) if root else []), '--no-new-privs',
@@ -97,7 +103,7 @@ def command(argv: Sequence[str], limits: Limits, root: bool) -> list[str]:
         f'--fsize={limits.file_size}', '--core=0', '--',
         # Options first: behind an assignment they would be assignments.
         'env', '-i', '--ignore-signal=USR1', 'LC_ALL=C', 'PATH=/usr/bin:/bin',
-        'MALLOC_ARENA_MAX=4', *argv]
+        'MALLOC_ARENA_MAX=4', *wrapper, *argv]
 
 
 def let_use(descriptor: int, user: str) -> None:
@@ -122,31 +128,56 @@ def let_read(descriptor: int, user: str) -> None:
 
 
 def run(argv: Sequence[str], limits: Limits, inherited: Sequence[int] = (),
-        look: Look | None = None) -> str:
+        look: Look | None = None, sandboxed: bool = False) -> str:
     """Run a program to its end.
 
     :param inherited: descriptors that it keeps
     :param look: called twice a second; without it, the program has to end
         within the time that counts as a stall
+    :param sandboxed: let it see nothing but the descriptors it inherits
     :returns: its standard output
     :raises Failed: when it fails, stalls or is killed
     """
-    with memfd.file('stdout') as out, memfd.file('stderr') as err:
+    with memfd.file('stdout') as out, memfd.file('stderr') as err, \
+            memfd.file('sandbox') as facts:
+        wrapper = sandbox.wrapper(argv[0], facts) if sandboxed else []
         # Forked by the thread that waits for it: should the thread die, so
         # does the program.
         with Process(
-                command(argv, limits, os.geteuid() == 0),
+                command(argv, limits, os.geteuid() == 0, wrapper),
                 stdin=subprocess.DEVNULL, stdout=out, stderr=err,
-                pass_fds=inherited, cwd='/') as process:
+                pass_fds=(*inherited, *([facts] if sandboxed else [])),
+                cwd='/') as process:
             try:
-                _watch(process, err, limits, look)
+                _watch(process, lambda: _looked(look, process.pid, err, (
+                    facts if sandboxed else None)), limits)
             except BaseException:
-                process.kill()
+                _kill(process, facts if sandboxed else None)
                 raise
         if process.returncode:
-            raise Failed(_reason(argv[0], process.returncode,
-                                 memfd.tail(err)))
+            raise Failed(reason(argv[0], process.returncode,
+                                memfd.tail(err)))
         return memfd.text(out)
+
+
+def _kill(process: 'subprocess.Popen[bytes]', facts: int | None) -> None:
+    """End a program, and let its sandbox wait for it.
+
+    Killed itself, the sandbox would leave that to the host's first process,
+    which in a container may not do it.
+    """
+    inside = None if facts is None else sandbox.pid(facts)
+    if inside is not None and process.poll() is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(inside, signal.SIGKILL)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_GRACE)
+    process.kill()
+
+
+def _looked(look: Look | None, pid: int, err: int, facts: int | None) -> bool:
+    inside = pid if facts is None else sandbox.pid(facts)
+    return look is not None and inside is not None and look(inside, err)
 
 
 def _drop(user: str) -> list[str]:
@@ -156,8 +187,8 @@ def _drop(user: str) -> list[str]:
             '--inh-caps=-all', '--bounding-set=-all']
 
 
-def _watch(process: 'subprocess.Popen[bytes]', err: int, limits: Limits,
-           look: Look | None) -> None:
+def _watch(process: 'subprocess.Popen[bytes]', moving: Callable[[], bool],
+           limits: Limits) -> None:
     moved = time.monotonic()
     while True:
         try:
@@ -165,15 +196,25 @@ def _watch(process: 'subprocess.Popen[bytes]', err: int, limits: Limits,
             return
         except subprocess.TimeoutExpired:
             now = time.monotonic()
-        if look is not None and look(process, err):
+        if moving():
             moved = now
         if now - moved > limits.stall:
             raise Failed(f'no progress for {limits.stall:.0f} seconds')
 
 
-def _reason(name: str, code: int, said: str) -> str:
+def reason(name: str, code: int, said: str) -> str:
+    """Why a program ended as it did, for users.
+
+    :param code: how it ended; negative or, by a shell's custom, above 128
+        for a signal
+    :param said: what it wrote to its standard error
+    """
     last = ' '.join(said.split())[-500:] or 'it said nothing'
+    if sandbox.refused(last):
+        return (f'{name} cannot be confined on this host, so it is not run '
+                f'on an image (see rbd-imgdriver-manage doctor): {last}')
     how = f'failed ({code})'
+    code = 128 - code if code > 128 else code
     if code < 0:
         how = f'was killed by signal {-code} ({signal.strsignal(-code)})'
     return f'{name} {how}: {last}'

@@ -19,12 +19,13 @@ import os
 import pathlib
 import re
 import signal
-import subprocess
 
 from rbd_imgdriver.ceph import parts
+from rbd_imgdriver.importer.check import formats
 from rbd_imgdriver.importer.qemu import arguments as qemu
 from rbd_imgdriver.importer.qemu import confined
 from rbd_imgdriver.importer.qemu import memfd
+from rbd_imgdriver.importer.qemu import nbd
 from rbd_imgdriver import model
 
 _ANSWER = re.compile(r'\((\d+\.\d+)/100%\)')
@@ -83,13 +84,14 @@ def info(source: qemu.Source, limits: confined.Limits,
     :param tick: called twice a second
     :raises confined.Failed: when it is none that qemu-img can read
     """
-    def look(_process: 'subprocess.Popen[bytes]', _errors: int) -> bool:
+    def look(_pid: int, _errors: int) -> bool:
         tick()
         return False  # it has nothing to tell before its end
 
-    answer = confined.run(
-        ['qemu-img', 'info', '--output=json', *source.node.arguments,
-         source.name], limits, source.node.inherited, look)
+    with _readable(source, limits) as reading:
+        answer = confined.run(
+            ['qemu-img', 'info', '--output=json', reading.name], limits,
+            reading.node.inherited, look, sandboxed=_is_foreign(source))
     try:
         return qemu.facts(answer)
     except ValueError as error:
@@ -108,15 +110,15 @@ def convert(source: qemu.Source, target: qemu.Target, size: int,
         disk's zeros are written
     :raises confined.Failed: when the source is damaged, or nothing moves
     """
-    # What both ends need is named once.
-    arguments = dict.fromkeys(source.node.arguments + target.node.arguments)
-    inherited = dict.fromkeys(source.node.inherited + target.node.inherited)
-    confined.run(
-        ['qemu-img', 'convert', *arguments, '-n',
-         *(['--target-is-zero'] if zeroed else ['-S', '0']),
-         '-W', '-m', _AT_ONCE,
-         '--target-image-opts', source.name, target.name],
-        limits, tuple(inherited), _Progress(size, tick))
+    with _readable(source, limits) as reading, nbd.served(
+            target.name, target.node, limits, read_only=False) as written:
+        confined.run(
+            ['qemu-img', 'convert', '-n',
+             *(['--target-is-zero'] if zeroed else ['-S', '0']),
+             '-W', '-m', _AT_ONCE, '--target-image-opts', reading.name,
+             qemu.Target('raw', written).name],
+            limits, (*reading.node.inherited, *written.inherited),
+            _Progress(size, tick), sandboxed=_is_foreign(source))
 
 
 def create(source: qemu.Source, driver: str, descriptor: int, size: int,
@@ -150,6 +152,20 @@ def cpu_seconds(held: int, encrypted: int = 0) -> int:
                    + _CPU_PER_GIB_ENCRYPTED * encrypted) // model.GIB
 
 
+@contextlib.contextmanager
+def _readable(source: qemu.Source,
+              limits: confined.Limits) -> Iterator[qemu.Source]:
+    """The same image at the other end of a socket."""
+    with nbd.served(qemu.Target('raw', source.node).name, source.node, limits,
+                    read_only=True) as node:
+        yield dataclasses.replace(source, node=node)
+
+
+def _is_foreign(source: qemu.Source) -> bool:
+    """Whether qemu-img interprets the image; raw data it only copies."""
+    return formats.qemu_driver(source.disk_format) != 'raw'
+
+
 class _Progress:
     """Asks qemu-img with SIGUSR1 how far it is, as its manual says.
 
@@ -162,23 +178,23 @@ class _Progress:
         self._tick = tick
         self._heard = 0
 
-    def __call__(self, process: 'subprocess.Popen[bytes]',
-                 errors: int) -> bool:
+    def __call__(self, pid: int, errors: int) -> bool:
         heard = os.fstat(errors).st_size
         moved = heard > self._heard
         self._heard = heard
         answers = _ANSWER.findall(memfd.tail(errors))
         percent = float(answers[-1]) if answers else 0.0
         self._tick(int(self._size * percent / 100))
-        if _is_qemu(process):
-            process.send_signal(signal.SIGUSR1)
+        if _is_qemu(pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGUSR1)
         return moved
 
 
-def _is_qemu(process: 'subprocess.Popen[bytes]') -> bool:
+def _is_qemu(pid: int) -> bool:
     """Whether the wrappers, which the signal would kill, are done."""
     try:
-        name = pathlib.Path(f'/proc/{process.pid}/comm').read_text()
+        name = pathlib.Path(f'/proc/{pid}/comm').read_text()
     except OSError:
         return False  # it has ended
     return name.strip() == 'qemu-img'

@@ -13,8 +13,10 @@
 
 from collections.abc import Iterator
 import contextlib
+import fcntl
 import os
 
+_FIRST = 10  # number of a descriptor that programs inherit
 _TAIL = 64 * 1024  # bytes of what a program has to say
 
 
@@ -28,10 +30,23 @@ def file(name: str, contents: bytes = b'') -> Iterator[int]:
     :param name: shown in /proc only
     :returns: the descriptor
     """
-    descriptor = os.memfd_create(name)
+    descriptor = for_programs(os.memfd_create(name))
     try:
         os.write(descriptor, contents)
         yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def for_programs(descriptor: int) -> int:
+    """The same file under a number that programs leave alone.
+
+    A program that is handed a socket as systemd does takes descriptor 3.
+
+    :param descriptor: closed afterwards
+    """
+    try:
+        return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _FIRST)
     finally:
         os.close(descriptor)
 

@@ -18,6 +18,7 @@ import os
 
 from rbd_imgdriver import blocking
 from rbd_imgdriver.importer.qemu import confined
+from rbd_imgdriver.importer.qemu import memfd
 from rbd_imgdriver import model
 
 _CHUNK = 4 * 1024 * 1024
@@ -56,7 +57,7 @@ class LocalData:
         :param user: whom the converter runs as if we are root
         :returns: the descriptor
         """
-        descriptor = os.open(self._path, os.O_RDONLY)
+        descriptor = memfd.for_programs(os.open(self._path, os.O_RDONLY))
         try:
             confined.let_read(descriptor, user)
             yield descriptor

@@ -43,7 +43,8 @@ def test_a_deployment_that_works(doctor, glance, glance_image, disk):
             'conversion-dir', 'single-copy'} <= set(found)
     assert found['probe']['detail'] == 'clones of format 2'
     assert [code for code, one in found.items()
-            if one['severity'] == 'warning'] == ['single-copy']
+            if one['severity'] == 'warning'] == [
+                'converter-user-shared', 'single-copy']
 
 
 def test_a_user_who_may_not_read_glances_pool(

@@ -166,14 +166,21 @@ def stopped_converter() -> int | None:
 
 
 def children(name: str) -> list[int]:
-    """Our child processes of a name."""
-    found = []
+    """Our child processes of a name, and theirs."""
+    parents, found = {}, []
     for path in pathlib.Path('/proc').glob('[0-9]*/stat'):
         try:
             fields = path.read_text()
         except OSError:
             continue
         comm, rest = fields[fields.index('(') + 1:].rsplit(')', 1)
-        if comm == name and int(rest.split()[1]) == os.getpid():
-            found.append(int(path.parent.name))
-    return found
+        pid = int(path.parent.name)
+        parents[pid] = int(rest.split()[1])
+        if comm == name:
+            found.append(pid)
+    return [pid for pid in found if os.getpid() in _ancestors(pid, parents)]
+
+
+def _ancestors(pid: int, parents: dict[int, int]) -> Iterator[int]:
+    while pid := parents.get(pid, 0):
+        yield pid

@@ -15,6 +15,7 @@ import dataclasses
 import pathlib
 import secrets
 import subprocess
+import threading
 
 import pytest
 
@@ -172,14 +173,22 @@ def test_the_passphrase_stays_hidden(importer, pool, disk, qcow2, unlocked,
                                      caplog):
     """Neither a command line nor the log nor the image's metadata."""
     seen = []
+    done = threading.Event()
 
-    def watch(_done: int, _total: int) -> None:
-        seen.append(subprocess.check_output(['ps', 'axeww', '-o', 'args']))
+    def watch() -> None:
+        while not done.is_set():
+            seen.append(subprocess.check_output(['ps', 'axeww', '-o', 'args']))
 
     caplog.set_level('DEBUG')
-    importer.import_image(
-        image_of(qcow2, 'qcow2'), local.LocalData(str(qcow2)), pool, NAME,
-        progress=watch, **options())
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        importer.import_image(
+            image_of(qcow2, 'qcow2'), local.LocalData(str(qcow2)), pool, NAME,
+            **options())
+    finally:
+        done.set()
+        thread.join()
 
     assert any(b'qemu-img' in one for one in seen)
     assert not any(XTS.passphrase.encode() in one for one in seen)
