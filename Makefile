@@ -22,7 +22,7 @@ SERVICE ?=
 SUITES := lint types unit contract docs functional devstack e2e
 SANDBOX := $(addprefix sandbox-,up down purge status env restart)
 
-.PHONY: help setup test $(SUITES) $(SANDBOX) demo tempest bench format sample-config constraints matrix docs-run dist deb release-check clean
+.PHONY: help setup test $(SUITES) $(SANDBOX) demo tempest bench format sample-config constraints matrix cinder-names docs-run dist deb release-check clean
 
 help: ## this list
 	@sed 's/$$(SUITES)/$(SUITES)/; s/$$(SANDBOX)/$(SANDBOX)/' Makefile \
@@ -61,6 +61,9 @@ matrix: ## the tests on other releases of Cinder, Ceph and Python
 
 constraints: ## renew the pinned versions in tools/constraints.txt
 	@tools/renew-constraints.sh
+
+cinder-names: setup ## which of Cinder's names that we rely on have changed
+	@.venv/bin/python -W ignore -m tools.cinder_names
 
 docs-run: setup ## the commands in the documentation; needs a sandbox
 	@.venv/bin/python -m tools.docs_run $(ARGS)
