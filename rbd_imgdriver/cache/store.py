@@ -24,8 +24,8 @@ from rbd_imgdriver.cache import entry
 from rbd_imgdriver.cache import names
 from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver.ceph.images import clones
-from rbd_imgdriver.ceph.images import trash
 from rbd_imgdriver.ceph import parts
+from rbd_imgdriver.ceph.wire import trash
 from rbd_imgdriver.importer import temporary
 from rbd_imgdriver import model
 from rbd_imgdriver import undo

@@ -286,6 +286,9 @@ class _Trash:
     def move(self, image: str, delay: int = 0) -> None:
         """It stays where it is."""
 
+    def finish_move(self, id_: str) -> None:
+        """It stays half where it is."""
+
     def free(self, id_: str, snapshot: str) -> bool:
         _refuse(f'freeing image id {id_}')
 

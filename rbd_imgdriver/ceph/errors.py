@@ -121,6 +121,18 @@ class KeyTooNew(Unreachable):
     code = 'key-too-new'
 
 
+class Stale(CephError):
+    """Somebody else has changed it meanwhile."""
+
+    code = 'stale'
+
+
+class AnswerTooLong(CephError):
+    """The answer has no room in what was provided for it."""
+
+    code = 'answer-too-long'
+
+
 class Unsupported(CephError):
     """The cluster or the image cannot do this."""
 
@@ -200,9 +212,18 @@ def of_code(subject: str, result: int) -> CephError:
     return kind(f'{subject}: {os.strerror(-result)}')
 
 
+# Errors that the bindings have no class for.
+_UNNAMED: dict[int, type[CephError]] = {
+    errno.EBADF: IdTaken,
+    errno.ESTALE: Stale,
+    errno.ERANGE: AnswerTooLong,
+}
+
+
 def _class_of(error: BaseException) -> type[CephError]:
-    if getattr(error, 'errno', 0) == errno.EBADF:  # the bindings have none
-        return IdTaken
+    unnamed = _UNNAMED.get(getattr(error, 'errno', 0))
+    if unnamed is not None:
+        return unnamed
     for theirs, ours in _CLASSES:
         if isinstance(error, theirs):
             return ours
@@ -226,3 +247,8 @@ def translated(subject: str, missing: type[CephError] = ImageNotFound,
         if kind is ImageNotFound:
             kind = missing
         raise kind(printable.one_line(f'{subject}: {error}')) from error
+    except UnicodeError as error:
+        # The bindings decode names as UTF-8; Ceph takes any bytes.
+        raise CephError(printable.one_line(
+            f'{subject}: a name in the pool is not UTF-8: {error}'
+        )) from error

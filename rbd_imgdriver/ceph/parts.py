@@ -29,11 +29,11 @@ from rbd_imgdriver.ceph.images import ancestry
 from rbd_imgdriver.ceph.images import clones
 from rbd_imgdriver.ceph.images import flatten
 from rbd_imgdriver.ceph.images import snapshots
-from rbd_imgdriver.ceph.images import trash
 from rbd_imgdriver.ceph.images import usage
 from rbd_imgdriver.ceph.wire import directory
 from rbd_imgdriver.ceph.wire import header
 from rbd_imgdriver.ceph.wire import leases
+from rbd_imgdriver.ceph.wire import trash
 
 
 class Pool(Protocol):
@@ -277,6 +277,8 @@ class Trash(Protocol):
     """The trash; see :mod:`rbd_imgdriver.ceph.images.trash`."""
 
     def move(self, image: str, delay: int = 0) -> None: ...
+
+    def finish_move(self, id_: str) -> None: ...
 
     def entries(self) -> list[trash.Trashed]: ...
 

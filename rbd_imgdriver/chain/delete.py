@@ -73,7 +73,10 @@ class Deleter:
 
     def _delete(self, image: str, facts: ancestry.Facts, mark: str) -> None:
         self._flattener.cancel(self._pool, facts.id)
-        if facts.snapshots:
+        if facts.in_trash:
+            self._patiently(facts.id, lambda: self._finish_move(
+                image, facts.id, mark))
+        elif facts.snapshots:
             self._patiently(facts.id, lambda: self._retire(
                 image, facts.id, mark))
         elif self._deferment is not None:
@@ -103,6 +106,19 @@ class Deleter:
         if self._deferment is None:
             self._free(id_, image)
 
+    def _finish_move(self, image: str, id_: str, mark: str) -> None:
+        """Finish a deletion that was cut short on its way to the trash."""
+        self._check_closed(image, id_)
+        try:
+            self._pool.ancestry.parent_spec(id_)
+        except errors.ImageNotFound:
+            pass  # only the entry is left; a mark would make a header
+        else:
+            self._pool.headers.update_id(id_, {mark: id_})
+        self._pool.trash.finish_move(id_)
+        if self._deferment is None:
+            self._free(id_, image)
+
     def purge(self) -> None:
         """Remove from the trash what we put there and whose time has come."""
         now = time.time()
@@ -118,7 +134,7 @@ class Deleter:
         If it cannot be told it stays there; it is out of the way.
         """
         try:
-            parent = self._pool.ancestry.parent_spec(id_)
+            parent = release.parent_of(self._pool, id_)
             if release.free(self._pool, id_, name, True, self._rules):
                 release.release(self._pool, parent, self._rules)
         except errors.ImageNotFound:

@@ -22,9 +22,9 @@ import dataclasses
 import time
 
 from rbd_imgdriver.ceph import errors
-from rbd_imgdriver.ceph.images import trash
 from rbd_imgdriver.ceph.images import usage as usages
 from rbd_imgdriver.ceph import parts
+from rbd_imgdriver.ceph.wire import trash
 from rbd_imgdriver.chain import names
 from rbd_imgdriver.chain import ownership
 from rbd_imgdriver.chain import release
@@ -119,7 +119,7 @@ class Leaks:
             snapshots.drop(self._pool, leak.image_id, leak.snapshot,
                            leak.snapshot, self._rules)
         else:
-            parent = self._pool.ancestry.parent_spec(leak.image_id)
+            parent = release.parent_of(self._pool, leak.image_id)
             if release.free(self._pool, leak.image_id, leak.image,
                             leak.kind == TRASHED, self._rules):
                 release.release(self._pool, parent, self._rules)
@@ -179,8 +179,11 @@ class Leaks:
                             self._pool.usage.of(image))
 
     def _trashed(self, entry: trash.Trashed) -> Leak:
-        leak = self._judged(TRASHED, entry.name, entry.id,
-                            self._pool.usage.of_trashed(entry.id))
+        try:
+            usage = self._pool.usage.of_trashed(entry.id)
+        except errors.ImageNotFound:
+            usage = usages.NOTHING  # a removal that was cut short
+        leak = self._judged(TRASHED, entry.name, entry.id, usage)
         if entry.deferred_until > time.time():
             reason = 'its deferment has not ended'
         elif self._rules.volume_id(entry.name) is None:

@@ -63,8 +63,11 @@ def free(pool: parts.Pool, id_: str, name: str, in_trash: bool,
     :param name: of the image, which tells what its snapshots are for
     :returns: whether it is gone
     """
-    left = pool.snapshots.drop_where(
-        id_, lambda snapshot: rules.may_drop(name, snapshot))
+    try:
+        left = pool.snapshots.drop_where(
+            id_, lambda snapshot: rules.may_drop(name, snapshot))
+    except errors.ImageNotFound:
+        left = None  # a removal that was cut short; its entry is to go
     if left:
         return False
     if in_trash:
@@ -76,6 +79,14 @@ def free(pool: parts.Pool, id_: str, name: str, in_trash: bool,
         LOG.info('Removed image %(pool)s/%(name)s: nothing needs it any '
                  'more.', {'pool': pool.name, 'name': name})
     return gone
+
+
+def parent_of(pool: parts.Pool, id_: str) -> header.ParentRef | None:
+    """The parent to release once an image is gone; None when it has gone."""
+    try:
+        return pool.ancestry.parent_spec(id_)
+    except errors.ImageNotFound:
+        return None
 
 
 def is_out_of_sight(parent: ancestry.Parent, rules: names.Names,

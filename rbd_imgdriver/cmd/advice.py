@@ -159,6 +159,12 @@ DECLINED = {
         'the kind that Ceph 20 makes (aes256k).',
         'Update the Ceph packages of this host, or give the user a key of '
         'the older kind (ceph auth, --key_type aes).'),
+    'stale': Advice(
+        'Somebody else has changed the same thing at this moment.',
+        'Try again.'),
+    'answer-too-long': Advice(
+        'Metadata of an image is longer than 256 MiB.',
+        'Look at it with "rbd image-meta ls".'),
     'lease-lost': Advice(
         'This host was so slow that another one took over.',
         'Nothing, unless it happens again and again: the host is '

@@ -22,16 +22,14 @@ from typing import Any
 from rbd_imgdriver.ceph import connection
 from rbd_imgdriver.ceph import errors
 from rbd_imgdriver.ceph.images import mirroring
-from rbd_imgdriver.ceph.images import trash
 from rbd_imgdriver.ceph import native
 from rbd_imgdriver.ceph.wire import directory
-from rbd_imgdriver.ceph.wire import encoding
 from rbd_imgdriver.ceph.wire import header
+from rbd_imgdriver.ceph.wire import trash
 
 # librbd opens an image with all its ancestors: nobody works with chains of
 # such a length.  It bounds the walk if headers should ever form a circle.
 LONGEST = 256
-_REPLY = 4096
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,11 +60,14 @@ class Facts:
     :param id: its internal id
     :param parent: what its head, or only its snapshots, depend on
     :param snapshots: how many it has, the trashed ones included
+    :param in_trash: whether it is half in the trash, because whoever moved
+        it there died
     """
 
     id: str
     parent: header.ParentRef | None
     snapshots: int
+    in_trash: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,17 +141,18 @@ class Ancestry(native.Part):
 
     @native.in_native_thread
     def removal_facts(self, image: str) -> Facts:
-        """What has to be known before an image is removed; costs 0.6 ms.
+        """What has to be known before an image is removed; costs 0.8 ms.
 
         :raises errors.ImageNotFound: when there is none of that name
         """
         ioctx = self._ioctx
-        id_ = header.image_id(ioctx, image)
+        id_ = _any_id(ioctx, image)
+        in_trash = trash.is_in(ioctx, id_)
         try:
             return Facts(id_, header.parent_spec(ioctx, id_),
-                         len(header.snapshot_ids(ioctx, id_)))
+                         len(header.snapshot_ids(ioctx, id_)), in_trash)
         except errors.ImageNotFound:
-            return Facts(id_, None, 0)  # a removal that was cut short
+            return Facts(id_, None, 0, in_trash)  # a removal cut short
 
     @native.in_native_thread
     def is_lone(self, id_: str) -> bool:
@@ -167,6 +169,20 @@ class Ancestry(native.Part):
         ref = header.parent_spec(ioctx, header.image_id(ioctx, image))
         return ref is not None and not mirroring.is_mirrored(
             ioctx_of(self.cluster, ref), ref.image_id)
+
+
+def _any_id(ioctx: Any, image: str) -> str:
+    """An image's id, also while its name is only half there."""
+    try:
+        return header.image_id(ioctx, image)
+    except errors.ImageNotFound:
+        id_ = directory.listed_id(ioctx, image)
+        if id_ is None:
+            moving = trash.unfinished(ioctx, image)
+            if moving is None:
+                raise
+            id_ = moving.id
+        return id_
 
 
 def _ancestors(cluster: connection.Cluster, ioctx: Any,
@@ -215,7 +231,8 @@ def _parent(ioctx: Any, ref: header.ParentRef) -> Parent:
     name, deferred_until = directory.name_of(ioctx, ref.image_id), 0
     in_trash = name is None
     if name is None:
-        name, deferred_until = _trashed(ioctx, ref.image_id)
+        entry = trash.entry(ioctx, ref.image_id)
+        name, deferred_until = entry.name, int(entry.deferred_until)
     try:
         snapshot = header.snapshot(ioctx, ref.image_id, ref.snapshot_id)
     except errors.SnapshotNotFound:
@@ -223,24 +240,6 @@ def _parent(ioctx: Any, ref: header.ParentRef) -> Parent:
     return Parent(ref.image_id, name, in_trash, deferred_until, snapshot,
                   len(header.snapshot_ids(ioctx, ref.image_id)),
                   header.parent_spec(ioctx, ref.image_id))
-
-
-def _trashed(ioctx: Any, id_: str) -> tuple[str, int]:
-    """Name and end of deferment of an image in the trash.
-
-    From a cls::rbd::TrashImageSpec.
-
-    :raises errors.ImageNotFound: when it is not there
-    """
-    with errors.translated(f'image id {id_} in the trash'):
-        _, reply = ioctx.execute('rbd_trash', 'rbd', 'trash_get',
-                                 encoding.text(id_), _REPLY)
-    reader = encoding.Reader(bytes(reply))
-    reader.enter()
-    reader.uint8()  # who moved it there
-    name = reader.text()
-    reader.uint64()  # when
-    return name, reader.uint32()
 
 
 def _described(cluster: connection.Cluster,
@@ -251,8 +250,7 @@ def _described(cluster: connection.Cluster,
         name = directory.name_of(ioctx, ref.image_id)
         trashed = name is None
         if trashed:
-            name = next((one.name for one in trash.entries(ioctx)
-                         if one.id == ref.image_id), None)
+            name = trash.entry(ioctx, ref.image_id).name
         snapshot = header.snapshot(ioctx, ref.image_id, ref.snapshot_id)
     except (errors.PermissionDenied, errors.ImageNotFound,
             errors.SnapshotNotFound):

@@ -10,6 +10,8 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 """How an image lies in the cluster: object size, features, data pool.
+
+Runs in a native thread; see :class:`rbd_imgdriver.ceph.pool.Pool`.
 """
 
 import dataclasses
@@ -19,6 +21,9 @@ import rbd
 
 from rbd_imgdriver.ceph import connection
 from rbd_imgdriver.ceph import errors
+
+_LIBRBDS_OWN = (rbd.RBD_FEATURE_STRIPINGV2 | rbd.RBD_FEATURE_DATA_POOL
+                | rbd.RBD_FEATURE_OPERATIONS | rbd.RBD_FEATURE_MIGRATING)
 
 
 class WrongLayout(errors.CephError):
@@ -70,11 +75,14 @@ def read(cluster: connection.Cluster, ioctx: Any, image: str) -> Layout:
 def check(found: Layout, asked: Layout, subject: str) -> None:
     """Compare.
 
-    librbd adds features that another one needs, and leaves none out.
+    librbd adds features that another one needs.  It leaves out only those
+    that it decides about itself, whatever it was asked for: striping where
+    stripes are as large as objects, a data pool where there is none, and what
+    it notes down for its own use (src/librbd/image/CreateRequest.cc).
 
     :raises WrongLayout: when the image is not as asked for
     """
-    missing = asked.features & ~found.features
+    missing = asked.features & ~found.features & ~_LIBRBDS_OWN
     if missing or dataclasses.replace(found, features=0) != (
             dataclasses.replace(asked, features=0)):
         raise WrongLayout(f'{subject} is {found} instead of {asked}')
@@ -83,6 +91,7 @@ def check(found: Layout, asked: Layout, subject: str) -> None:
 def _data_pool(cluster: connection.Cluster, ioctx: Any) -> str:
     """A pool may have a setting of its own (``rbd config pool set``)."""
     try:
-        return str(rbd.RBD().config_get(ioctx, 'rbd_default_data_pool'))
+        with errors.translated('option rbd_default_data_pool of the pool'):
+            return str(rbd.RBD().config_get(ioctx, 'rbd_default_data_pool'))
     except KeyError:
         return cluster.option('rbd_default_data_pool') or ''

@@ -12,7 +12,6 @@
 """Snapshots of images, made and removed without harm to their clones."""
 
 from collections.abc import Callable
-import contextlib
 import dataclasses
 import time
 from typing import Any
@@ -24,10 +23,9 @@ from rbd_imgdriver.ceph.images import attempts
 from rbd_imgdriver.ceph.images import unchanged
 from rbd_imgdriver.ceph import native
 from rbd_imgdriver.ceph.wire import directory
+from rbd_imgdriver.ceph.wire import encoding
 from rbd_imgdriver.ceph.wire import header
 from rbd_imgdriver import undo
-
-_USER_NAMESPACE = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,14 +145,10 @@ class Snapshots(native.Part):
         Costs 0.2 ms, and as much for each snapshot.
         """
         ioctx = self._ioctx
-        found = []
         try:
-            for one in header.snapshot_ids(ioctx, id_):
-                with contextlib.suppress(errors.SnapshotNotFound):
-                    found.append(header.snapshot(ioctx, id_, one))
+            return header.snapshots(ioctx, id_)
         except errors.ImageNotFound:
             return []
-        return found
 
     @native.in_native_thread
     def counts(self) -> dict[str, int]:
@@ -182,12 +176,13 @@ def create_protected(ioctx: Any, image: str, snapshot: str,
     """
     with errors.translated(f'snapshot {image}@{snapshot}'), \
             rbd.Image(ioctx, image) as opened:
+        id_ = opened.id()
         if attempt.snapshots is None:
-            attempt.snapshots = frozenset(_ids(opened))
+            attempt.snapshots = frozenset(header.snapshot_ids(ioctx, id_))
         began = time.monotonic()
         # One that an earlier try has made may be older than the last write.
-        new = (not _has_made(attempt, opened, snapshot)
-               and _create(attempt, opened, snapshot)
+        new = (not _has_made(attempt, ioctx, id_, snapshot)
+               and _create(attempt, ioctx, opened, snapshot)
                and time.monotonic() - began < unchanged.MADE_BY_US)
         with undo.on_error(f'snapshot {image}@{snapshot}',
                            lambda: opened.remove_snap(snapshot)), \
@@ -198,25 +193,25 @@ def create_protected(ioctx: Any, image: str, snapshot: str,
                 opened.protect_snap(snapshot)
 
 
-def _create(attempt: attempts.Attempt, opened: Any, snapshot: str) -> bool:
+def _create(attempt: attempts.Attempt, ioctx: Any, opened: Any,
+            snapshot: str) -> bool:
     """Make a snapshot; False when it appeared although there was no answer."""
     try:
         opened.create_snap(snapshot)
     except rbd.Timeout:
-        if not _has_made(attempt, opened, snapshot):
+        if not _has_made(attempt, ioctx, opened.id(), snapshot):
             raise
         return False
     return True
 
 
-def _has_made(attempt: attempts.Attempt, opened: Any, snapshot: str) -> bool:
-    id_ = _ids(opened, snapshot)
-    return bool(id_) and not set(id_) & (attempt.snapshots or set())
-
-
-def _ids(opened: Any, name: str | None = None) -> list[int]:
-    return [one['id'] for one in opened.list_snaps()
-            if name in (None, one['name'])]
+def _has_made(attempt: attempts.Attempt, ioctx: Any, id_: str,
+              snapshot: str) -> bool:
+    """Whether a snapshot of that name has appeared since the call began."""
+    appeared = (set(header.snapshot_ids(ioctx, id_))
+                - (attempt.snapshots or frozenset()))
+    return any(header.snapshot(ioctx, id_, one).name == snapshot
+               for one in appeared)
 
 
 def _seal(ioctx: Any, private: Any, image: Any, snapshot: str) -> None:
@@ -228,24 +223,25 @@ def _seal(ioctx: Any, private: Any, image: Any, snapshot: str) -> None:
 def drop_where(ioctx: Any, id_: str,
                droppable: Callable[[str], bool]) -> Remaining:
     """The same in an I/O context; blocks."""
-    with errors.translated(f'snapshots of image id {id_}'), \
-            rbd.Image(ioctx, image_id=id_) as image:
-        for snapshot in list(image.list_snaps()):
-            if (snapshot['namespace'] == _USER_NAMESPACE
-                    and droppable(snapshot['name'])):
-                _drop(image, snapshot['name'])
-        left = list(image.list_snaps())
-    named = [one['name'] for one in left
-             if one['namespace'] == _USER_NAMESPACE]
+    going = [one.name for one in header.snapshots(ioctx, id_)
+             if one.is_users and droppable(one.name)]
+    if going:
+        with errors.translated(f'snapshots of image id {id_}'), \
+                rbd.Image(ioctx, image_id=id_) as image:
+            for name in going:
+                _drop(image, name)
+    left = header.snapshots(ioctx, id_)
+    named = [one.name for one in left if one.is_users]
     return Remaining(tuple(named), len(left) - len(named))
 
 
 def _drop(image: Any, snapshot: str) -> bool:
     """Remove a snapshot; False when clones of format 1 forbid it."""
+    name = encoding.to_bytes(snapshot)
     try:
-        if image.is_protected_snap(snapshot):
-            image.unprotect_snap(snapshot)
-        image.remove_snap(snapshot)
+        if image.is_protected_snap(name):
+            image.unprotect_snap(name)
+        image.remove_snap(name)
     except rbd.ImageBusy:
         return False
     except rbd.ImageNotFound:

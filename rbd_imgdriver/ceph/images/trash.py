@@ -16,8 +16,6 @@ formats.  With clone format 2 its removed snapshots free themselves with the
 last child; the image itself does not: somebody has to remove it.
 """
 
-import dataclasses
-import datetime
 import json
 from typing import Any
 
@@ -26,22 +24,12 @@ import rbd
 
 from rbd_imgdriver.ceph import errors
 from rbd_imgdriver.ceph import native
+from rbd_imgdriver.ceph.wire import directory
+from rbd_imgdriver.ceph.wire import header
+from rbd_imgdriver.ceph.wire import trash
 
 _SCHEDULE = 'rbd_trash_purge_schedule'
 _MOST_SCHEDULES = 64
-_USER_NAMESPACE = 0  # of snapshots; those in the snapshot trash have another
-
-
-@dataclasses.dataclass(frozen=True)
-class Trashed:
-    """An image in the trash.
-
-    :param deferred_until: when it may be removed, in seconds since the epoch
-    """
-
-    id: str
-    name: str
-    deferred_until: float
 
 
 class Trash(native.Part):
@@ -51,20 +39,31 @@ class Trash(native.Part):
     def move(self, image: str, delay: int = 0) -> None:
         """Move an image to the trash; absent is as good as moved.
 
-        An image that a client has open is moved all the same.
+        An image that a client has open is moved all the same.  Two clients
+        may move one image at the same time: the slower one finds that the
+        other has finished for it.
 
         :param delay: seconds before it may be removed
         """
-        with errors.translated(f'move of {image} to the trash'):
-            try:
-                rbd.RBD().trash_move(self._ioctx, image, delay)
-            except rbd.ImageNotFound:
-                return
+        ioctx = self._ioctx
+        try:
+            with errors.translated(f'move of {image} to the trash'):
+                rbd.RBD().trash_move(ioctx, image, delay)
+        except errors.ImageNotFound:
+            return
+        except errors.Stale:
+            if directory.listed_id(ioctx, image) is not None:
+                raise
 
     @native.in_native_thread
-    def entries(self) -> list[Trashed]:
+    def finish_move(self, id_: str) -> None:
+        """Finish a move to the trash that was cut short, if there was one."""
+        _finish_move(self._ioctx, id_)
+
+    @native.in_native_thread
+    def entries(self) -> list[trash.Trashed]:
         """What is in the trash of the pool."""
-        return entries(self._ioctx)
+        return trash.entries(self._ioctx)
 
     @native.in_native_thread
     def free(self, id_: str, snapshot: str) -> bool:
@@ -79,7 +78,7 @@ class Trash(native.Part):
         with errors.translated(f'removal of image id {id_} from the trash'):
             try:
                 with rbd.Image(ioctx, image_id=id_) as image:
-                    if not _remove_only(image, snapshot):
+                    if not _remove_only(ioctx, image, snapshot):
                         return False
                 rbd.RBD().trash_remove(ioctx, id_)
             except rbd.ImageNotFound:
@@ -92,12 +91,17 @@ class Trash(native.Part):
     def remove(self, id_: str) -> bool:
         """Remove an image that has no snapshots from the trash.
 
+        A move to the trash that was cut short is finished first, else librbd
+        refuses.
+
         :returns: whether it is gone; False while snapshots keep it
         :raises errors.PermissionDenied: before its deferment ends
         """
+        ioctx = self._ioctx
+        _finish_move(ioctx, id_)
         with errors.translated(f'removal of image id {id_} from the trash'):
             try:
-                rbd.RBD().trash_remove(self._ioctx, id_)
+                rbd.RBD().trash_remove(ioctx, id_)
             except rbd.ImageNotFound:
                 return True
             except (rbd.ImageBusy, rbd.ImageHasSnapshots):
@@ -124,23 +128,19 @@ class Trash(native.Part):
                     for one in json.loads(value)]
 
 
-def entries(ioctx: Any) -> list[Trashed]:
-    """What is in the trash of a pool; blocks."""
-    with errors.translated('list of the trash'):
-        return [Trashed(entry['id'], entry['name'],
-                        _seconds(entry['deferment_end_time']))
-                for entry in rbd.RBD().trash_list(ioctx)]
+def _finish_move(ioctx: Any, id_: str) -> None:
+    try:
+        entry = trash.entry(ioctx, id_)
+    except errors.ImageNotFound:
+        return
+    if entry.is_moving:
+        trash.finish_move(ioctx, entry)
 
 
-def _seconds(when: datetime.datetime) -> float:
-    """The binding gives UTC without saying so."""
-    return when.replace(tzinfo=datetime.UTC).timestamp()
-
-
-def _remove_only(image: Any, snapshot: str) -> bool:
+def _remove_only(ioctx: Any, image: Any, snapshot: str) -> bool:
     """Remove a snapshot; False, and nothing done, if there are others."""
-    found = [one['name'] for one in image.list_snaps()
-             if one['namespace'] == _USER_NAMESPACE]
+    found = [one.name for one in header.snapshots(ioctx, image.id())
+             if one.is_users]
     if any(name != snapshot for name in found):
         return False
     for name in found:

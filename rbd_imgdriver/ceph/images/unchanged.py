@@ -69,7 +69,6 @@ MADE_BY_US = 3.0
 
 _NEEDED = rbd.RBD_FEATURE_EXCLUSIVE_LOCK | rbd.RBD_FEATURE_OBJECT_MAP
 _INVALID = rbd.RBD_FLAG_OBJECT_MAP_INVALID | rbd.RBD_FLAG_FAST_DIFF_INVALID
-_USER_NAMESPACE = 0
 _LOCK = 'rbd_lock'  # RBD_LOCK_NAME, on the header and on the object map
 
 
@@ -105,9 +104,8 @@ def seal(private: Any, image: Any, snapshot: str) -> Seal | None:
         return None  # not ours any more
     if not _has_lock(image) or len(list(image.watchers_list())) > 1:
         return None
-    snapshot_id = next(one['id'] for one in image.list_snaps()
-                       if one['name'] == snapshot
-                       and one['namespace'] == _USER_NAMESPACE)
+    snapshot_id = next(one.id for one in header.snapshots(private, id_)
+                       if one.name == snapshot and one.is_users)
     return Seal(id_, snapshot_id, version)
 
 
@@ -141,12 +139,11 @@ def sealed_snapshot(ioctx: Any, private: Any, image: str) -> str | None:
             rbd.Image(ioctx, image_id=id_, read_only=True) as opened:
         if not _is_sound(opened) or _is_watched(opened):
             return None
-        for one in opened.list_snaps():
-            if (one['id'] == sealed.snapshot_id
-                    and one['namespace'] == _USER_NAMESPACE
-                    and one['size'] == opened.size()
-                    and opened.is_protected_snap(one['name'])):
-                return str(one['name'])
+        for one in header.snapshots(ioctx, id_):
+            if (one.id == sealed.snapshot_id and one.is_users
+                    and one.size == opened.size()
+                    and opened.is_protected_snap(one.name)):
+                return one.name
     return None
 
 

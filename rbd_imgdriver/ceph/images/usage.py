@@ -25,11 +25,10 @@ import rbd
 
 from rbd_imgdriver.ceph import errors
 from rbd_imgdriver.ceph import native
+from rbd_imgdriver.ceph.wire import header
 
 # Images that are opened together: one takes 5 to 10 ms, mostly waiting.
 _AT_ONCE = 32
-
-_USER_NAMESPACE = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,6 +73,10 @@ class SnapshotUsage:
     children: tuple[Child, ...]
 
 
+# Of an entry in the trash whose image is gone.
+NOTHING = Usage(0, 0, (), ())
+
+
 class Usages(native.Part):
     """The usage of a pool's images."""
 
@@ -110,7 +113,10 @@ class Usages(native.Part):
     @native.in_native_thread
     def is_watched(self, id_: str) -> bool:
         """Whether a client has an image open for writing."""
-        return self.watches(id_) > 0
+        try:
+            return self.watches(id_) > 0
+        except errors.ImageNotFound:
+            return False  # nobody has open what is gone
 
     @native.in_native_thread
     def watches(self, id_: str) -> int:
@@ -170,15 +176,14 @@ def _usage(ioctx: Any, *, name: str | None = None,
             rbd.Image(ioctx, name=name, image_id=id_,
                       read_only=True) as image:
         used = used_by(image)
-        snapshots = list(image.list_snaps())
+        snapshots = header.snapshots(ioctx, image.id())
         children: list[Child] = []
         for snapshot in snapshots:
-            image.set_snap_by_id(snapshot['id'])
+            image.set_snap_by_id(snapshot.id)
             children.extend(_children(image))
         return Usage(
             image.size(), used,
-            tuple(one['name'] for one in snapshots
-                  if one['namespace'] == _USER_NAMESPACE),
+            tuple(one.name for one in snapshots if one.is_users),
             tuple(children))
 
 

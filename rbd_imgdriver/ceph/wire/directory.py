@@ -13,27 +13,29 @@
 
 A pool's directory is the omap of ``rbd_directory``, with a key
 ``name_<image>`` for each image (src/cls/rbd/cls_rbd.cc, ``dir_add_image``).
-Keys are sorted and the OSD filters by prefix, so the cost is that of the
-images found, whatever else is in the pool.
+Keys are sorted and the answer can begin anywhere, so the cost is that of the
+images found and of at most one page more, whatever else is in the pool.
+
+librados' own access to an omap, and librbd's lists, raise UnicodeDecodeError
+where any name in the pool is not UTF-8; the object class gives bytes.
 """
 
 from collections.abc import Iterator
 from collections.abc import Sequence
 import dataclasses
+import struct
 from typing import Any
-
-import rados
 
 from rbd_imgdriver.ceph import errors
 from rbd_imgdriver.ceph import native
+from rbd_imgdriver.ceph.wire import calls
 from rbd_imgdriver.ceph.wire import encoding
 from rbd_imgdriver.ceph.wire import header
 from rbd_imgdriver.ceph.wire import survey
 
-_DIRECTORY = 'rbd_directory'
-_KEY = 'name_'
-_PAGE = 512
-_REPLY = 4096
+OBJECT = 'rbd_directory'
+_FIRST_PAGE = 64
+_LARGEST_PAGE = 1024
 
 
 @dataclasses.dataclass(frozen=True)
@@ -178,15 +180,26 @@ def drop_name(ioctx: Any, name: str, id_: str) -> None:
 def names(ioctx: Any, prefix: str) -> dict[str, str]:
     """The ids of the images whose names begin with ``prefix``, by name."""
     found: dict[str, str] = {}
-    after = ''
+    after, size = _before(prefix), _FIRST_PAGE
     while True:
-        page = list(_page(ioctx, _KEY + prefix, after))
-        for key, value in page:
-            # A string in Ceph's encoding: a length, then the bytes.
-            found[key.removeprefix(_KEY)] = value[4:].decode()
-        if len(page) < _PAGE:
+        query = encoding.text(after) + struct.pack('<Q', size)
+        try:
+            answer = calls.call(ioctx, OBJECT, 'dir_list', query)
+        except errors.ImageNotFound:
+            return found  # a pool that never had an image
+        page = encoding.Reader(answer).pairs()
+        beginning = {name: id_ for name, id_ in page.items()
+                     if name.startswith(prefix)}
+        found.update(beginning)
+        last = max(page, key=encoding.to_bytes, default='')
+        if len(page) < size or last not in beginning:
             return found
-        after = page[-1][0]
+        after, size = last, min(2 * size, _LARGEST_PAGE)
+
+
+def _before(prefix: str) -> str:
+    """What sorts before all that begins with ``prefix``, and little else."""
+    return prefix and prefix[:-1] + chr(ord(prefix[-1]) - 1) + '\x7f'
 
 
 def id_of(ioctx: Any, name: str) -> str | None:
@@ -213,30 +226,31 @@ def finish_rename(ioctx: Any, old: str, new: str, id_: str) -> bool:
     query = b''.join(encoding.text(part) for part in (old, new, id_))
     with errors.translated(f'rename of {old} to {new}'):
         if name_of(ioctx, id_) == old:
-            ioctx.execute(_DIRECTORY, 'rbd', 'dir_rename_image', query)
+            calls.call(ioctx, OBJECT, 'dir_rename_image', query)
         if id_of(ioctx, old) == id_:
             ioctx.remove_object(f'rbd_id.{old}')
     return True
 
 
-def _page(ioctx: Any, prefix: str,
-          after: str) -> Iterator[tuple[str, bytes]]:
-    with errors.translated(f'directory of images {prefix}*'), \
-            rados.ReadOpCtx() as op:
-        pairs, _ = ioctx.get_omap_vals(op, after, prefix, _PAGE)
-        try:
-            ioctx.operate_read_op(op, _DIRECTORY)
-        except rados.ObjectNotFound:
-            return  # a pool that never had an image
-        yield from pairs
+def listed_id(ioctx: Any, name: str) -> str | None:
+    """The id of an image by the directory, or None when it is not in it.
+
+    Unlike ``rbd_id.<name>``, which a move to the trash removes first, the
+    directory has the name until the end of a move or a removal.
+    """
+    try:
+        answer = calls.call(ioctx, OBJECT, 'dir_get_id',
+                            encoding.text(name))
+    except errors.ImageNotFound:
+        return None
+    return encoding.Reader(answer).text()
 
 
 def name_of(ioctx: Any, id_: str) -> str | None:
     """The name of an image, or None when it is in the trash or gone."""
-    with errors.translated(f'name of image id {id_}'):
-        try:
-            _, reply = ioctx.execute(_DIRECTORY, 'rbd', 'dir_get_name',
-                                     encoding.text(id_), _REPLY)
-        except rados.ObjectNotFound:
-            return None
-    return encoding.Reader(bytes(reply)).text()
+    try:
+        answer = calls.call(ioctx, OBJECT, 'dir_get_name',
+                            encoding.text(id_))
+    except errors.ImageNotFound:
+        return None
+    return encoding.Reader(answer).text()

@@ -20,12 +20,27 @@ from collections.abc import Mapping
 import struct
 
 _ENVELOPE = struct.Struct('<BBI')
+_ANY_BYTES = 'surrogateescape'
 
 
 def text(value: str) -> bytes:
     """A string."""
-    data = value.encode()
+    data = to_bytes(value)
     return struct.pack('<I', len(data)) + data
+
+
+def to_bytes(value: str) -> bytes:
+    """What Ceph stores for a string that was read from it.
+
+    Ceph takes any bytes for a name and for metadata; what is not UTF-8 is
+    kept as Python keeps such file names, so that it comes back unchanged.
+    """
+    return value.encode(errors=_ANY_BYTES)
+
+
+def from_bytes(data: bytes) -> str:
+    """The string for what Ceph stores."""
+    return data.decode(errors=_ANY_BYTES)
 
 
 def pairs(values: Mapping[str, str]) -> bytes:
@@ -44,22 +59,22 @@ class Reader:
 
     def __init__(self, data: bytes) -> None:
         self._data = data
-        self._at = 0
+        self.at = 0
 
     def _unpack(self, form: str) -> int:
-        (value,) = struct.unpack_from(form, self._data, self._at)
-        self._at += struct.calcsize(form)
+        (value,) = struct.unpack_from(form, self._data, self.at)
+        self.at += struct.calcsize(form)
         return int(value)
 
     def enter(self) -> int:
         """Skip a structure's envelope; returns where the structure ends."""
-        _, _, length = _ENVELOPE.unpack_from(self._data, self._at)
-        self._at += _ENVELOPE.size
-        return self._at + int(length)
+        _, _, length = _ENVELOPE.unpack_from(self._data, self.at)
+        self.at += _ENVELOPE.size
+        return self.at + int(length)
 
     def jump(self, end: int) -> None:
         """Go on at a structure's end, whatever newer versions put there."""
-        self._at = end
+        self.at = end
 
     def uint8(self) -> int:
         return self._unpack('<B')
@@ -75,9 +90,9 @@ class Reader:
 
     def text(self) -> str:
         length = self._unpack('<I')
-        data = self._data[self._at:self._at + length]
-        self._at += length
-        return data.decode()
+        data = self._data[self.at:self.at + length]
+        self.at += length
+        return from_bytes(data)
 
     def pairs(self) -> dict[str, str]:
         return {self.text(): self.text() for _ in range(self.uint32())}

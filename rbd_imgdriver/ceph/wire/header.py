@@ -31,12 +31,13 @@ import rados
 
 from rbd_imgdriver.ceph import errors
 from rbd_imgdriver.ceph import native
+from rbd_imgdriver.ceph.wire import calls
 from rbd_imgdriver.ceph.wire import encoding
 
 HEAD = 2 ** 64 - 2  # CEPH_NOSNAP
+_USER_NAMESPACE = 0  # SNAPSHOT_NAMESPACE_TYPE_USER
 _TRASH_NAMESPACE = 2  # SNAPSHOT_NAMESPACE_TYPE_TRASH
 _PAGE = 64
-_REPLY = 64 * 1024
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,6 +62,8 @@ class Snapshot:
     :param created: seconds since the epoch
     :param children: its clones of format 2; those of format 1 are unknown
     :param trashed: whether it was removed and waits for its last child
+    :param is_users: whether it is an ordinary one, neither in the trash nor
+        a group's or rbd-mirror's
     """
 
     id: int
@@ -69,6 +72,7 @@ class Snapshot:
     created: int
     children: int
     trashed: bool
+    is_users: bool = True
 
 
 class Headers(native.Part):
@@ -187,7 +191,22 @@ def snapshot(ioctx: Any, id_: str, snapshot_id: int) -> Snapshot:
     name, size_bytes = reader.text(), reader.uint64()
     created, _ = reader.uint32(), reader.uint32()
     return Snapshot(snapshot_id, name, size_bytes, created,
-                    reader.uint32(), kind == _TRASH_NAMESPACE)
+                    reader.uint32(), kind == _TRASH_NAMESPACE,
+                    kind == _USER_NAMESPACE)
+
+
+def snapshots(ioctx: Any, id_: str) -> list[Snapshot]:
+    """All snapshots, newest first; costs 0.2 ms, and as much for each.
+
+    librbd's list raises UnicodeDecodeError where one's name is not UTF-8.
+    """
+    found = []
+    for snapshot_id in snapshot_ids(ioctx, id_):
+        try:
+            found.append(snapshot(ioctx, id_, snapshot_id))
+        except errors.SnapshotNotFound:
+            continue  # removed meanwhile
+    return found
 
 
 def value(ioctx: Any, id_: str, key: str) -> str | None:
@@ -238,7 +257,4 @@ def update_metadata(ioctx: Any, id_: str, values: Mapping[str, str],
 
 def _call(ioctx: Any, id_: str, method: str, query: bytes,
           missing: type[errors.CephError] = errors.ImageNotFound) -> bytes:
-    with errors.translated(f'{method} of image id {id_}', missing):
-        _, reply = ioctx.execute(f'rbd_header.{id_}', 'rbd', method, query,
-                                 _REPLY)
-    return bytes(reply)
+    return calls.call(ioctx, f'rbd_header.{id_}', method, query, missing)
