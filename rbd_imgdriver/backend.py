@@ -18,6 +18,8 @@ same settings mean the same thing to both.
 from collections.abc import Callable
 import dataclasses
 
+from rbd_imgdriver.cache import ciphertext
+from rbd_imgdriver.cache import encrypted
 from rbd_imgdriver.cache import eviction
 from rbd_imgdriver.cache import fill
 from rbd_imgdriver.cache import store as cache_store
@@ -50,6 +52,7 @@ class Settings:
     :param cinder_allowed: whether ``cinder://`` locations may be cloned
     :param chains: about clones
     :param cache: limits of the cache, or None when it is switched off
+    :param encrypted_clones: which encrypted volumes share their data
     """
 
     cluster: connection.ClusterSpec
@@ -62,6 +65,7 @@ class Settings:
     chains: chains.Options
     cache: eviction.Limits | None
     imports: options.Options
+    encrypted_clones: ciphertext.Sharing = ciphertext.Sharing.OFF
 
     @property
     def rules(self) -> builder.Rules:
@@ -88,6 +92,8 @@ class Backend:
             self.pool, self.chains.cloner,
             self.store if settings.cache else None, self.importer,
             self.filler if settings.cache else None))
+        self.encrypted = encrypted.EncryptedClones(self.store, self.filler,
+                                                   self.importer)
 
     def cascade(self, image: model.Image) -> list[base.Strategy]:
         """The strategies that the operator wants for an image, in order.

@@ -20,6 +20,7 @@ do keeps it from that (create_volume.py, ``_create_from_image``, calls
 
 from collections.abc import Iterator
 import contextlib
+import time
 from typing import Any
 
 from cinder import exception
@@ -30,6 +31,8 @@ from oslo_config import cfg
 from oslo_log import log as logging
 
 from rbd_imgdriver import backend
+from rbd_imgdriver.cache import ciphertext
+from rbd_imgdriver.cache import encrypted
 from rbd_imgdriver.cache import names
 from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver.ceph.images import clones
@@ -44,6 +47,7 @@ from rbd_imgdriver.openstack import encryption as cinder_encryption
 from rbd_imgdriver.openstack import errors as cinder_errors
 from rbd_imgdriver.openstack import glance_data
 from rbd_imgdriver.openstack import images as cinder_images
+from rbd_imgdriver.openstack import notifications as cinder_notifications
 
 LOG = logging.getLogger(__name__)
 CONF = cfg.CONF
@@ -128,7 +132,8 @@ class ImagesMixin(cinder_rbd.RBDDriver):
                     order=self._backend.settings.order,
                     encryption=encryption, golden=golden,
                     project=volume.project_id)
-            else:
+            elif encryption is None or not self._clone_encrypted(
+                    context, volume, image, data, encryption, golden):
                 self._fill(volume, image, data, encryption, golden)
         try:
             self._setup_volume(volume)
@@ -157,6 +162,48 @@ class ImagesMixin(cinder_rbd.RBDDriver):
                  {'volume': volume.name, 'image': image.id,
                   'bytes': done.bytes_moved,
                   'encrypted': encryption is not None})
+
+    def _clone_encrypted(self, context: Any, volume: Any, image: model.Image,
+                         data: model.ImageData,
+                         encryption: luks_header.Encryption,
+                         golden: clones.SnapshotSpec | None) -> bool:
+        """Make an encrypted volume as a clone, if that can be done.
+
+        :returns: whether it is made; if not it has to be imported
+        """
+        settings = self._backend.settings
+        if (settings.encrypted_clones is ciphertext.Sharing.OFF
+                or settings.cache is None or settings.max_depth <= 0
+                or self._is_replicated_type(volume.volume_type)):
+            return False
+        of_type = (settings.encrypted_clones
+                   is ciphertext.Sharing.VOLUME_TYPE)
+        kind = ciphertext.Kind(
+            str(volume.project_id),
+            str(volume.volume_type_id or '') if of_type else '',
+            encryption.cipher, settings.order)
+        keys = cinder_encryption.ProjectKeys(
+            context, kind.project, settings.chains.rules.volume_id)
+        started = time.monotonic()
+        try:
+            made = self._backend.encrypted.make(encrypted.Wanted(
+                image, data, cinder_notifications.CinderEvents(
+                    context, volume.host),
+                volume.name, int(volume.size) * model.GIB, kind, encryption,
+                keys, {model.STRATEGY_KEY: 'encrypted-clone'}, golden))
+        except encrypted.NotCloned as error:
+            LOG.info('Encrypted volume %(volume)s is imported by itself, not '
+                     'cloned: %(reason)s (%(code)s)',
+                     {'volume': volume.name, 'reason': error,
+                      'code': error.code})
+            return False
+        LOG.info('Volume %(volume)s made from image %(image)s by '
+                 'encrypted-clone of %(golden)s in %(seconds).2f s, '
+                 '%(bytes)d bytes moved',
+                 {'volume': volume.name, 'image': image.id,
+                  'golden': made.golden, 'bytes': made.bytes_moved,
+                  'seconds': time.monotonic() - started})
+        return True
 
     def _golden(self, image: model.Image) -> clones.SnapshotSpec | None:
         if self._backend.settings.cache is None:

@@ -65,6 +65,18 @@ IMPORT_OPTS = [
 ]
 
 ENCRYPTION_OPTS = [
+    cfg.StrOpt(
+        'rbd_imgdriver_encrypted_clones',
+        default='project',
+        choices=[
+            ('off', 'each encrypted volume is imported by itself'),
+            ('project', 'all volumes that a project makes of an image, with '
+                        'the same cipher, share the encrypted data'),
+            ('volume-type', 'only those of the same volume type do')],
+        help='Whether encrypted volumes of an image are clones of each '
+             "other's data. Such volumes have the same master key, each "
+             'behind a passphrase of its own, like volumes that Cinder '
+             'clones. Needs image_volume_cache_enabled and cryptsetup.'),
     cfg.IntOpt(
         'rbd_imgdriver_luks_iterations',
         default=1000, min=1000,

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 import dataclasses
 import enum
 
+from rbd_imgdriver.cache import ciphertext
 from rbd_imgdriver.cache import names
 from rbd_imgdriver.ceph.wire import directory
 from rbd_imgdriver import model
@@ -46,6 +47,7 @@ class Entry:
     :param data_size: bytes from the beginning whose digest is the identity;
         None when the data was converted and has another
     :param signature: of the image, that the import has verified; '' if none
+    :param encrypted: whether it is a golden ciphertext
     """
 
     name: str
@@ -58,6 +60,7 @@ class Entry:
     pinned: bool = False
     data_size: int | None = None
     signature: str = ''
+    encrypted: bool = False
 
     def verified(self, image: model.Image) -> bool:
         """Whether the image's signature, if it needs one, was verified.
@@ -70,14 +73,17 @@ class Entry:
             == (image.id, names.identity(image), image.signature))
 
 
-def facts(image: model.Image, rbd_id: str, now: float) -> dict[str, str]:
+def facts(image: model.Image, rbd_id: str, now: float,
+          as_is: bool = True) -> dict[str, str]:
     """The metadata that makes an RBD image a cache entry.
 
     :param image: whose signature, if it needs one, the import has verified
     :param rbd_id: Ceph's id of that RBD image
     :param now: seconds since the epoch
+    :param as_is: whether it holds the disk itself and not its ciphertext
     """
-    known = {_DATA_SIZE: str(image.size)} if image.raw and image.size else {}
+    exact = as_is and image.raw and image.size
+    known = {_DATA_SIZE: str(image.size)} if exact else {}
     if image.signature:
         known[_SIGNATURE] = image.signature
     return {
@@ -163,4 +169,5 @@ def parse(name: str, rbd_id: str, size: int,
         last_used=float(metadata.get(_LAST_USED, created)),
         pinned=metadata.get(_PINNED) == 'true',
         data_size=None if data_size is None else int(data_size),
-        signature=metadata.get(_SIGNATURE, ''))
+        signature=metadata.get(_SIGNATURE, ''),
+        encrypted=ciphertext.facts(metadata) is not None)

@@ -19,7 +19,6 @@ and one of them would lose the rename, with no harm to readers.
 from collections.abc import Callable
 from collections.abc import Iterator
 import contextlib
-import dataclasses
 import math
 import secrets
 import socket
@@ -29,8 +28,9 @@ from oslo_log import log as logging
 
 from rbd_imgdriver.cache import entry
 from rbd_imgdriver.cache import eviction
-from rbd_imgdriver.cache import names
 from rbd_imgdriver.cache import store as cache_store
+from rbd_imgdriver.cache import verdict as verdicts
+from rbd_imgdriver.cache import wish as wishes
 from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver.ceph.wire import leases
 from rbd_imgdriver import errors
@@ -46,47 +46,6 @@ LEASE = 20.0
 _RENEW = 4.0
 _POLL = 0.5
 _REPORT = 10.0
-
-
-class CacheUnusable(Exception):
-    """The cache cannot take the image; the create goes on without it.
-
-    :param code: short and stable, for example ``cache-full``
-    """
-
-    def __init__(self, code: str, reason: str) -> None:
-        super().__init__(reason)
-        self.code = code
-
-
-@dataclasses.dataclass(frozen=True)
-class Filled:
-    """The golden image is there.
-
-    :param imported: whether this call imported it
-    :param bytes_moved: by this call
-    """
-
-    golden: str
-    imported: bool = False
-    bytes_moved: int = 0
-
-
-@dataclasses.dataclass(frozen=True)
-class Wish:
-    """An image that is to be in the cache.
-
-    :param limit: bytes of the volume it is for; a larger image is refused
-    :param progress: told of (bytes done, bytes to do) if this call imports
-    :param project: who wants it; None: the image's owner
-    """
-
-    image: model.Image
-    data: model.ImageData
-    events: model.Events
-    limit: int
-    progress: Callable[[int, int], None] | None = None
-    project: str | None = None
 
 
 class Filler:
@@ -107,15 +66,15 @@ class Filler:
         self._order = order
         self._sleep = sleep
         self._clock = clock
-        self._verdicts: dict[str, _Verdict] = {}
+        self._verdicts: dict[str, verdicts.Verdict] = {}
 
-    def fill(self, wish: Wish) -> Filled:
+    def fill(self, wish: wishes.Wish) -> wishes.Filled:
         """Have the image in the cache, by importing or by waiting.
 
-        :raises CacheUnusable: when the cache cannot take it
+        :raises wishes.CacheUnusable: when the cache cannot take it
         :raises rbd_imgdriver.errors.ImageError: when the image is no good
         """
-        golden = names.golden(wish.image)
+        golden = wish.golden
         with self._verdict(golden) as verdict:
             while True:
                 verdict.raise_again()
@@ -125,20 +84,21 @@ class Filler:
                         return filled
                     self._wait(golden)
                     if self.store.usable(golden, wish.image):
-                        return Filled(golden)
+                        return wishes.Filled(golden)
                 except leases.LeaseLost as error:
                     LOG.warning(
                         'Import of %(golden)s was overtaken: %(error)s',
                         {'golden': golden, 'error': error})
                 except ceph_errors.CephError as error:
                     if self._published(golden, wish.image):
-                        return Filled(golden)  # overtaken, and no harm done
-                    raise CacheUnusable(error.code, str(error)) from error
+                        return wishes.Filled(golden)  # overtaken, no harm
+                    raise wishes.CacheUnusable(error.code,
+                                               str(error)) from error
 
     @contextlib.contextmanager
-    def _verdict(self, golden: str) -> Iterator['_Verdict']:
+    def _verdict(self, golden: str) -> Iterator[verdicts.Verdict]:
         """What is found about an image, as long as somebody waits for it."""
-        verdict = self._verdicts.setdefault(golden, _Verdict())
+        verdict = self._verdicts.setdefault(golden, verdicts.Verdict())
         verdict.waiting += 1
         try:
             yield verdict
@@ -153,8 +113,8 @@ class Filler:
         except ceph_errors.CephError:
             return False  # the error that led here is the one to raise
 
-    def _import_under_lease(self, wish: Wish, golden: str,
-                            verdict: '_Verdict') -> Filled | None:
+    def _import_under_lease(self, wish: wishes.Wish, golden: str,
+                            verdict: verdicts.Verdict) -> wishes.Filled | None:
         partial = temporary.new_name(golden)
         lease = leases.Lease(golden, secrets.token_hex(8), LEASE)
         pool = self.store.pool
@@ -165,9 +125,9 @@ class Filler:
             state = self.store.mend(golden)
             if state is entry.State.ENTRY and self.store.verified(
                     golden, wish.image):
-                return Filled(golden)
+                return wishes.Filled(golden)
             if state not in (entry.State.ABSENT, entry.State.ENTRY):
-                raise CacheUnusable(
+                raise wishes.CacheUnusable(
                     'name-taken', f'{golden} is {state.value}: see '
                     '"rbd-imgdriver-manage cache check"')
             return self._import(wish, golden, partial, lease)
@@ -184,8 +144,9 @@ class Filler:
                      'imported: it was imported again', golden)
             self.store.retire(golden)
 
-    def _import(self, wish: Wish, golden: str, partial: str,
-                lease: leases.Lease) -> Filled:
+    def _import(self, wish: wishes.Wish, golden: str, partial: str,
+                lease: leases.Lease) -> wishes.Filled:
+        made = wish.encrypting
         # A first look, which spares a download in vain.
         self._plan(golden, wish.image.minimal_size or 0)
 
@@ -194,27 +155,30 @@ class Filler:
             self.store.pool.leases.renew(lease)
             if wish.image.signature:
                 self._retire_unverified(golden)
-            self.store.publish(whole.name, golden, wish.image)
+            more = made.finish(whole) if made else {}
+            self.store.publish(whole.name, golden, wish.image, more)
 
         imported = self._importer.import_image(
             wish.image, wish.data, self.store.pool, golden, partial=partial,
             order=self._order, limit=wish.limit, publish=publish,
             progress=self._renewal(lease, wish.progress),
-            project=wish.project)
+            project=wish.project,
+            encryption=made.encryption if made else None,
+            golden=made.plain if made else None)
         self._keep_limits(golden, imported.size, wish.events)
-        return Filled(golden, True, imported.bytes_moved)
+        return wishes.Filled(golden, True, imported.bytes_moved)
 
     def _plan(self, golden: str, size: int) -> tuple[entry.Entry, ...]:
         """What has to go for an entry of so many bytes.
 
-        :raises CacheUnusable: when there can be no room for it
+        :raises wishes.CacheUnusable: when there can be no room for it
         """
         incoming = math.ceil(size / model.GIB) * model.GIB
         others = [one for one in self.store.entries() if one.name != golden]
         plan = eviction.plan(others, incoming, self._limits,
                              self.store.in_use())
         if not plan.fits:
-            raise CacheUnusable(
+            raise wishes.CacheUnusable(
                 'cache-full', f'{incoming // model.GIB} GiB do not fit into '
                 'the cache: see image_volume_cache_max_size_gb, '
                 'image_volume_cache_max_count and pinned entries')
@@ -231,7 +195,7 @@ class Filler:
         try:
             for old in self._plan(golden, size):
                 self._evict(old, events)
-        except (CacheUnusable, ceph_errors.CephError) as error:
+        except (wishes.CacheUnusable, ceph_errors.CephError) as error:
             LOG.warning('The cache is over its limits for now: %s', error)
 
     def _evict(self, old: entry.Entry, events: model.Events) -> None:
@@ -300,33 +264,6 @@ class Filler:
             except ceph_errors.CephError as error:
                 LOG.warning('%(name)s is left to the sweep: %(error)s',
                             {'name': remains.name, 'error': error})
-
-
-class _Verdict:
-    """What is wrong with an image's data, for those who wait for it.
-
-    Only that is shared.  What is wrong with the importer - its volume is too
-    small, its token has expired, its host is out of space - is no concern of
-    the others, who import in its place.
-    """
-
-    def __init__(self) -> None:
-        self.waiting = 0
-        self._error: tuple[type[errors.ImageError], str, str] | None = None
-
-    def note(self, error: errors.ImageError) -> None:
-        """Remember an error, without the frames that its traceback holds."""
-        if error.of_data:
-            self._error = type(error), error.image_id, error.reason
-
-    def raise_again(self) -> None:
-        """Raise what was noted since the caller began to wait.
-
-        :raises rbd_imgdriver.errors.ImageError: in that case
-        """
-        if self._error is not None:
-            kind, image_id, reason = self._error
-            raise kind(image_id, reason)
 
 
 def _holder(partial: str) -> dict[str, str]:

@@ -15,6 +15,7 @@ import collections
 from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Iterator
+from collections.abc import Mapping
 import contextlib
 import time
 
@@ -139,12 +140,14 @@ class Store:
     def _state(self, golden: str) -> entry.State:
         return entry.state(golden, self.pool.directory.named(golden))
 
-    def publish(self, partial: str, golden: str, image: model.Image) -> None:
+    def publish(self, partial: str, golden: str, image: model.Image,
+                more: Mapping[str, str] | None = None) -> None:
         """Turn a complete partial image into an entry.
 
         The snapshot and the facts come first and the name last: whoever
         finds the name finds a whole entry.
 
+        :param more: metadata of an entry whose data is not the image's own
         :raises rbd_imgdriver.ceph.errors.ImageExists: when somebody else
             has published the same data
         """
@@ -153,7 +156,8 @@ class Store:
         with undo.on_error(f'the snapshot of {partial}',
                            lambda: self._unpublish(partial, golden, rbd_id)):
             self.pool.headers.update(
-                partial, entry.facts(image, rbd_id, self._clock()),
+                partial, {**entry.facts(image, rbd_id, self._clock(),
+                                        as_is=not more), **(more or {})},
                 remove=[temporary.MARK])
             try:
                 self.pool.images.rename(partial, golden)
@@ -187,14 +191,22 @@ class Store:
         now = self._clock()
         if now - self._recorded.get(golden, 0.0) < _USE_INTERVAL:
             return
+        if self.note(golden, entry.used(now)):
+            self._recorded[golden] = now
+
+    def note(self, golden: str, values: Mapping[str, str]) -> bool:
+        """Set metadata of an entry that helps, but that nobody needs.
+
+        :returns: whether that was possible
+        """
         try:
-            self.pool.headers.update(golden, entry.used(now))
+            self.pool.headers.update(golden, values)
         except ceph_errors.CephError as error:
             # Evicted meanwhile, for example; its user has what it needs.
             LOG.info('The use of %(golden)s is not recorded: %(error)s',
                      {'golden': golden, 'error': error})
-            return
-        self._recorded[golden] = now
+            return False
+        return True
 
     def pin(self, golden: str) -> None:
         """Keep an entry whatever the limits."""

@@ -39,8 +39,8 @@ class Report:
         carry our mark
     :param finished: entries whose publication was completed
     :param freed: retired entries whose last volume has gone
-    :param dropped: entries whose image Glance no longer has, or that have
-        lost their snapshot
+    :param dropped: entries whose image Glance no longer has, that have lost
+        their snapshot, or whose ciphertext no volume can open any more
     :param needed: retired entries that volumes still need
     :param kept: what could not be dealt with, and why
     """
@@ -78,6 +78,7 @@ class Sweep:
         self._partials()
         self._broken()
         self._orphans()
+        self._unopenable()
         self._retired()
         return Report(kept=tuple(self._kept),
                       **{what: tuple(done)
@@ -126,6 +127,13 @@ class Sweep:
     def _orphans(self) -> None:
         for one in self._store.entries():
             if not self._in_glance(one.image_id):
+                self._act('dropped', one.name, self._store.retire, one.name)
+
+    def _unopenable(self) -> None:
+        """Golden ciphertexts without a volume: nobody has their key."""
+        for one in self._store.entries():
+            if (one.encrypted and self._clock() - one.created > _UNSURE
+                    and not self._pool.usage.of(one.name).children):
                 self._act('dropped', one.name, self._store.retire, one.name)
 
     def _retired(self) -> None:

@@ -14,8 +14,8 @@
 import argparse
 from typing import Any
 
-from rbd_imgdriver.cache import fill
 from rbd_imgdriver.cache import names
+from rbd_imgdriver.cache import wish as wishes
 from rbd_imgdriver.cmd import exits
 from rbd_imgdriver.cmd import output
 from rbd_imgdriver.cmd import session as sessions
@@ -68,12 +68,12 @@ def _prefetch(args: argparse.Namespace, session: sessions.Session,
     if backend.pool.directory.exists(golden):
         return {**record, 'result': 'present'}
     bar = output.Progress(image.name or image.id)
-    wish = fill.Wish(
+    wish = wishes.Wish(
         image, session.glance.data(image), _Nobody(),
         _limit(args, session, image), bar.show)
     try:
         filled = backend.filler.fill(wish)
-    except (errors.ImageError, fill.CacheUnusable) as error:
+    except (errors.ImageError, wishes.CacheUnusable) as error:
         return {**record, 'result': 'failed', 'code': error.code,
                 'reason': str(error)}
     finally:

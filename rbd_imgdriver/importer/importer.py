@@ -168,6 +168,17 @@ class Importer:
             partial.finish()
             temporary.publish(pool, partial.name, name)
 
+    def rekeyed(self, header: bytes, old: str,
+                encryption: luks_header.Encryption) -> bytes:
+        """A LUKS header of the same master key for another passphrase.
+
+        :param header: one that ``old`` opens
+        :param old: a passphrase
+        :param encryption: with the new one
+        :raises confined.Failed: when ``old`` does not open it
+        """
+        return self._ways.rekeyed(header, old, encryption)
+
     @contextlib.contextmanager
     def _filled(self, job: jobs.Job,
                 metadata: Mapping[str, str]) -> Iterator[int]:

@@ -27,6 +27,7 @@ from rbd_imgdriver.importer.qemu import arguments
 from rbd_imgdriver.importer.qemu import confined
 from rbd_imgdriver.importer.qemu import convert
 from rbd_imgdriver.importer.qemu import luks_header
+from rbd_imgdriver.importer.qemu import memfd
 from rbd_imgdriver.importer.source import cluster as cluster_source
 from rbd_imgdriver.importer.source import local
 from rbd_imgdriver.importer import spool
@@ -81,6 +82,15 @@ class Ways:
         """Make the partial image an empty container; see encrypting."""
         encrypting.make_blank(partial, encryption,
                               self._settings.luks_iterations, self._limits)
+
+    def rekeyed(self, header: bytes, old: str,
+                encryption: luks_header.Encryption) -> bytes:
+        """A header for another passphrase; see luks_header."""
+        with memfd.file('old', old.encode()) as one, \
+                memfd.file('new', encryption.passphrase.encode()) as other:
+            return luks_header.rekeyed(header, one, other,
+                                       self._settings.luks_iterations,
+                                       self._limits)
 
     def _from_cluster(self, job: jobs.Job,
                       source: cluster_source.Source) -> int:

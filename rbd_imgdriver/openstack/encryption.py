@@ -11,16 +11,21 @@
 # under the License.
 """Reads how Cinder wants a volume to be encrypted."""
 
+from collections.abc import Callable
 from typing import Any
 
+from castellan.common import exception as castellan_exception
 from castellan import key_manager
 from cinder import exception
 from cinder.image import image_utils
+from cinder import objects
 from cinder.volume import volume_utils
 from oslo_config import cfg
+from oslo_log import log as logging
 
 from rbd_imgdriver.importer.qemu import luks_header
 
+LOG = logging.getLogger(__name__)
 CONF = cfg.CONF
 
 
@@ -30,12 +35,52 @@ def encryption_of(context: Any, volume: Any) -> luks_header.Encryption:
     :raises cinder.exception.CinderException: when its type is no good
     """
     facts = volume_utils.check_encryption_provider(volume, context)
-    key = key_manager.API(CONF).get(context, facts['encryption_key_id'])
-    secret = key.get_encoded()
-    if not secret:
+    passphrase = _passphrase(context, facts['encryption_key_id'])
+    if not passphrase:
         raise exception.VolumeDriverException(
             message=f'The encryption key of volume {volume.id} is empty')
     cipher = image_utils.decode_cipher(facts['cipher'], facts['key_size'])
     return luks_header.Encryption(
-        passphrase=secret.hex(), cipher_alg=cipher['cipher_alg'],
+        passphrase=passphrase, cipher_alg=cipher['cipher_alg'],
         cipher_mode=cipher['cipher_mode'], ivgen_alg=cipher['ivgen_alg'])
+
+
+class ProjectKeys:
+    """Keys of a project's volumes, fetched with a request's own context.
+
+    Whether a request may have a key is the key manager's decision; that a
+    volume is the project's is Cinder's database's.
+
+    :param project_id: of the volume that is being made
+    :param volume_id_of: tells the volume's id from its RBD image's name
+    """
+
+    def __init__(self, context: Any, project_id: str,
+                 volume_id_of: Callable[[str], str | None]) -> None:
+        self._context = context
+        self._project_id = project_id
+        self._volume_id_of = volume_id_of
+
+    def passphrase(self, image: str) -> str | None:
+        """See :meth:`rbd_imgdriver.cache.encrypted.Keys.passphrase`."""
+        volume_id = self._volume_id_of(image)
+        if volume_id is None:
+            return None
+        try:
+            volume = objects.Volume.get_by_id(self._context.elevated(),
+                                              volume_id)
+            if (volume.project_id != self._project_id
+                    or not volume.encryption_key_id):
+                return None
+            return _passphrase(self._context, volume.encryption_key_id)
+        except (exception.CinderException,
+                castellan_exception.CastellanException) as error:
+            LOG.info('The key of volume %(volume)s is not used for another: '
+                     '%(error)s', {'volume': volume_id, 'error': error})
+            return None
+
+
+def _passphrase(context: Any, key_id: str) -> str:
+    """As os-brick, QEMU and Cinder make it of a key."""
+    return (key_manager.API(CONF).get(context, key_id).get_encoded()
+            or b'').hex()

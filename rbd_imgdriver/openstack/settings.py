@@ -20,6 +20,7 @@ from cinder.volume.drivers import rbd as cinder_rbd
 from oslo_config import cfg
 
 from rbd_imgdriver import backend
+from rbd_imgdriver.cache import ciphertext
 from rbd_imgdriver.cache import eviction
 from rbd_imgdriver.cache import names as cache_names
 from rbd_imgdriver.ceph import connection
@@ -54,7 +55,9 @@ def settings_of(configuration: Any,
         cinder_allowed='cinder' in CONF.allowed_direct_url_schemes,
         chains=chain_options(configuration),
         cache=limits,
-        imports=import_options(configuration))
+        imports=import_options(configuration),
+        encrypted_clones=ciphertext.Sharing(
+            configuration.rbd_imgdriver_encrypted_clones))
 
 
 def volume_pools(configuration: Any) -> frozenset[str]:

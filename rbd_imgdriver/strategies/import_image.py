@@ -20,8 +20,8 @@ from typing import Protocol
 
 from oslo_log import log as logging
 
-from rbd_imgdriver.cache import fill
 from rbd_imgdriver.cache import store as cache_store
+from rbd_imgdriver.cache import wish as wishes
 from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver.ceph import parts
 from rbd_imgdriver import errors
@@ -54,7 +54,7 @@ class Filler(Protocol):
         """The cache."""
         ...
 
-    def fill(self, wish: fill.Wish) -> fill.Filled:
+    def fill(self, wish: wishes.Wish) -> wishes.Filled:
         """Have an image in the cache."""
         ...
 
@@ -94,10 +94,10 @@ class ImportImage:
         if self._filler is None:
             return None
         try:
-            filled = self._filler.fill(fill.Wish(
+            filled = self._filler.fill(wishes.Wish(
                 request.image, request.data, request.events,
                 request.target.size, project=request.target.project_id))
-        except fill.CacheUnusable as error:
+        except wishes.CacheUnusable as error:
             LOG.warning('Image %(image)s is not cached (%(code)s): %(error)s',
                         {'image': request.image.id, 'code': error.code,
                          'error': error})

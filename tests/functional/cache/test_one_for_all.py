@@ -22,6 +22,7 @@ import pytest
 
 from rbd_imgdriver.cache import eviction
 from rbd_imgdriver.cache import fill
+from rbd_imgdriver.cache import wish
 from rbd_imgdriver import errors
 from rbd_imgdriver.importer import importer as image_importer
 from rbd_imgdriver.importer import options
@@ -59,7 +60,7 @@ def both(filler):
         reached, gate = threading.Event(), threading.Event()
         waiting = threading.Event()
         filler._sleep = lambda seconds: (waiting.set(), gate.wait(seconds))
-        wishes = [fill.Wish(image, Gated(path, reached, gate),
+        wishes = [wish.Wish(image, Gated(path, reached, gate),
                             mortal.Events(), limit) for limit in limits]
         with futures.ThreadPoolExecutor(2) as threads:
             first = threads.submit(filler.fill, wishes[0])
@@ -101,7 +102,7 @@ def test_nothing_is_kept_of_a_failure(filler, big):
     data = mortal.Data(big)
     gone = weakref.ref(data)
     with pytest.raises(errors.ImageDamaged):
-        filler.fill(fill.Wish(image, data, mortal.Events(), 10 * GIB))
+        filler.fill(wish.Wish(image, data, mortal.Events(), 10 * GIB))
     del data
     gc.collect()
     assert gone() is None

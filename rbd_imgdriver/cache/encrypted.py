@@ -1,0 +1,269 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Encrypted volumes at the cost of a clone.
+
+The first encrypted volume that a project makes of an image leaves a golden
+ciphertext (ciphertext.py).  Each later one is a clone of it with a header of
+its own around the same master key.  That key is taken from a sibling: a volume
+of the same project that was cloned before, whose passphrase this very request
+may fetch from the key manager.  So there is no key of ours to keep, and when
+the project's last volume of an image is gone nobody can read its ciphertext.
+
+Why a clone never holds a wrong byte: the ciphertext is an immutable snapshot,
+and a sibling's header is used only if its fingerprint, of which the master
+key's digest is part, is the one that was noted when the ciphertext was
+written.  A volume that was re-imaged or converted has another.
+"""
+
+from collections.abc import Callable
+from collections.abc import Mapping
+import dataclasses
+import time
+from typing import Protocol
+
+from oslo_log import log as logging
+
+from rbd_imgdriver import blocking
+from rbd_imgdriver.cache import ciphertext
+from rbd_imgdriver.cache import entry
+from rbd_imgdriver.cache import fill
+from rbd_imgdriver.cache import store as cache_store
+from rbd_imgdriver.cache import stripping
+from rbd_imgdriver.cache import wish
+from rbd_imgdriver.ceph import errors as ceph_errors
+from rbd_imgdriver.ceph.images import clones
+from rbd_imgdriver.importer import copying
+from rbd_imgdriver.importer import importer as image_importer
+from rbd_imgdriver.importer.qemu import confined
+from rbd_imgdriver.importer.qemu import luks_header
+from rbd_imgdriver.importer import temporary
+from rbd_imgdriver import model
+from rbd_imgdriver import undo
+
+LOG = logging.getLogger(__name__)
+
+# Siblings that are tried at most: each costs a question to the key manager.
+_MOST_SIBLINGS = 20
+
+# Seconds for which a new ciphertext may have no volume yet: its importer is
+# just cloning it.
+_PATIENCE = 30.0
+_POLL = 0.5
+
+
+class NotCloned(Exception):
+    """The volume has to be imported instead.
+
+    :param code: short and stable, for example ``no-sibling``
+    """
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+class Keys(Protocol):
+    """What a request's own context may fetch from the key manager."""
+
+    def passphrase(self, image: str) -> str | None:
+        """The passphrase of the volume that an RBD image is.
+
+        :returns: None when it is no volume of the request's project, or the
+            request may not have the key
+        """
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """The volume that is wanted.
+
+    :param volume: name of its RBD image; there may be an empty one, which is
+        replaced
+    :param size: in bytes
+    :param metadata: image metadata to set on it
+    :param plain: a snapshot that holds the image's disk, checked
+    """
+
+    image: model.Image
+    data: model.ImageData
+    events: model.Events
+    volume: str
+    size: int
+    kind: ciphertext.Kind
+    encryption: luks_header.Encryption
+    keys: Keys
+    metadata: Mapping[str, str]
+    plain: clones.SnapshotSpec | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Made:
+    """How the volume was made.
+
+    :param golden: name of the ciphertext that it is a clone of
+    :param imported: whether that had to be made first
+    :param bytes_moved: for that
+    """
+
+    golden: str
+    imported: bool
+    bytes_moved: int
+
+
+class EncryptedClones:
+    """Makes encrypted volumes of golden ciphertexts in one pool.
+
+    :param clock: seconds since the epoch
+    :param sleep: waits some seconds; the tests' own clock may
+    """
+
+    def __init__(self, store: cache_store.Store, filler: fill.Filler,
+                 importer: image_importer.Importer,
+                 clock: Callable[[], float] = time.time,
+                 sleep: Callable[[float], None] = time.sleep) -> None:
+        self._store = store
+        self._filler = filler
+        self._importer = importer
+        self._clock = clock
+        self._sleep = sleep
+
+    def make(self, wanted: Wanted) -> Made:
+        """Make the volume, and before it the ciphertext if there is none.
+
+        :raises NotCloned: when it has to be imported by itself
+        :raises rbd_imgdriver.errors.ImageError: when the image is no good
+        """
+        _check_room(wanted)
+        golden = ciphertext.name(wanted.image, wanted.kind)
+        try:
+            made = self._imported_or_cloned(wanted, golden)
+            if made is None:
+                # Nobody can open that one any more.
+                self._store.retire(golden)
+                made = self._imported_or_cloned(wanted, golden)
+        except wish.CacheUnusable as error:
+            raise NotCloned(error.code, str(error)) from error
+        except ceph_errors.CephError as error:
+            raise NotCloned(error.code, str(error)) from error
+        if made is None:
+            raise NotCloned('no-sibling', f'no volume of {golden} is left')
+        return made
+
+    def _imported_or_cloned(self, wanted: Wanted, golden: str) -> Made | None:
+        """:returns: None when no volume is left whose key would open it"""
+        stripped = stripping.Stripping(
+            self._store.pool, wanted.encryption, wanted.kind)
+        filled = self._filler.fill(wish.Wish(
+            wanted.image, wanted.data, wanted.events, wanted.size,
+            project=wanted.kind.project, encrypting=wish.Encrypting(
+                golden, wanted.encryption, wanted.plain, stripped.strip)))
+        header = stripped.header or self._siblings_header(wanted, golden)
+        if header is None:
+            return None
+        self._clone(wanted, golden, header)
+        wanted.events.cache('miss' if filled.imported else 'hit',
+                            wanted.image.id)
+        return Made(golden, filled.imported, filled.bytes_moved)
+
+    def _siblings_header(self, wanted: Wanted, golden: str) -> bytes | None:
+        """A header for the wanted volume, made of a sibling's.
+
+        :returns: None when there is no sibling
+        :raises NotCloned: when no sibling's key can be had
+        """
+        while True:
+            found, facts = self._entry(golden)
+            siblings = self._siblings(golden, facts)
+            for image in siblings[:_MOST_SIBLINGS]:
+                header = self._rekeyed(image, facts, wanted)
+                if header is not None:
+                    return header
+            if siblings:
+                raise NotCloned(
+                    'no-key', f'of the {len(siblings)} volumes of {golden} '
+                    'there is none whose key this request may use')
+            if self._clock() - found.created > _PATIENCE:
+                return None
+            self._sleep(_POLL)
+
+    def _entry(self, golden: str) -> tuple[entry.Entry, ciphertext.Facts]:
+        named = self._store.pool.directory.named(golden)
+        metadata = named and named.metadata or {}
+        found = named and entry.parse(golden, named.id, 0, metadata)
+        facts = ciphertext.facts(metadata)
+        if not found or not facts:
+            raise NotCloned('not-cached', f'{golden} was evicted')
+        return found, facts
+
+    def _siblings(self, golden: str, facts: ciphertext.Facts) -> list[str]:
+        """Names of the volumes of a ciphertext, the latest first."""
+        prefix = f'{self._store.pool.name}/'
+        children = [one.name.removeprefix(prefix)
+                    for one in self._store.pool.usage.of(golden).children
+                    if one.name.startswith(prefix) and not one.trashed]
+        latest = [facts.sibling] if facts.sibling in children else []
+        return list(dict.fromkeys([*latest, *children]))
+
+    def _rekeyed(self, image: str, facts: ciphertext.Facts,
+                 wanted: Wanted) -> bytes | None:
+        try:
+            beginning = stripping.beginning(self._store.pool, image)
+            header = luks_header.in_container(beginning, wanted.encryption)
+        except ceph_errors.CephError as error:
+            LOG.debug('Volume %(image)s cannot be read: %(error)s',
+                      {'image': image, 'error': error})
+            return None
+        known = header and luks_header.parse(header)
+        if not header or not known or known.fingerprint != facts.fingerprint:
+            return None
+        passphrase = wanted.keys.passphrase(image)
+        if passphrase is None:
+            return None
+        try:
+            return self._importer.rekeyed(header, passphrase,
+                                          wanted.encryption)
+        except confined.Failed as error:
+            LOG.info('The header of %(image)s cannot be used: %(error)s',
+                     {'image': image, 'error': error})
+            return None
+
+    def _clone(self, wanted: Wanted, golden: str, header: bytes) -> None:
+        """Make the volume under a name of its own, and then replace it."""
+        pool = self._store.pool
+        name = temporary.new_name(wanted.volume)
+        with self._store.using(golden):
+            id_ = pool.clones.clone(clones.CloneSpec(
+                parent=self._store.snapshot(golden), name=name,
+                size=wanted.size, order=wanted.kind.order,
+                metadata=wanted.metadata, id_key=temporary.MARK))
+            with undo.on_error(f'image {name}, for the sweep',
+                               lambda: pool.images.remove(name, id_)):
+                with copying.writing(pool, name) as writer:
+                    blocking.run(writer.write, header)
+                pool.images.remove(wanted.volume)
+                temporary.publish(pool, name, wanted.volume)
+        self._store.record_use(golden)
+        self._store.note(golden, ciphertext.used_by(wanted.volume))
+
+
+def _check_room(wanted: Wanted) -> None:
+    """A disk that fills the volume loses its end to the header.
+
+    Larger volumes of the same ciphertext would miss that end.
+    """
+    size = wanted.image.minimal_size or 0
+    room = wanted.size - stripping.LENGTH
+    if size > room:
+        raise NotCloned('no-room-for-header',
+                        f'the disk has {size} bytes and a volume with a '
+                        f'header room for {room}')
