@@ -61,6 +61,9 @@ UNUSED_MODULES = (
     'selftest', 'snap_schedule', 'stats', 'telegraf', 'test_orchestrator',
     'zabbix')
 
+# Seconds: an idle machine needs five, one with many other tests two minutes.
+READY_TIMEOUT = 240
+
 
 class Cluster:
     """A Ceph cluster with all its files in one directory.
@@ -254,6 +257,7 @@ class Cluster:
                 ready: Any) -> background.Daemon:
         return background.Daemon(
             name=name, env=ENVIRON, ready=ready, cwd=self.directory,
+            ready_timeout=READY_TIMEOUT,
             log=self._logs / f'{name}.log',
             record=self.directory / 'run' / f'{name}.json',
             command=[*self._prefix, program, '-f', '-c', self.conf(),
