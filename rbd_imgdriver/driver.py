@@ -29,7 +29,6 @@ from oslo_log import log as logging
 
 from rbd_imgdriver import backend
 from rbd_imgdriver import blocking
-from rbd_imgdriver.cache import names
 from rbd_imgdriver.ceph import connection
 from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver.ceph import parts
@@ -237,38 +236,6 @@ class RBDImageDriver(driver_chains.ChainsMixin, driver_images.ImagesMixin,
             len(entries), self._stats['image_cache_bytes'],
             min((one.last_used for one in entries), default=0),
             self._chains.flattener.waiting))
-
-    def manage_existing_get_size(self, volume: Any,
-                                 existing_ref: dict[str, str]) -> int:
-        """The size in GiB of an image that Cinder is to take over.
-
-        :raises cinder.exception.ManageExistingInvalidReference: when it is
-            the cache's: the rename would lose the entry, and the volumes
-            that are made of it meanwhile
-        """
-        self._refuse_internal(existing_ref)
-        return int(super().manage_existing_get_size(volume, existing_ref))
-
-    def manage_existing(self, volume: Any, existing_ref: dict[str, str],
-                        ) -> dict[str, Any] | None:
-        """Take over an image as a volume; not one of the cache's.
-
-        :raises cinder.exception.ManageExistingInvalidReference: as
-            :meth:`manage_existing_get_size`
-        """
-        self._refuse_internal(existing_ref)
-        update: dict[str, Any] | None = super().manage_existing(
-            volume, existing_ref)
-        return update
-
-    @staticmethod
-    def _refuse_internal(existing_ref: dict[str, str]) -> None:
-        if names.internal(existing_ref.get('source-name') or ''):
-            raise exception.ManageExistingInvalidReference(
-                existing_ref=existing_ref,
-                reason='It is an image of the cache. "rbd-imgdriver-manage '
-                'cache evict" removes it; a volume of its image is made '
-                'with "volume create --image".')
 
     # -- Volumes from images
 

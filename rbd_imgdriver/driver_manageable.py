@@ -39,12 +39,44 @@ _REFERENCE, _SIZE = 'reference', 'size'
 
 
 class ManageableMixin(cinder_rbd.RBDDriver):
-    """Lists of manageable volumes and snapshots."""
+    """Taking over images, and lists of those that may be taken over."""
 
     @property
     def _backend(self) -> backend.Backend:
         """The parts of the backend; the driver makes them."""
         raise NotImplementedError
+
+    def manage_existing_get_size(self, volume: Any,
+                                 existing_ref: dict[str, str]) -> int:
+        """The size in GiB of an image that Cinder is to take over.
+
+        :raises cinder.exception.ManageExistingInvalidReference: when it is
+            the cache's: the rename would lose the entry, and the volumes
+            that are made of it meanwhile
+        """
+        self._refuse_internal(existing_ref)
+        return int(super().manage_existing_get_size(volume, existing_ref))
+
+    def manage_existing(self, volume: Any, existing_ref: dict[str, str],
+                        ) -> dict[str, Any] | None:
+        """Take over an image as a volume; not one of the cache's.
+
+        :raises cinder.exception.ManageExistingInvalidReference: as
+            :meth:`manage_existing_get_size`
+        """
+        self._refuse_internal(existing_ref)
+        update: dict[str, Any] | None = super().manage_existing(
+            volume, existing_ref)
+        return update
+
+    @staticmethod
+    def _refuse_internal(existing_ref: dict[str, str]) -> None:
+        if names.internal(existing_ref.get('source-name') or ''):
+            raise exception.ManageExistingInvalidReference(
+                existing_ref=existing_ref,
+                reason='It is an image of the cache. "rbd-imgdriver-manage '
+                'cache evict" removes it; a volume of its image is made '
+                'with "volume create --image".')
 
     def get_manageable_volumes(
             self, cinder_volumes: list[dict[str, str]], marker: Any,

@@ -61,10 +61,28 @@ def test_encrypted_volume(cloud, disk, passphrase, tmp_path, disk_format,
 
     stored = cloud.stored(volume, 'img1', 6)
     assert (stored.size, stored.data) == (GIB, b'LUKS\xba\xbe')
-    assert stored.strategy == 'import'
+    assert stored.strategy == 'encrypted-clone'
     data = disk.read_bytes()
     assert decrypted(cloud, volume, 'img1', passphrase, tmp_path,
                      len(data)) == data
+
+
+def test_encrypted_volumes_share_what_they_have_not_written(
+        cloud, disk, passphrase, tmp_path):
+    image = cloud.image(convert(disk, 'qcow2'), 'qcow2', store='file')
+    volumes = [cloud.volume(image, LUKS) for _ in range(3)]
+
+    parents = {cloud.stored(one, 'img1', 0).parent for one in volumes}
+    headers = {cloud.stored(one, 'img1', HEADER // 2 - 2**16).data
+               for one in volumes}
+
+    assert len(parents) == 1
+    assert 'image-cache-' in parents.pop()[1]
+    assert len(headers) == 3
+    data = disk.read_bytes()
+    for one in volumes:
+        assert decrypted(cloud, one, 'img1', passphrase, tmp_path,
+                         len(data)) == data
 
 
 def test_blank_encrypted_volume(cloud, passphrase, tmp_path):
