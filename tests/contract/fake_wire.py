@@ -73,6 +73,16 @@ class Directory:
                                  dict(image.metadata))
                 for image in self._listed(prefix)]
 
+    def sizes(self, ids):
+        return {image.id: image.size for image in self._listed('')
+                if image.id in ids}
+
+    def snapshots(self, ids):
+        seen = {image.id: [fake_model.described(one)
+                           for one in image.snapshots if one.seen]
+                for image in self._listed('') if image.id in ids}
+        return {id_: some for id_, some in seen.items() if some}
+
     def values(self, key):
         return {image.id: image.metadata[key] for image in self._listed('')
                 if key in image.metadata}

@@ -109,6 +109,18 @@ def test_metadata_by_id(pool):
     assert pool.directory.values('key') == {id_: '1'}
 
 
+def test_sizes_and_snapshots_of_many(parent):
+    parent.images.create('bare', 3 * OBJECT, 22)
+    ids = parent.directory.ids()
+    wanted = [ids['parent'], ids['bare'], 'cafe']
+
+    assert parent.directory.sizes(wanted)[ids['bare']] == 3 * OBJECT
+    assert parent.directory.sizes(wanted).keys() == set(wanted[:2])
+    found = parent.directory.snapshots(wanted)
+    assert found.keys() == {ids['parent']}
+    assert [one.name for one in found[ids['parent']]] == ['snap']
+
+
 def test_a_rename_that_was_not_cut_short(parent):
     id_ = parent.directory.id('parent')
     assert not parent.images.finish_rename('parent', 'other', id_)
