@@ -343,6 +343,10 @@ class Usage(_Part):
     def is_watched(self, id_):
         return self.watches(id_) > 0
 
+    def watched(self, ids):
+        return frozenset(image.id for image in self._pool.images
+                         if image.id in ids and image.watchers)
+
     def watches(self, id_):
         return int(self._pool.by_id(id_).watchers)
 

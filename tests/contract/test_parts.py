@@ -132,12 +132,14 @@ def test_data(pool):
     id_ = pool.directory.id('image')
     with opened(pool, 'image') as writer:
         assert pool.usage.is_watched(id_)
+        assert pool.usage.watched([id_, 'cafe']) == {id_}
         writer.write(DATA)
         writer.write(bytes(OBJECT - len(DATA)))
         writer.write(b'')
         writer.write_at((2 * OBJECT, DATA))
         assert writer.written >= 2 * len(DATA)
     assert not pool.usage.is_watched(id_)
+    assert pool.usage.watched([id_]) == frozenset()
     assert read(pool, 'image') == {0: DATA, 2 * OBJECT: DATA}
 
 
