@@ -314,7 +314,7 @@ class Lab:
               rounds: int | None = None, warm_up: bool = True) -> Samples:
         """Have the contenders take turns.
 
-        Who comes first changes from round to round.
+        Which one comes first changes from round to round.
 
         :param rounds: those that count; by default the scale's
         :param warm_up: whether one more comes first, that does not count
@@ -353,6 +353,6 @@ def _add_snapshot(image: rbd.Image) -> None:
 
 
 def say(text: str) -> None:
-    """Tell the one who waits what goes on."""
+    """Report to whoever waits what goes on."""
     print(f'[bench] {time.strftime("%H:%M:%S")} {text}', file=sys.stderr,
           flush=True)

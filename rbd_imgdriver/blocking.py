@@ -152,7 +152,7 @@ class Worker(Generic[_T]):
         _here.native = True
         while (item := self._queue.get()) is not None:
             if self._error is not None or self.abandoned:
-                continue  # keep the queue moving for who puts into it
+                continue  # let callers of put() go on
             try:
                 self._function(item)
             except BaseException as error:

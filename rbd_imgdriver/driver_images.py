@@ -97,7 +97,7 @@ class ImagesMixin(cinder_rbd.RBDDriver):
                 compressed_container=(
                     image_meta.get('container_format') == 'compressed'),
                 compressed_clusters=CONF.image_compress_on_upload) as file:
-            # It is what it shall be: nothing is left for Cinder to convert.
+            # Already in its final format: Cinder has nothing to convert.
             volume_utils.upload_volume(
                 context, image_service,
                 {**image_meta, 'container_format': 'bare'}, None, volume,

@@ -110,18 +110,20 @@ def suites() -> dict[str, Checks | Pytest]:
     scripts = [name for name in tracked(':!*/templates/*')
                if name.endswith('.sh') or _is_shell(TOP / name)]
     return {
-        'lint': Checks(5, [
+        'lint': Checks(10, [
             Check('ruff', module('ruff', 'check', '--quiet', '.')),
             Check('isort', module('isort', '--check', '--quiet', '.')),
             Check('hacking', module('flake8')),
             Check('doc8', module('doc8', '--quiet', *tracked('*.rst'))),
+            Check('english', module('tools.check_english', *tracked(
+                '*.py', '*.rst', '*.sh', '*.yaml', 'Makefile'))),
             Check('bashate', [str(BIN / 'bashate'), *scripts]),
             Check('shellcheck', ['shellcheck', *scripts]),
         ]),
-        'types': Checks(5, [Check('mypy', module('mypy'))]),
+        'types': Checks(10, [Check('mypy', module('mypy'))]),
         'unit': Pytest(10, 'tests/unit'),
         'contract': Pytest(10, 'tests/contract'),
-        'docs': Checks(5, [
+        'docs': Checks(10, [
             Check('package', module(
                 'build', '--no-isolation', '--outdir',
                 str(RESULTS / 'dist'), str(TOP))),
@@ -137,9 +139,9 @@ def suites() -> dict[str, Checks | Pytest]:
                 'sphinx', '-W', '--keep-going', '-q', '-b', 'man',
                 str(TOP / 'doc/source'), str(TOP / 'doc/build/man'))),
         ]),
-        'functional': Pytest(30, 'tests/functional', workers=2),
+        'functional': Pytest(60, 'tests/functional', workers=2),
         'devstack': Pytest(10, 'tests/devstack'),
-        'e2e': Pytest(40 if os.environ.get('SANDBOX_NOVA') else 20,
+        'e2e': Pytest(40 if os.environ.get('SANDBOX_NOVA') else 30,
                       'tests/e2e', ('--timeout=600',), sandbox=True),
     }
 

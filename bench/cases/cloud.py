@@ -43,7 +43,7 @@ def end_to_end(lab: labs.Lab) -> Iterator[results.Result]:
 
     The cloud is the sandbox that ``make sandbox-up`` starts; if it does not
     run it is started, and stopped again.  Its monitor is quicker than Ceph's
-    default, which favours who makes snapshots.
+    default, which favours drivers that make snapshots.
     """
     with _sandbox() as api:
         raw = labs.QUICK.imported

@@ -126,7 +126,7 @@ class Cloner:
                 self._make(self._spec(source, known, wanted), flat)
                 return
             except errors.SnapshotNotFound:
-                LOG.debug('%s went with its last clone', known)
+                LOG.debug('%s was removed with its last clone', known)
         self._clone_now(source, wanted, flat)
 
     def _clone_now(self, source: str, wanted: Wanted, flat: bool) -> None:

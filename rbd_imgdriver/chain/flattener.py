@@ -9,7 +9,7 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-"""The flattens of one process: a queue, some workers, and who waits."""
+"""The flattens of one process: a queue, workers, and waiting callers."""
 
 import collections
 from collections.abc import Callable
@@ -34,7 +34,7 @@ from rbd_imgdriver.chain import names
 
 LOG = logging.getLogger(__name__)
 
-_POLL = 0.05  # seconds between looks of who waits
+_POLL = 0.05  # seconds between two looks of a waiting caller
 # A flatten that its image's client has taken over cannot be ended, only
 # waited for.
 _LONGEST_WAIT = 600.0

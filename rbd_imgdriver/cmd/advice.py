@@ -121,7 +121,7 @@ DECLINED = {
         'The RBD image of the location does not exist.',
         'Glance has lost it, or it was moved. Upload the image again.'),
     'snapshot-not-found': Advice(
-        'The RBD image has not the snapshot of the location.',
+        'The RBD image does not have the snapshot of the location.',
         "Glance's RBD store makes it: somebody removed it. Make and protect "
         'it again: rbd snap create, rbd snap protect.'),
     'pool-not-found': Advice(

@@ -30,7 +30,7 @@ _ZERO_STEP = 1024 ** 3  # bytes
 def writing(pool: parts.Pool, name: str) -> Iterator[parts.Writer]:
     """Open an image for writing, and write all out at the end.
 
-    What the context does with the writer belongs into a native thread.
+    The writer's methods must be called in a native thread.
     """
     opened = pool.data.writer(name)
     try:

@@ -18,12 +18,12 @@ import contextlib
 import dataclasses
 import threading
 
-_TICK = 1.0  # seconds between two calls of who waits
+_TICK = 1.0  # seconds between two calls by a waiting caller
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Guest:
-    """Who waits for a place, or has one.
+    """The callers that wait for a place, or have one.
 
     :param owner: whose turn it is; None: nobody's, to whom no share applies
     :param inside: set when there is a place

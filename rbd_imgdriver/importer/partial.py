@@ -86,7 +86,7 @@ class Partial:
     def writing(self) -> Iterator[parts.Writer]:
         """Open the image for writing, and write all out at the end.
 
-        What the context does with the writer belongs into a native thread.
+        The writer's methods must be called in a native thread.
         """
         with copying.writing(self.pool, self.name) as opened:
             yield opened

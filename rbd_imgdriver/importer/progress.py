@@ -47,7 +47,7 @@ class Reporter:
     """Tells how far one import is, every few seconds.
 
     :param subject: of the log lines
-    :param listener: told (done, total) at every step, in bytes
+    :param listener: called with (done, total), in bytes, at every step
     :param note: given the description, to write it where others see it
     :param clock: seconds
     """

@@ -12,8 +12,8 @@
 """Temporary files, for images that a converter has to seek in.
 
 Room for a file is taken on the disk before its first byte arrives, so that
-imports never fill the directory between them; who finds no room waits until
-others are done, in order, also across the services of one host.
+imports never fill the directory between them; a caller that finds no room
+waits until others are done, in order, also across the services of one host.
 """
 
 from collections.abc import Callable
@@ -67,7 +67,7 @@ class Spool:
         self._length = 0
 
     def write(self, chunk: bytes) -> None:
-        """Append; belongs into a native thread.
+        """Append; must be called in a native thread.
 
         :raises errors.NoTemporarySpace: when a file whose length nobody knew
             finds no more room

@@ -33,7 +33,7 @@ def test_in_order():
 
 
 def test_no_more_than_so_many_wait():
-    """Who puts is held up while the thread is busy and the queue full."""
+    """put() waits while the thread is busy and the queue full."""
     begun, go_on = threading.Event(), threading.Event()
 
     def work(_item: int) -> None:

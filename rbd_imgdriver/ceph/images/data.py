@@ -50,7 +50,7 @@ class Data(native.Part):
         """The hexadecimal digest of the first ``length`` bytes of a snapshot.
 
         :param algorithm: a name that :mod:`hashlib` knows
-        :param advance: told how many bytes are done; must not log
+        :param advance: called with the bytes done; must not log
         :raises errors.ImageNotFound: when there is no such image
         :raises errors.SnapshotNotFound: when it has no such snapshot
         """

@@ -19,12 +19,12 @@ The witness is the RADOS version of the object map ``rbd_object_map.<id>``,
 which the OSD raises with every change of that object and never sets back.
 On an image with the features exclusive-lock and object-map:
 
-* who writes, discards, resizes, rolls back, flattens or takes a snapshot needs
-  the image's exclusive lock;
-* who gets that lock locks the object map before anything else, which changes
-  it (``object_map/RefreshRequest.cc`` of librbd, ``rbd_object_map_lock()`` of
-  the kernel's client);
-* who switches object-map off removes the object, and a new one has a higher
+* a client that writes, discards, resizes, rolls back, flattens or takes a
+  snapshot needs the image's exclusive lock;
+* a client that gets that lock locks the object map before anything else,
+  which changes it (``object_map/RefreshRequest.cc`` of librbd,
+  ``rbd_object_map_lock()`` of the kernel's client);
+* switching object-map off removes the object, and a new one has a higher
   version.
 
 So the version stays the same only while nobody gets the lock; what the map
@@ -157,7 +157,7 @@ def idle_version(private: Any, image: Any) -> int | None:
     if not _is_sound(image):
         return None
     version = map_version(private, image.id())
-    # In this order: who comes later raises the version.
+    # In this order: a client that comes later raises the version.
     if _is_watched(image) or image.list_lockers():
         return None
     return version

@@ -51,8 +51,8 @@ def data_extents(chunk: bytes) -> Iterator[tuple[int, int]]:
 class Writer:
     """Writes an image from its beginning, several requests in flight.
 
-    The image must hold only zeros.  All methods block and belong into one
-    native thread.
+    The image must hold only zeros.  All methods block and must be called in
+    one native thread.
 
     :param ioctx: of the image's pool
     :param image: its name

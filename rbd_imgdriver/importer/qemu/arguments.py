@@ -23,7 +23,7 @@ from typing import Any
 from rbd_imgdriver.importer.check import formats
 from rbd_imgdriver.importer.qemu import memfd
 
-# Formats that have a way to name another file in their own data; qemu shall
+# Formats that have a way to name another file in their own data; qemu must
 # not follow it, whatever the checks have missed.
 _BACKED = frozenset({'qcow2', 'qed', 'vmdk'})
 

@@ -94,7 +94,7 @@ def command(argv: Sequence[str], limits: Limits, root: bool,
     reserving address space that nothing uses.
 
     :param root: whether we may, and so must, become somebody else
-    :param wrapper: the begin of a command line that is to run ``argv``
+    :param wrapper: the beginning of a command line that is to run ``argv``
     """
     return [
         'setpriv', *(_drop(limits.user) if root else []), '--no-new-privs',

@@ -44,7 +44,7 @@ _ZEROS = bytes(4 * 1024 * 1024)
 class Source:
     """An image's bytes in our pool, for a while.
 
-    Who does not take all that its generators give has to close them.
+    A caller that does not exhaust its generators has to close them.
 
     :param name: of the RBD image that shows them
     :param size: in bytes

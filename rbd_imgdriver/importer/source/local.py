@@ -44,7 +44,7 @@ class LocalData:
         return self.chunks(offset)
 
     def chunks(self, offset: int = 0) -> Generator[bytes]:
-        """The same; who does not read to the end closes it."""
+        """The same; a caller that stops early has to close it."""
         with open(self._path, 'rb') as file:
             file.seek(offset)
             while chunk := blocking.run(file.read, _CHUNK):

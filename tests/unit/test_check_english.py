@@ -1,0 +1,35 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What lint refuses of the old turns of phrase."""
+
+from tools import check_english
+
+
+def test_a_phrase_is_found_with_its_line_and_what_to_write():
+    text = 'Fine.\nThis belongs ' 'into a native thread.\n'
+
+    assert check_english.faults(text) == [
+        (2, 'belongs ' 'into', 'must be called in')]
+
+
+def test_good_sentences_pass():
+    assert not check_english.faults(
+        'It must be called in a native thread.  A caller that waits polls.  '
+        'Who gets what is a table.')
+
+
+def test_files_are_read(tmp_path, capsys):
+    (tmp_path / 'bad.rst').write_text('It sh' 'all work.')
+
+    assert check_english.main([str(tmp_path / 'bad.rst')]) == 1
+    assert 'bad.rst:1' in capsys.readouterr().out

@@ -1,0 +1,69 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Refuse turns of phrase that read as if translated.
+
+The words that were agreed on are in CONTRIBUTING.rst ("Words").  This looks
+only for the old ones that used to be frequent and that no good sentence needs.
+
+    python -m tools.check_english FILE ...
+"""
+
+import pathlib
+import re
+import sys
+
+# What is looked for, and what to write.
+REFUSED = {
+    r'\bbelongs? into\b': 'must be called in',
+    r'\bthe begin of\b': 'the beginning of',
+    r'\bit shall be\b': 'it has to be, is meant to be',
+    r'\bshall\b': 'must, is to',
+    r'\bhas not the\b': 'does not have the',
+    r'\bwent with its\b': 'was removed with its',
+    r'\bpasses whole\b': 'passes all tests of',
+    r'\bof which is told\b': 'that is reported',
+    r':param \w+: told\b': 'called with',
+    r'\bmake it anew\b': 'rebuild it',
+    r'\b[Ww]ho (?:finds|gets(?! what)|makes|waits|writes|comes|puts)\b':
+        'a caller that, whoever',
+}
+
+# Where the old phrases are listed.
+LISTS = {pathlib.Path(__file__).name, 'CONTRIBUTING.rst'}
+
+
+def faults(text: str) -> list[tuple[int, str, str]]:
+    """The refused phrases of a text: (line number, phrase, remedy)."""
+    found = []
+    for pattern, remedy in REFUSED.items():
+        for match in re.finditer(pattern, text):
+            line = text.count('\n', 0, match.start()) + 1
+            found.append((line, match.group(), remedy))
+    return sorted(found)
+
+
+def main(names: list[str]) -> int:
+    """Print what is refused; the exit status tells whether there is any."""
+    status = 0
+    for name in names:
+        path = pathlib.Path(name)
+        if path.name in LISTS:
+            continue
+        for line, phrase, remedy in faults(path.read_text()):
+            print(f'{name}:{line}: "{phrase}": write "{remedy}"')
+            status = 1
+    return status
+
+
+if __name__ == '__main__':
+    sys.exit(main(sys.argv[1:]))
