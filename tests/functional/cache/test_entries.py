@@ -95,6 +95,7 @@ def test_what_can_never_fit_goes_past_the_cache(cluster, pool, service,
     assert first.name != second.name
 
 
+@pytest.mark.timeout(1200)  # a busy machine takes a third of a second each
 def test_a_thousand_children(cluster, pool, service, metas, store, children):
     driver = host.make(cluster, 'volumes', image_volume_cache_enabled=True)
     make_all(driver, service, metas[:1])
