@@ -146,6 +146,15 @@ class Images(native.Part):
         """
         if id_ is not None and directory.id_of(self._ioctx, image) != id_:
             return
+        for _ in range(_ATTEMPTS - 1):
+            try:
+                self._remove_once(image)
+                return
+            except errors.Stale:
+                pass  # another client is removing it, too: look again
+        self._remove_once(image)
+
+    def _remove_once(self, image: str) -> None:
         with errors.translated(f'removal of {self.name}/{image}'):
             try:
                 self._remove(image)
