@@ -158,6 +158,9 @@ class Cloud:
 
     def delete_volume(self, volume: str) -> None:
         with self._until_gone():
+            # Glance detaches a volume a moment after it has read it.
+            if self.show(volume)['status'] in ('in-use', 'detaching'):
+                self.await_status(volume, 'available')
             self.api.volume('DELETE', f'/volumes/{volume}')
             self._await(lambda: self.show(volume)['status'], 'gone')
 

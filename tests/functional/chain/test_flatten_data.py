@@ -212,7 +212,8 @@ def test_a_snapshot_of_a_copy_that_is_being_made(ours, family, cluster):
     thread.join()
     assert made
     family.finish(copy.name)
-    assert family.disks.parent(copy.name) is None
+    # Whether the copy still has its parent depends on which came first: a
+    # snapshot from before the flatten needs it.  What both hold does not.
     assert family.wrong(copy.name, 'theirs') == []
     assert family.wrong(copy.name) == []
     assert family.is_whole(copy.name)
