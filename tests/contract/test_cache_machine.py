@@ -71,7 +71,8 @@ class Importer:
 
     def import_image(self, image, data, pool, name, *, order, limit,
                      size=None, metadata=None, progress=None, partial=None,
-                     publish=None, project=None):
+                     publish=None, project=None, encryption=None,
+                     golden=None):
         self.imports += 1
         partial = partial or temporary.new_name(name)
         if image.virtual_size > limit:

@@ -36,7 +36,7 @@ class Importer:
 
     def import_image(self, image, data, pool, name, *, order, limit,
                      size=None, progress=None, partial=None, publish=None,
-                     project=None):
+                     project=None, encryption=None, golden=None):
         self.names.append(name)
         if self.error:
             raise self.error
