@@ -144,17 +144,18 @@ class Images(native.Part):
         :raises errors.ImageHasSnapshots: when it has snapshots
         :raises errors.ImageBusy: when a client has it open
         """
-        if id_ is not None and directory.id_of(self._ioctx, image) != id_:
-            return
         for _ in range(_ATTEMPTS - 1):
             try:
-                self._remove_once(image)
+                self._remove_once(image, id_)
                 return
             except errors.Stale:
                 pass  # another client is removing it, too: look again
-        self._remove_once(image)
+        self._remove_once(image, id_)
 
-    def _remove_once(self, image: str) -> None:
+    def _remove_once(self, image: str, id_: str | None) -> None:
+        # Each time anew: somebody may have used the name again meanwhile.
+        if id_ is not None and directory.id_of(self._ioctx, image) != id_:
+            return
         with errors.translated(f'removal of {self.name}/{image}'):
             try:
                 self._remove(image)
