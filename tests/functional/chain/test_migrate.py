@@ -36,12 +36,16 @@ def capabilities(other):
 
 
 @pytest.fixture
-def from_image(driver, disk, glance_image):
+def image(disk):
+    return host.image_meta(disk, 'raw')
+
+
+@pytest.fixture
+def from_image(driver, image, glance_image):
     """A volume cloned from a Glance image, with a little of its own."""
     volume = host.volume(20, status='available')
-    meta = host.image_meta(disk, 'raw')
     driver.clone_image(context.get_admin_context(), volume,
-                       (glance_image(meta['id']), None), meta, None)
+                       (glance_image(image['id']), None), image, None)
     return volume
 
 
@@ -56,7 +60,7 @@ def used(disks, volume, pool) -> int:
     return sum(found)
 
 
-def test_own_data_moves_and_the_parent_stays(driver, disks, from_image,
+def test_own_data_moves_and_the_parent_stays(driver, disks, image, from_image,
                                              capabilities, contents):
     disks.write(from_image.name, 1000, 'own;')
     before = disks.digest(from_image.name, 10)
@@ -66,8 +70,8 @@ def test_own_data_moves_and_the_parent_stays(driver, disks, from_image,
     assert disks.digest(from_image.name, 10, 'volumes2') == before
     assert disks.text(from_image.name, 1000, 'volumes2').startswith('own;')
     assert disks.size(from_image.name, 'volumes2') == 20 * 2**30
-    assert disks.parent(from_image.name, 'volumes2') == ('images', 'parent',
-                                                         'snap')
+    assert disks.parent(from_image.name, 'volumes2') == (
+        'images', image['id'], 'snap')
     assert own == used(disks, from_image, 'volumes2') <= 24 * MIB
     assert contents() == ([], [])
 

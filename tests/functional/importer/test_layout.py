@@ -43,13 +43,18 @@ def test_object_size(importer, pool, tmp_path, in_glance, order, disk_format,
 
 
 @pytest.mark.parametrize(('size', 'order', 'features', 'data_pool'), [
-    (2, 22, 61, ''), (1, 23, 61, ''), (1, 22, 63, ''), (1, 22, 61, 'data')])
+    (2, 22, 61, ''), (1, 23, 61, ''), (1, 22, 125, ''), (1, 22, 61, 'data')])
 def test_what_is_not_as_asked_for(size, order, features, data_pool):
     found = layouts.Layout(1, 22, 61, '')
 
     with pytest.raises(layouts.WrongLayout, match='volumes/x'):
         layouts.check(found, layouts.Layout(size, order, features, data_pool),
                       'volumes/x')
+
+
+def test_striping_is_librbds_own_to_decide():
+    layouts.check(layouts.Layout(1, 22, 61, ''),
+                  layouts.Layout(1, 22, 63, ''), 'volumes/x')
 
 
 def test_more_features_than_asked_for_are_fine():

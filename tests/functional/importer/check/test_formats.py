@@ -122,7 +122,8 @@ def test_from_glance(importer, pool, read, disk, kind, nothing_left):
 
     done = imported(importer, pool, path, kind.disk_format)
 
-    assert done == image_importer.Imported(VOLUME, path.stat().st_size)
+    assert done == image_importer.Imported(NAME, VOLUME,
+                                           path.stat().st_size)
     assert_holds(read(NAME), kind.contents(path))
     pool.images.remove(NAME)
     nothing_left()
@@ -166,20 +167,30 @@ def test_internal_snapshots_are_not_looked_at(importer, pool, read, disk):
                  + expected[3 * MIB:])
 
 
-@pytest.mark.parametrize('size', [0, 1, 511, 513, 65536, 65537,
+@pytest.mark.parametrize('size', [1, 511, 513, 65536, 65537,
                                   4 * MIB - 1, 4 * MIB + 1])
 @pytest.mark.parametrize('where', ['glance', 'cluster'])
 def test_odd_sizes_of_raw(importer, pool, read, tmp_path, in_glance, size,
                           where):
-    path = tmp_path / 'disk.raw'
-    path.touch()
-    if size:
-        write_disk(path, size)
+    path = write_disk(tmp_path / 'disk.raw', size)
     urls = (in_glance(path),) if where == 'cluster' else ()
 
     imported(importer, pool, path, 'raw', locations=urls)
 
     assert_holds(read(NAME), path.read_bytes())
+
+
+@pytest.mark.parametrize('where', ['glance', 'cluster'])
+def test_nothing_at_all(importer, pool, tmp_path, in_glance, where,
+                        nothing_left):
+    path = tmp_path / 'disk.raw'
+    path.touch()
+    urls = (in_glance(path),) if where == 'cluster' else ()
+
+    with pytest.raises(errors.ImageEmpty, match='0 bytes'):
+        imported(importer, pool, path, 'raw', locations=urls)
+
+    nothing_left()
 
 
 @pytest.mark.parametrize('size', [512, 1024, 4 * MIB - 512, 4 * MIB + 512])
