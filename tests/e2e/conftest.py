@@ -158,11 +158,23 @@ class Cloud:
 
     def delete_volume(self, volume: str) -> None:
         with self._until_gone():
-            # Glance detaches a volume a moment after it has read it.
-            if self.show(volume)['status'] in ('in-use', 'detaching'):
-                self.await_status(volume, 'available')
-            self.api.volume('DELETE', f'/volumes/{volume}')
+            assert polling.wait_until(lambda: self._is_deleted(volume),
+                                      TIMEOUT), 'the volume is in use'
             self._await(lambda: self.show(volume)['status'], 'gone')
+
+    def _is_deleted(self, volume: str) -> bool:
+        """Whether somebody deletes it now.
+
+        Not while Glance reads it, which detaches it a moment after the last
+        byte; and when an image goes, Glance deletes the volume behind it.
+        """
+        try:
+            self.api.volume('DELETE', f'/volumes/{volume}')
+        except rest.RestError as error:
+            if error.code != 400:
+                raise
+            return self.show(volume)['status'] == 'deleting'
+        return True
 
     def delete_volumes(self, volumes: list[str]) -> None:
         """Delete volumes at the same time, and wait until all are gone."""

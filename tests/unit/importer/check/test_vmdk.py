@@ -89,6 +89,16 @@ def test_one_word_of_it_changed(old, new, reason):
         vmdk.create_type(sectors(text))
 
 
+@pytest.mark.parametrize('zeros', range(8))
+def test_a_content_id_that_became_shorter(zeros):
+    """qemu leaves what the text was longer before."""
+    descriptor = bytearray(sectors(VMWARE))
+    after = VMWARE.replace('7f4dd0d2'[:zeros], '', 1).encode() + b'\0'
+    descriptor[:len(after)] = after
+
+    assert vmdk.create_type(bytes(descriptor)) == 'streamOptimized'
+
+
 def test_text_that_fills_its_sectors():
     """qemu would read on behind them."""
     full = VMWARE + '#' * (20 * 512 - len(VMWARE))
