@@ -23,7 +23,7 @@ import sys
 from rbd_imgdriver.cache import eviction
 from rbd_imgdriver.cache import fill
 from rbd_imgdriver.cache import store as cache_store
-from rbd_imgdriver.cache import wish
+from rbd_imgdriver.cache import wish as cache_wish
 from rbd_imgdriver.ceph import connection
 from rbd_imgdriver.ceph import pool as ceph_pool
 from rbd_imgdriver.importer import importer as image_importer
@@ -82,8 +82,8 @@ def filler(pool: ceph_pool.Pool, conversion_dir: str) -> fill.Filler:
                        order=22)
 
 
-def wish(image: model.Image, path: pathlib.Path) -> wish.Wish:
-    return wish.Wish(image, Data(path), Events(), limit=model.GIB)
+def wish(image: model.Image, path: pathlib.Path) -> cache_wish.Wish:
+    return cache_wish.Wish(image, Data(path), Events(), limit=model.GIB)
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ import signal
 
 import pytest
 
+from rbd_imgdriver.importer import temporary
 from tests.functional import host
 
 
@@ -22,6 +23,13 @@ def wait_until(condition, process):
     """Ask until it is so; the process must live meanwhile."""
     while not condition():
         assert process.poll() is None, 'the process ended'
+
+
+@pytest.fixture
+def has_begun(pool):
+    """Whether an import has marked its image as its own."""
+    return lambda: any(temporary.is_marked(image.id, image.metadata)
+                       for image in pool.directory.listed(temporary.PREFIX))
 
 
 def result(lines):
@@ -55,14 +63,13 @@ def test_eventlet_is_never_held_up(spawn, meta, qcow2):
     assert summary['longest_silence'] < 0.5
 
 
-def test_an_importer_that_is_killed_is_replaced(spawn, disk, store,
+def test_an_importer_that_is_killed_is_replaced(spawn, disk, store, has_begun,
                                                 contents, sweep_until):
     raw = host.image_meta(disk, 'raw')
     first = spawn(raw, disk, pause=0.05)
     second = spawn(raw, disk)
     first.start()
-    wait_until(lambda: any(name.startswith('.partial-')
-                           for name in contents()[0]), first.process)
+    wait_until(has_begun, first.process)
     first.kill()
 
     second.start()
@@ -75,13 +82,12 @@ def test_an_importer_that_is_killed_is_replaced(spawn, disk, store,
 
 
 def test_a_suspended_importer_does_no_harm_when_it_wakes(
-        spawn, disk, store, contents, children, sweep_until):
+        spawn, disk, store, has_begun, contents, children, sweep_until):
     raw = host.image_meta(disk, 'raw')
     first = spawn(raw, disk, pause=0.01)
     second = spawn(raw, disk)
     first.start()
-    wait_until(lambda: any(name.startswith('.partial-')
-                           for name in contents()[0]), first.process)
+    wait_until(has_begun, first.process)
     first.process.send_signal(signal.SIGSTOP)
     second.start()
     result(second.lines())
