@@ -19,6 +19,7 @@ What no strategy does before its volume is made raises :class:`NotInDryRun`.
 """
 
 from collections.abc import Callable
+from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Mapping
 from typing import NoReturn
@@ -58,6 +59,7 @@ class DryRun:
         self._made = set() if made is None else made
         self.name = pool.name
         self.leases: parts.Leases = _Leases(pool)
+        self.unfinished: parts.Unfinished = _Unfinished(pool)
         self.directory: parts.Directory = pool.directory  # it only reads
         self.headers: parts.Headers = _Headers(pool)
         self.images: parts.Images = _Images(pool)
@@ -109,6 +111,19 @@ class _Leases:
 
     def release(self, lease: leases.Lease) -> None:
         """It was not taken."""
+
+
+class _Unfinished:
+    """What is unfinished; nothing becomes so."""
+
+    def __init__(self, pool: parts.Pool) -> None:
+        self.ids = pool.unfinished.ids
+
+    def add(self, ids: Collection[str]) -> None:
+        """Nothing has begun."""
+
+    def remove(self, ids: Collection[str]) -> None:
+        _refuse('the end of some work')
 
 
 class _Headers:

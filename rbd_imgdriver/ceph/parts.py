@@ -18,6 +18,7 @@ run and the pool in memory of the tests keep to the same signatures.
 """
 
 from collections.abc import Callable
+from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -41,6 +42,7 @@ class Pool(Protocol):
 
     name: str
     leases: 'Leases'
+    unfinished: 'Unfinished'
     directory: 'Directory'
     headers: 'Headers'
     images: 'Images'
@@ -76,6 +78,16 @@ class Leases(Protocol):
     def release(self, lease: leases.Lease) -> None: ...
 
     def holder(self, name: str) -> dict[str, str] | None: ...
+
+
+class Unfinished(Protocol):
+    """Where work is left; see :mod:`rbd_imgdriver.ceph.wire.unfinished`."""
+
+    def add(self, ids: Collection[str]) -> None: ...
+
+    def remove(self, ids: Collection[str]) -> None: ...
+
+    def ids(self) -> frozenset[str]: ...
 
 
 class Directory(Protocol):

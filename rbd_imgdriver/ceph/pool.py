@@ -38,6 +38,7 @@ from rbd_imgdriver.ceph import parts
 from rbd_imgdriver.ceph.wire import directory
 from rbd_imgdriver.ceph.wire import header
 from rbd_imgdriver.ceph.wire import leases
+from rbd_imgdriver.ceph.wire import unfinished
 
 
 def lend(cluster: connection.Cluster, pool: str) -> tuple[Any, Any]:
@@ -63,6 +64,8 @@ class Pool(native.Part):
     def __init__(self, cluster: connection.Cluster, name: str) -> None:
         super().__init__(cluster, name)
         self.leases: parts.Leases = leases.Leases(cluster, name)
+        self.unfinished: parts.Unfinished = unfinished.Unfinished(cluster,
+                                                                  name)
         self.directory: parts.Directory = directory.Directory(cluster, name)
         self.headers: parts.Headers = header.Headers(cluster, name)
         self.images: parts.Images = lifecycle.Images(cluster, name)

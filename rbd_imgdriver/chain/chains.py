@@ -26,6 +26,9 @@ from rbd_imgdriver.chain import snapshots
 
 LOG = logging.getLogger(__name__)
 
+# Every how many looks for unfinished work is at all images: several a day.
+_EVERYWHERE = 72
+
 
 @dataclasses.dataclass(frozen=True)
 class Options:
@@ -52,6 +55,7 @@ class Chains:
     def __init__(self, pool: parts.Pool, options: Options) -> None:
         self._pool = pool
         self._rules = options.rules
+        self._resumed = 0
         self.flattener = flattener.Flattener(options.concurrency,
                                              options.rules)
         self.cloner = clone.Cloner(pool, options.limit, self.flattener)
@@ -109,8 +113,14 @@ class Chains:
                 parent.id, known, names.moved_clone_snapshot(image))
 
     def resume(self) -> None:
-        """Take up flattens that were left undone, here or elsewhere."""
+        """Take up flattens that were left undone, here or elsewhere.
+
+        Looks at all images of the pool the first time, and rarely later.
+        """
         try:
+            if self._resumed % _EVERYWHERE == 0:
+                self.flattener.look_everywhere(self._pool)
+            self._resumed += 1
             self.flattener.resume(self._pool)
         except errors.CephError as error:
             LOG.warning('Could not look for images to flatten: %s', error)

@@ -121,6 +121,7 @@ class Pool:
         self.id = number
         self.images: list[Image] = []
         self.leases: dict[str, tuple[str, dict[str, str]]] = {}
+        self.unfinished: set[str] = set()
 
     def find(self, name: str) -> Image:
         for image in self.images:

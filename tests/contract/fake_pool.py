@@ -32,6 +32,7 @@ class FakePool:
         self._cluster = cluster or fake_model.Cluster(POOLS)
         pool = self._cluster.pool(name)
         self.leases = fake_wire.Leases(pool)
+        self.unfinished = fake_wire.Unfinished(pool)
         self.directory = fake_wire.Directory(pool)
         self.headers = fake_wire.Headers(pool)
         self.images = fake_images.Images(pool)

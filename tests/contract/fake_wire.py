@@ -42,6 +42,20 @@ class Leases:
         return dict(held[1]) if held else None
 
 
+class Unfinished:
+    def __init__(self, pool: fake_model.Pool) -> None:
+        self._ids = pool.unfinished
+
+    def add(self, ids):
+        self._ids.update(ids)
+
+    def remove(self, ids):
+        self._ids.difference_update(ids)
+
+    def ids(self):
+        return frozenset(self._ids)
+
+
 class Directory:
     def __init__(self, pool: fake_model.Pool) -> None:
         self._pool = pool

@@ -194,6 +194,28 @@ def test_a_name_in_the_trash_is_free(parent):
     assert parent.headers.size('parent') == 4 * MIB
 
 
+def test_unfinished(pool):
+    assert pool.unfinished.ids() == frozenset()
+    pool.unfinished.remove(['never'])
+
+    pool.unfinished.add([])
+    pool.unfinished.add(['a', 'b'])
+    pool.unfinished.add(['b', 'c'])
+    pool.unfinished.remove(['a', 'never'])
+
+    assert pool.unfinished.ids() == {'b', 'c'}
+
+
+def test_thousands_are_unfinished(pool):
+    ids = {f'{number:x}' for number in range(2500)}
+
+    pool.unfinished.add(ids)
+
+    assert pool.unfinished.ids() == ids
+    pool.unfinished.remove(ids)
+    assert pool.unfinished.ids() == frozenset()
+
+
 def test_leases(pool):
     first = leases.Lease('work', 'a', 30)
     second = leases.Lease('work', 'b', 30)

@@ -42,12 +42,17 @@ FEATURES = rbd.RBD_FEATURE_OBJECT_MAP | rbd.RBD_FEATURE_FAST_DIFF
 
 
 def noted(ioctx: Any, id_: str) -> int:
-    """The features that were switched off, or were about to be; 0: none.
+    """The features that were switched off, or were about to be; 0: none."""
+    return parse(id_, header.value(ioctx, id_, KEY))
+
+
+def parse(id_: str, text: str | None) -> int:
+    """The features in a note; 0: none.
 
     A clone inherits metadata: what names another image is not meant here.
     """
     try:
-        fields = json.loads(header.value(ioctx, id_, KEY) or '{}')
+        fields = json.loads(text or '{}')
         return (int(fields['features']) & FEATURES
                 if fields['image_id'] == id_ else 0)
     except (KeyError, TypeError, ValueError):

@@ -310,3 +310,30 @@ def test_an_inherited_intent_is_not_meant_for_the_clone(driver, clone,
     driver._chains.resume()
     until(lambda: not driver._chains.flattener._running, 'it does not end')
     assert pool.ancestry.depth(child.name) == 2
+
+
+def test_nobody_looks_at_images_that_want_nothing(driver, clone):
+    """Only what is known to be unfinished is looked at, until it is not."""
+    flattener, pool = driver._chains.flattener, driver._pool
+    image_id = pool.directory.id(clone.name)
+    want(pool, image_id)
+
+    flattener.resume(pool)
+    assert flattener.waiting == 0
+    assert not flattener._running
+
+    flattener.look_everywhere(pool)
+    assert pool.unfinished.ids() == {image_id}
+    flattener.resume(pool)
+    assert flattener.settle(pool, clone.name, 60)
+    flattener.resume(pool)
+    assert pool.unfinished.ids() == frozenset()
+
+
+def test_a_request_is_known_to_every_host(driver, clone):
+    pool = driver._pool
+
+    driver._chains.flattener.request(pool, clone.name)
+
+    assert pool.unfinished.ids() == {pool.directory.id(clone.name)}
+    assert driver._chains.flattener.settle(pool, clone.name, 60)
