@@ -84,9 +84,9 @@ class DryRun:
         found = self._pool.holding(image)
         return None if found is None else DryRun(found, self._made)
 
-    def mon_command(self, prefix: str) -> str:
+    def mon_command(self, prefix: str, /, **arguments: str) -> str:
         """The monitors' answer to a command."""
-        return self._pool.mon_command(prefix)
+        return self._pool.mon_command(prefix, **arguments)
 
     def capacity(self) -> capacity.Capacity | None:
         """The room for new images' data."""

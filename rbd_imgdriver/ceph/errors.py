@@ -208,8 +208,17 @@ def of_code(subject: str, result: int) -> CephError:
 
     An image that another client took the exclusive lock of answers EROFS.
     """
+    return kind_of(result)(f'{subject}: {os.strerror(-result)}')
+
+
+def kind_of(result: int,
+            missing: type[CephError] = ImageNotFound) -> type[CephError]:
+    """The class of the error for a negative result.
+
+    :param missing: what it means that something does not exist
+    """
     kind = _CODES.get(-result, CephError)
-    return kind(f'{subject}: {os.strerror(-result)}')
+    return missing if kind is ImageNotFound else kind
 
 
 # Errors that the bindings have no class for.

@@ -87,14 +87,18 @@ class Pool(native.Part):
         return self.cluster.fsid
 
     @native.in_native_thread
-    def mon_command(self, prefix: str) -> str:
-        """The monitors' answer to a command, as JSON text."""
-        command = json.dumps({'prefix': prefix, 'format': 'json'})
+    def mon_command(self, prefix: str, /, **arguments: str) -> str:
+        """The monitors' answer to a command, as JSON text.
+
+        :raises errors.PermissionDenied: when the user may not ask
+        """
+        command = json.dumps({'prefix': prefix, 'format': 'json', **arguments})
         with errors.translated(f'monitor command {prefix}'):
             code, answer, status = self.cluster.client().mon_command(
                 command, b'')
         if code:
-            raise errors.CephError(f'monitor command {prefix}: {status}')
+            kind = errors.kind_of(code, errors.ObjectNotFound)
+            raise kind(f'monitor command {prefix}: {status}')
         return str(answer.decode())
 
     @native.in_native_thread

@@ -25,6 +25,7 @@ from typing import NoReturn
 
 from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver.cmd import cache
+from rbd_imgdriver.cmd import caps
 from rbd_imgdriver.cmd import doctor
 from rbd_imgdriver.cmd import exits
 from rbd_imgdriver.cmd import image
@@ -38,7 +39,7 @@ from rbd_imgdriver import printable
 
 PROGRAM = 'rbd-imgdriver-manage'
 
-NOUNS = (cache, leaks, image, volume, doctor)
+NOUNS = (cache, leaks, image, volume, doctor, caps)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -148,7 +148,8 @@ class Session:
     def conf(self) -> Any:
         """Cinder's options, with cinder.conf read.
 
-        From then on the command is the user of cinder-volume, not root.
+        From then on the command is the user of cinder-volume, not root,
+        unless its verb makes nothing and reads what is root's.
 
         :raises exits.CommandError: when it cannot be read
         """
@@ -167,10 +168,12 @@ class Session:
             raise exits.CommandError(
                 exits.Exit.CONFIG, f'cannot read the configuration: {error}'
             ) from error
-        privileges.drop_to_owner(
-            pathlib.Path(path) for path in (
-                cfg.CONF.oslo_concurrency.lock_path,
-                cfg.CONF.image_conversion_dir, cfg.CONF.state_path) if path)
+        if not getattr(self._args, 'stay_root', False):
+            privileges.drop_to_owner(
+                pathlib.Path(path) for path in (
+                    cfg.CONF.oslo_concurrency.lock_path,
+                    cfg.CONF.image_conversion_dir, cfg.CONF.state_path)
+                if path)
         return cfg.CONF
 
     def _config_words(self) -> list[str]:

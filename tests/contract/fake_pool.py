@@ -60,7 +60,7 @@ class FakePool:
                 return found
         return None
 
-    def mon_command(self, prefix: str) -> str:
+    def mon_command(self, prefix: str, /, **_arguments: str) -> str:
         if prefix != 'version':
             raise errors.CephError(f'monitor command {prefix}: unknown')
         return json.dumps({'version': 'ceph version of a fake'})

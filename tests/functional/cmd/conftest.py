@@ -81,6 +81,18 @@ volume_driver = cinder.volume.drivers.rbd.RBDDriver
 
 
 @pytest.fixture
+def doctor(manage, pool, contents):
+    """Runs it; returns the findings by code, and leaves the pool alone."""
+    def run(*words: str, code: int) -> dict[str, dict]:
+        before = contents(), contents('images')
+        found = manage.json('doctor', '--all', *words, code=code)
+        assert (contents(), contents('images')) == before
+        return {one['code']: one for one in found}
+
+    return run
+
+
+@pytest.fixture
 def store(pool) -> cache_store.Store:
     return cache_store.Store(pool)
 

@@ -21,18 +21,6 @@ import pytest
 import rbd
 
 
-@pytest.fixture
-def doctor(manage, pool, contents):
-    """Runs it; returns the findings by code, and leaves the pool alone."""
-    def run(*words: str, code: int) -> dict[str, dict]:
-        before = contents(), contents('images')
-        found = manage.json('doctor', '--all', *words, code=code)
-        assert (contents(), contents('images')) == before
-        return {one['code']: one for one in found}
-
-    return run
-
-
 def test_a_deployment_that_works(doctor, glance, glance_image, disk):
     id_ = glance.add(disk.read_bytes())
     glance.locate(id_, glance_image(id_))
