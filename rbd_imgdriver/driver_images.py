@@ -41,6 +41,7 @@ from rbd_imgdriver.importer import importer
 from rbd_imgdriver.importer.qemu import confined
 from rbd_imgdriver.importer.qemu import luks_header
 from rbd_imgdriver.importer.source import local
+from rbd_imgdriver.importer import target as targets
 from rbd_imgdriver.importer import temporary
 from rbd_imgdriver import model
 from rbd_imgdriver.openstack import encryption as cinder_encryption
@@ -128,10 +129,10 @@ class ImagesMixin(cinder_rbd.RBDDriver):
         with _cinder_errors(context, volume.id if in_place else None):
             if in_place:
                 self._backend.importer.overwrite(
-                    image, data, self._backend.pool, volume.name,
-                    order=self._backend.settings.order,
-                    encryption=encryption, golden=golden,
-                    project=volume.project_id)
+                    image, data, targets.existing(
+                        self._backend.pool, volume.name,
+                        self._backend.settings.order, encryption,
+                        volume.project_id), golden)
             elif encryption is None or not self._clone_encrypted(
                     context, volume, image, data, encryption, golden):
                 self._fill(volume, image, data, encryption, golden)
@@ -152,11 +153,11 @@ class ImagesMixin(cinder_rbd.RBDDriver):
             pool.images.remove(volume.name)
             temporary.publish(pool, whole.name, volume.name)
 
+        target = targets.Target(
+            pool, volume.name, self._backend.settings.order, size, size,
+            {model.STRATEGY_KEY: 'import'}, encryption, volume.project_id)
         done = self._backend.importer.import_image(
-            image, data, pool, volume.name, limit=size, size=size,
-            order=self._backend.settings.order, encryption=encryption,
-            golden=golden, metadata={model.STRATEGY_KEY: 'import'},
-            publish=replace, project=volume.project_id)
+            image, data, target, publish=replace, golden=golden)
         LOG.info('Volume %(volume)s made from image %(image)s by import, '
                  '%(bytes)d bytes moved, encrypted: %(encrypted)s',
                  {'volume': volume.name, 'image': image.id,

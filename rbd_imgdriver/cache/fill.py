@@ -35,6 +35,7 @@ from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver.ceph.wire import leases
 from rbd_imgdriver import errors
 from rbd_imgdriver.importer import importer as image_importer
+from rbd_imgdriver.importer import target as targets
 from rbd_imgdriver.importer import temporary
 from rbd_imgdriver import model
 
@@ -158,12 +159,13 @@ class Filler:
             more = made.finish(whole) if made else {}
             self.store.publish(whole.name, golden, wish.image, more)
 
-        imported = self._importer.import_image(
-            wish.image, wish.data, self.store.pool, golden, partial=partial,
-            order=self._order, limit=wish.limit, publish=publish,
-            progress=self._renewal(lease, wish.progress),
-            project=wish.project,
+        target = targets.Target(
+            self.store.pool, golden, self._order, wish.limit,
             encryption=made.encryption if made else None,
+            project=wish.project, partial=partial)
+        imported = self._importer.import_image(
+            wish.image, wish.data, target, publish=publish,
+            progress=self._renewal(lease, wish.progress),
             golden=made.plain if made else None)
         self._keep_limits(golden, imported.size, wish.events)
         return wishes.Filled(golden, True, imported.bytes_moved)

@@ -30,6 +30,7 @@ from rbd_imgdriver.cmd import session as sessions
 from rbd_imgdriver import errors
 from rbd_imgdriver.importer import importer as importers
 from rbd_imgdriver.importer.source import cluster
+from rbd_imgdriver.importer import target as targets
 from rbd_imgdriver import model
 from rbd_imgdriver.strategies import base
 from rbd_imgdriver.strategies import builder
@@ -184,15 +185,14 @@ class _NoImporter:
         self._said: dict[str, Any] = {}
 
     def import_image(self, image: model.Image, data: model.ImageData,
-                     pool: parts.Pool, name: str, *, order: int, limit: int,
-                     size: int | None = None,
+                     target: targets.Target, *,
                      publish: importers.Publish | None = None,
-                     project: str | None = None) -> importers.Imported:
+                     ) -> importers.Imported:
         """See :meth:`rbd_imgdriver.importer.importer.Importer.import_image`.
 
         :raises rbd_imgdriver.errors.ImageError: when it would be refused
         """
-        self._backend.importer.admit(image, limit)
+        self._backend.importer.admit(image, target.limit)
         source = _source_in_cluster(self._backend, image)
         if source:
             cost = f'reads {source} within the cluster, no download'
@@ -202,8 +202,9 @@ class _NoImporter:
             cost += f', converts {rbd_clone.describe_format(image)}'
         self._said = {
             'source': source or 'glance', 'bytes_moved': image.size,
-            'reason': f'{cost}; {_into(self._backend, image, limit)}'}
-        return importers.Imported(name, limit, image.size or 0)
+            'reason': f'{cost}; {_into(self._backend, image, target.limit)}'}
+        return importers.Imported(target.name, target.limit,
+                                  image.size or 0)
 
     def said(self) -> dict[str, Any]:
         """What was asked since the last time."""

@@ -30,6 +30,7 @@ from rbd_imgdriver.importer import pipeline
 from rbd_imgdriver.importer import progress
 from rbd_imgdriver.importer.qemu import luks_header
 from rbd_imgdriver.importer.source import cluster
+from rbd_imgdriver.importer import target as targets
 from rbd_imgdriver.importer import temporary
 from rbd_imgdriver import model
 from rbd_imgdriver import signals
@@ -68,86 +69,60 @@ class Importer:
 
     @signals.importing
     def import_image(self, image: model.Image, data: model.ImageData,
-                     pool: parts.Pool, name: str, *, order: int,
-                     limit: int, size: int | None = None,
-                     metadata: Mapping[str, str] | None = None,
-                     progress: progress.Listener | None = None,
-                     encryption: luks_header.Encryption | None = None,
-                     golden: clones.SnapshotSpec | None = None,
-                     partial: str | None = None,
+                     target: targets.Target, *,
                      publish: Publish | None = None,
-                     project: str | None = None) -> Imported:
-        """Make RBD image ``name`` hold the image's data, checked.
+                     progress: progress.Listener | None = None,
+                     golden: clones.SnapshotSpec | None = None) -> Imported:
+        """Make the target hold the image's data, checked.
 
-        Nobody sees an image of that name before all of it is there and every
+        Nobody sees an image of its name before all of it is there and every
         check has passed.  On any failure nothing is left.
 
-        :param order: log2 of the object size in bytes
-        :param limit: bytes of the volume
-        :param size: bytes of the RBD image; None: those of the disk inside,
-            rounded up to whole GiB
-        :param metadata: image metadata to set on it
-        :param progress: called with (bytes done, bytes to do) every second
-            or two as long as the import lives; what it raises ends it
-        :param encryption: make the image a LUKS container
-        :param golden: a snapshot in this cluster that holds the disk of the
-            image, checked: nothing needs to be downloaded
-        :param partial: name of the image until it is whole; None: a new one
         :param publish: called with the whole image, to give it its name;
             when it fails the image is removed.  None: it is renamed
-        :param project: whose share of the places the import takes; None:
-            that of the image's owner
+        :param progress: called with (bytes done, bytes to do) every second
+            or two as long as the import lives; what it raises ends it
+        :param golden: a snapshot in this cluster that holds the disk of the
+            image, checked: nothing needs to be downloaded
         :raises rbd_imgdriver.errors.ImageError: when the image cannot be had
             or must not be used
         :raises rbd_imgdriver.ceph.errors.CephError: when Ceph refuses
         """
-        self.admit(image, limit)
-        made = partials.Partial(image.id, pool,
-                                partial or temporary.new_name(name), order,
-                                limit, size)
-        job = jobs.Job(image, data, made, limit, self._settings.retries,
-                       _reporter(image, made, progress),
-                       self._settings.vmdk_types, encryption, golden,
-                       owner=project or image.owner)
-        with self._filled(job, metadata or {}) as moved:
+        self.admit(image, target.limit)
+        job = self._job(image, data, target, progress, golden)
+        made = job.partial
+        with self._filled(job, target.metadata) as moved:
             made.finish()
             whole = Imported(made.name, made.size, moved)
             if publish is None:
-                temporary.publish(pool, made.name, name)
+                temporary.publish(target.pool, made.name, target.name)
             else:
                 publish(whole)
-        return dataclasses.replace(whole, name=name)
+        return dataclasses.replace(whole, name=target.name)
 
     @signals.importing
     def overwrite(self, image: model.Image, data: model.ImageData,
-                  pool: parts.Pool, name: str, *, order: int,
-                  encryption: luks_header.Encryption | None = None,
-                  golden: clones.SnapshotSpec | None = None,
-                  project: str | None = None) -> Imported:
+                  target: targets.Target,
+                  golden: clones.SnapshotSpec | None = None) -> Imported:
         """Give a volume that exists the contents of an image.
 
         Its snapshots stay as they are.  The volume is not touched before
         every check has passed; then what it held is zeroed and the image's
         disk copied into it within the cluster.
 
-        :param name: of the volume's RBD image; nobody may have it open
-        :param order: log2 of the object size of a temporary image in bytes
-        :param project: as for :meth:`import_image`
+        :param target: see :func:`rbd_imgdriver.importer.target.existing`;
+            nobody may have it open
+        :param golden: as for :meth:`import_image`
         :raises: as :meth:`import_image`
         """
-        limit = pool.headers.size(name)
-        self.admit(image, limit)
-        partial = partials.Partial(image.id, pool, temporary.new_name(name),
-                                   order, limit, limit)
-        job = jobs.Job(image, data, partial, limit, self._settings.retries,
-                       _reporter(image, partial, None),
-                       self._settings.vmdk_types, encryption, golden,
-                       owner=project or image.owner)
+        self.admit(image, target.limit)
+        job = self._job(image, data, target, None, golden)
+        partial = job.partial
         with self._filled(job, {}) as moved:
-            source = cluster.Source(pool, partial.name, limit)
-            moved += copying.replace(source, name, job.reporter)
-        temporary.discard(pool, partial.name)
-        return Imported(name, limit, moved)
+            source = cluster.Source(target.pool, partial.name, target.limit)
+            moved += copying.replace(source, target.name, job.reporter)
+        temporary.discard(target.pool, partial.name)
+        return Imported(target.name, target.limit, moved)
 
     def create_encrypted(self, pool: parts.Pool, name: str, *,
                          order: int, size: int,
@@ -178,6 +153,18 @@ class Importer:
         :raises confined.Failed: when ``old`` does not open it
         """
         return self._ways.rekeyed(header, old, encryption)
+
+    def _job(self, image: model.Image, data: model.ImageData,
+             target: targets.Target, listener: progress.Listener | None,
+             golden: clones.SnapshotSpec | None) -> jobs.Job:
+        partial = partials.Partial(
+            image.id, target.pool,
+            target.partial or temporary.new_name(target.name), target.order,
+            target.limit, target.size)
+        return jobs.Job(
+            image, data, partial, target.limit, self._settings.retries,
+            _reporter(image, partial, listener), self._settings.vmdk_types,
+            target.encryption, golden, owner=target.project or image.owner)
 
     @contextlib.contextmanager
     def _filled(self, job: jobs.Job,

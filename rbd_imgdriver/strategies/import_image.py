@@ -26,6 +26,7 @@ from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver.ceph import parts
 from rbd_imgdriver import errors
 from rbd_imgdriver.importer import importer as image_importer
+from rbd_imgdriver.importer import target as targets
 from rbd_imgdriver.importer import temporary
 from rbd_imgdriver import model
 from rbd_imgdriver.strategies import base
@@ -38,10 +39,9 @@ class Importer(Protocol):
     """What is needed of :class:`rbd_imgdriver.importer.importer.Importer`."""
 
     def import_image(self, image: model.Image, data: model.ImageData,
-                     pool: parts.Pool, name: str, *, order: int, limit: int,
-                     size: int | None = None,
+                     target: targets.Target, *,
                      publish: image_importer.Publish | None = None,
-                     project: str | None = None) -> image_importer.Imported:
+                     ) -> image_importer.Imported:
         """Make an RBD image of an image's data."""
         ...
 
@@ -123,7 +123,8 @@ class ImportImage:
             temporary.publish(pool, whole.name, target.name)
 
         imported = self._importer.import_image(
-            request.image, request.data, pool, target.name,
-            order=self._order, limit=target.size, size=target.size,
-            publish=publish, project=target.project_id)
+            request.image, request.data,
+            targets.Target(pool, target.name, self._order, target.size,
+                           target.size, project=target.project_id),
+            publish=publish)
         return model.Created(bytes_moved=imported.bytes_moved)

@@ -18,7 +18,6 @@ the model, the limits hold, and nothing is left when all has gone.
 """
 
 import dataclasses
-import functools
 import itertools
 
 from hypothesis import HealthCheck
@@ -69,32 +68,27 @@ class Importer:
         self.bad = False
         self.imports = 0
 
-    def import_image(self, image, data, pool, name, *, order, limit,
-                     size=None, metadata=None, progress=None, partial=None,
-                     publish=None, project=None, encryption=None,
+    def import_image(self, image, data, target, *, publish, progress=None,
                      golden=None):
         self.imports += 1
-        partial = partial or temporary.new_name(name)
-        if image.virtual_size > limit:
+        pool = target.pool
+        partial = target.partial or temporary.new_name(target.name)
+        if image.virtual_size > target.limit:
             raise errors.ImageTooLarge(image.id, 'it is')
         if self.dies_at == 'before':
             raise Killed
-        size = size or image.virtual_size
-        pool.images.create(partial, size, order,
-                    {**(metadata or {}), 'data': image.id}, temporary.MARK)
+        size = target.size or image.virtual_size
+        pool.images.create(partial, size, target.order,
+                           {**target.metadata, 'data': image.id},
+                           temporary.MARK)
         if self.dies_at == 'written':
             raise Killed
         if self.bad:
             pool.images.remove(partial)
             raise errors.ImageDamaged(image.id, 'it is')
         with undo.on_error(partial, lambda: pool.images.remove(partial)):
-            (publish or functools.partial(self._rename, pool, name))(
-                importer.Imported(partial, size, 1))
-        return importer.Imported(name, size, 1)
-
-    @staticmethod
-    def _rename(pool, name, whole):
-        pool.images.rename(whole.name, name)
+            publish(importer.Imported(partial, size, 1))
+        return importer.Imported(target.name, size, 1)
 
 
 class Machine(stateful.RuleBasedStateMachine):

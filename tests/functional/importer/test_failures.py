@@ -25,6 +25,7 @@ from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver import errors
 from rbd_imgdriver.importer import importer as image_importer
 from rbd_imgdriver.importer import partial as partials
+from rbd_imgdriver.importer import target as targets
 from rbd_imgdriver.importer import temporary
 from rbd_imgdriver import model
 from sandbox import polling
@@ -66,8 +67,8 @@ def image(path: pathlib.Path, **facts):
 
 def imported(importer, pool, path, data=None, progress=None, **facts):
     return importer.import_image(
-        image(path, **facts), data or FileData(path), pool, NAME, order=22,
-        limit=VOLUME, size=VOLUME, progress=progress)
+        image(path, **facts), data or FileData(path),
+        targets.Target(pool, NAME, 22, VOLUME, VOLUME), progress=progress)
 
 
 @dataclasses.dataclass
@@ -275,7 +276,7 @@ def test_refused_without_a_look_at_the_data(settings, pool, disk, disk_format,
 
     with pytest.raises(error):
         importer.import_image(image_of(disk, disk_format, **facts), nothing,
-                              pool, NAME, order=22, limit=VOLUME)
+                              targets.Target(pool, NAME, 22, VOLUME))
 
     nothing_left()
 
@@ -291,6 +292,7 @@ from rbd_imgdriver.ceph import pool
 from rbd_imgdriver.importer import options
 from rbd_imgdriver.importer import partial as partials
 from rbd_imgdriver.importer import importer as image_importer
+from rbd_imgdriver.importer import target as targets
 from rbd_imgdriver import model
 from tests.functional.importer import conftest
 
@@ -309,9 +311,9 @@ importer = image_importer.Importer(options.Options(directory))
 importer.import_image(
     conftest.image_of(pathlib.Path(path), 'qcow2'),
     conftest.FileData(pathlib.Path(path)),
-    pool.Pool(connection.cluster(
+    targets.Target(pool.Pool(connection.cluster(
         connection.ClusterSpec('ceph', conf, 'cinder')), 'volumes'),
-    'volume-x', order=22, limit=2**25, size=2**25)
+        'volume-x', 22, 2**25, 2**25))
 '''
 
 
@@ -346,6 +348,7 @@ from rbd_imgdriver.ceph import pool
 from rbd_imgdriver.importer import options
 from rbd_imgdriver.importer import partial as partials
 from rbd_imgdriver.importer import importer as image_importer
+from rbd_imgdriver.importer import target as targets
 from rbd_imgdriver import model
 from sandbox import polling
 from tests.functional.importer import conftest
@@ -365,8 +368,8 @@ def abandon():
 def run():
     importer.import_image(
         conftest.image_of(pathlib.Path(path), 'qcow2'),
-        conftest.FileData(pathlib.Path(path)), volumes, 'volume-x', order=22,
-        limit=2**25, size=2**25)
+        conftest.FileData(pathlib.Path(path)),
+        targets.Target(volumes, 'volume-x', 22, 2**25, 2**25))
 
 
 volumes = pool.Pool(connection.cluster(

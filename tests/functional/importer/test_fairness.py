@@ -19,6 +19,7 @@ import pytest
 
 from rbd_imgdriver import errors
 from rbd_imgdriver.importer import importer as image_importer
+from rbd_imgdriver.importer import target as targets
 from rbd_imgdriver import model
 from tests.functional.importer.conftest import FileData
 from tests.functional.importer.conftest import GIB
@@ -75,9 +76,8 @@ def hold(importer, pool):
             threads.append(threading.Thread(
                 target=importer.import_image,
                 args=(image_of(path, disk_format), Held(path, begun, let_go),
-                      pool, f'volume-{project}-{number}'),
-                kwargs={'order': 22, 'limit': GIB, 'size': GIB,
-                        'project': project}))
+                      targets.Target(pool, f'volume-{project}-{number}', 22,
+                                     GIB, GIB, project=project))))
             threads[-1].start()
         assert begun.wait(60)
 
@@ -95,8 +95,9 @@ def test_a_tenant_who_holds_all_he_can(importer, pool, hold, read, raw, qcow2,
     hold(paths[held], held, 'greedy', PLACES + 2)
 
     importer.import_image(
-        image_of(paths[wanted], wanted), FileData(paths[wanted]), pool,
-        'volume-other', order=22, limit=GIB, size=4 * MIB, project='other')
+        image_of(paths[wanted], wanted), FileData(paths[wanted]),
+        targets.Target(pool, 'volume-other', 22, GIB, 4 * MIB,
+                       project='other'))
 
     assert read('volume-other')[:2 * MIB] == raw.read_bytes()
 
@@ -105,8 +106,8 @@ def test_without_a_project_it_is_the_owners_share(importer, pool, hold, raw):
     hold(raw, 'raw', 'greedy', PLACES + 2)
     image = image_of(raw, 'raw', owner='other')
 
-    importer.import_image(image, FileData(raw), pool, 'volume-other',
-                          order=22, limit=GIB, size=4 * MIB)
+    importer.import_image(image, FileData(raw), targets.Target(
+        pool, 'volume-other', 22, GIB, 4 * MIB))
 
 
 @pytest.mark.parametrize('disk_format', ['raw', 'qcow2'])
@@ -123,7 +124,7 @@ def test_a_disk_of_no_bytes(importer, pool, tmp_path, nothing_left,
         image = dataclasses.replace(image, size=None)
 
     with pytest.raises(errors.ImageEmpty, match='0 bytes'):
-        importer.import_image(image, FileData(path), pool, 'volume-x',
-                              order=22, limit=model.GIB)
+        importer.import_image(image, FileData(path),
+                              targets.Target(pool, 'volume-x', 22, model.GIB))
 
     nothing_left()

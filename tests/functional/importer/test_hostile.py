@@ -20,6 +20,7 @@ import rbd
 from rbd_imgdriver import errors
 from rbd_imgdriver.importer import importer as image_importer
 from rbd_imgdriver.importer import options
+from rbd_imgdriver.importer import target as targets
 from tests.functional import conftest as functional
 from tests.functional.importer import canary
 from tests.functional.importer.conftest import children
@@ -92,8 +93,8 @@ def test_image(scene, originals, secret, tmp_path, one):
     image = image_of(path, one.declared, container_format=one.container)
 
     try:
-        importer.import_image(image, FileData(path), pool, 'volume-x',
-                              order=22, limit=VOLUME, size=VOLUME)
+        importer.import_image(image, FileData(path), targets.Target(
+            pool, 'volume-x', 22, VOLUME, VOLUME))
     except errors.ImageError:
         made = None
     else:

@@ -14,6 +14,7 @@
 import pytest
 
 from rbd_imgdriver.ceph.images import layouts
+from rbd_imgdriver.importer import target as targets
 from tests.functional.importer.conftest import FileData
 from tests.functional.importer.conftest import image_of
 from tests.functional.importer.conftest import MIB
@@ -34,8 +35,8 @@ def test_object_size(importer, pool, tmp_path, in_glance, order, disk_format,
     urls = (in_glance(path),) if where == 'cluster' else ()
 
     importer.import_image(
-        image_of(path, disk_format, locations=urls), FileData(path), pool,
-        NAME, order=order, limit=16 * MIB, size=16 * MIB)
+        image_of(path, disk_format, locations=urls), FileData(path),
+        targets.Target(pool, NAME, order, 16 * MIB, 16 * MIB))
 
     pool.data.check_layout(NAME, 16 * MIB, order)
     with pytest.raises(layouts.WrongLayout, match=f'order={order}'):

@@ -18,6 +18,7 @@ import rbd
 
 from rbd_imgdriver.ceph.images import clones
 from rbd_imgdriver import errors
+from rbd_imgdriver.importer import target as targets
 from tests.functional.importer.conftest import FileData
 from tests.functional.importer.conftest import id_of
 from tests.functional.importer.conftest import image_of
@@ -85,8 +86,8 @@ def test_contents_and_snapshots(importer, pool, admin, read, disk, images,
                                 volume, disk_format):
     path = images(disk_format)
 
-    importer.overwrite(image_of(path, disk_format), FileData(path), pool,
-                       volume, order=22)
+    importer.overwrite(image_of(path, disk_format), FileData(path),
+                       targets.existing(pool, volume, 22))
 
     assert read(volume) == expected(disk)
     assert read('volume-clone') == OLD
@@ -99,8 +100,8 @@ def test_contents_and_snapshots(importer, pool, admin, read, disk, images,
 def test_a_clone(importer, pool, read, disk, images, volume_of_clone):
     path = images('qcow2')
 
-    importer.overwrite(image_of(path, 'qcow2'), FileData(path), pool,
-                       volume_of_clone, order=22)
+    importer.overwrite(image_of(path, 'qcow2'), FileData(path),
+                       targets.existing(pool, volume_of_clone, 22))
 
     assert read(volume_of_clone) == expected(disk)
     assert read('volume-parent') == OLD
@@ -108,13 +109,13 @@ def test_a_clone(importer, pool, read, disk, images, volume_of_clone):
 
 def test_from_a_golden_image(importer, pool, read, disk, images, volume):
     path = images('qcow2')
-    importer.import_image(image_of(path, 'qcow2'), FileData(path), pool,
-                          'golden', order=22, limit=VOLUME, size=VOLUME)
+    importer.import_image(image_of(path, 'qcow2'), FileData(path),
+                          targets.Target(pool, 'golden', 22, VOLUME, VOLUME))
     pool.snapshots.ensure('golden', 'image')
 
     importer.overwrite(
-        image_of(path, 'qcow2'), FileData(pathlib.Path('/nonexistent')), pool,
-        volume, order=22,
+        image_of(path, 'qcow2'), FileData(pathlib.Path('/nonexistent')),
+        targets.existing(pool, volume, 22),
         golden=clones.SnapshotSpec('volumes', 'golden', 'image'))
 
     assert read(volume) == expected(disk)
@@ -127,7 +128,7 @@ def test_a_bad_image_leaves_the_volume_alone(importer, pool, read, images,
     with pytest.raises(errors.ImageDamaged):
         importer.overwrite(
             image_of(path, 'qcow2', hash_value='00' * 64), FileData(path),
-            pool, volume, order=22)
+            targets.existing(pool, volume, 22))
 
     assert read(volume) == OLD
     assert sorted(pool.directory.ids()) == ['volume-clone', volume]
@@ -138,8 +139,8 @@ def test_an_image_larger_than_the_volume(importer, pool, read, tmp_path,
     path = write_disk(tmp_path / 'large.raw', VOLUME + 512)
 
     with pytest.raises(errors.ImageTooLarge):
-        importer.overwrite(image_of(path, 'raw'), FileData(path), pool,
-                           volume, order=22)
+        importer.overwrite(image_of(path, 'raw'), FileData(path),
+                           targets.existing(pool, volume, 22))
 
     assert read(volume) == OLD
 
@@ -149,7 +150,8 @@ def test_a_golden_image_that_was_evicted(importer, pool, read, disk, images,
     path = images('qcow2')
 
     importer.overwrite(
-        image_of(path, 'qcow2'), FileData(path), pool, volume, order=22,
+        image_of(path, 'qcow2'), FileData(path),
+        targets.existing(pool, volume, 22),
         golden=clones.SnapshotSpec('volumes', 'golden', 'image'))
 
     assert read(volume) == expected(disk)
@@ -164,7 +166,8 @@ def test_a_location_of_another_tenants_image(importer, pool, read, disk,
     theirs.write_bytes(path.read_bytes().replace(b'begin', b'THEIR'))
     image = image_of(path, disk_format, locations=(in_glance(theirs),))
 
-    importer.overwrite(image, FileData(path), pool, volume, order=22)
+    importer.overwrite(image, FileData(path),
+                       targets.existing(pool, volume, 22))
 
     assert read(volume) == expected(disk)
 
@@ -181,6 +184,7 @@ def test_a_location_in_a_pool_of_volumes(importer, pool, read, admin, disk,
             opened.write(b'another tenant', 0)
             opened.create_snap('snap')
 
-    importer.overwrite(image, FileData(path), pool, volume, order=22)
+    importer.overwrite(image, FileData(path),
+                       targets.existing(pool, volume, 22))
 
     assert read(volume) == expected(disk)

@@ -34,15 +34,15 @@ class Importer:
         self.error = None
         self.names = []
 
-    def import_image(self, image, data, pool, name, *, order, limit,
-                     size=None, progress=None, partial=None, publish=None,
-                     project=None, encryption=None, golden=None):
-        self.names.append(name)
+    def import_image(self, image, data, target, *, publish, progress=None,
+                     golden=None):
+        pool = target.pool
+        self.names.append(target.name)
         if self.error:
             raise self.error
-        size = size or image.minimal_size
-        partial = partial or temporary.new_name(name)
-        id_ = pool.images.create(partial, size, order,
+        size = target.size or image.minimal_size
+        partial = target.partial or temporary.new_name(target.name)
+        id_ = pool.images.create(partial, size, target.order,
                                  id_key=temporary.MARK)
         whole = importers.Imported(partial, size, 7)
         with undo.on_error(partial, lambda: pool.images.remove(partial, id_)):

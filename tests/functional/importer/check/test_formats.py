@@ -22,6 +22,7 @@ import rbd
 from rbd_imgdriver.ceph import pool as ceph_pool
 from rbd_imgdriver import errors
 from rbd_imgdriver.importer import importer as image_importer
+from rbd_imgdriver.importer import target as targets
 from tests.functional.importer.conftest import FileData
 from tests.functional.importer.conftest import GIB
 from tests.functional.importer.conftest import image_of
@@ -105,8 +106,8 @@ def unreachable() -> FileData:
 def imported(importer: image_importer.Importer, pool: ceph_pool.Pool,
              path: pathlib.Path, disk_format: str, **facts):
     return importer.import_image(
-        image_of(path, disk_format, **facts), FileData(path), pool, NAME,
-        order=22, limit=VOLUME, size=VOLUME)
+        image_of(path, disk_format, **facts), FileData(path),
+        targets.Target(pool, NAME, 22, VOLUME, VOLUME))
 
 
 def assert_holds(data: bytes, expected: bytes) -> None:
@@ -136,7 +137,7 @@ def test_from_the_cluster(importer, pool, read, disk, kind, in_glance,
     image = image_of(path, kind.disk_format, locations=(in_glance(path),))
 
     done = importer.import_image(
-        image, unreachable, pool, NAME, order=22, limit=VOLUME, size=VOLUME)
+        image, unreachable, targets.Target(pool, NAME, 22, VOLUME, VOLUME))
 
     assert 0 < done.bytes_moved <= VOLUME
     assert_holds(read(NAME), kind.contents(path))
@@ -206,8 +207,8 @@ def test_size_in_whole_gib(importer, pool, disk):
     path = Kind('qcow2', 'qcow2').make(disk)
 
     done = importer.import_image(
-        image_of(path, 'qcow2'), FileData(path), pool, NAME, order=22,
-        limit=5 * GIB)
+        image_of(path, 'qcow2'), FileData(path),
+        targets.Target(pool, NAME, 22, 5 * GIB))
 
     assert done.size == pool.headers.size(NAME) == GIB
 
@@ -247,8 +248,8 @@ def test_nearly_empty_tebibyte(importer, pool, admin, tmp_path):
          '-c', f'write -P 3 {2**40 - 65536} 64k', str(path)],
         check=True, stdout=subprocess.DEVNULL)
 
-    importer.import_image(image_of(path, 'qcow2'), FileData(path), pool, NAME,
-                          order=22, limit=2**40, size=2**40)
+    importer.import_image(image_of(path, 'qcow2'), FileData(path),
+                          targets.Target(pool, NAME, 22, 2**40, 2**40))
 
     with admin.open_ioctx('volumes') as ioctx, \
             rbd.Image(ioctx, NAME, read_only=True) as image:

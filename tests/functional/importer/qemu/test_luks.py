@@ -24,6 +24,7 @@ from rbd_imgdriver import errors
 from rbd_imgdriver.importer.qemu import confined
 from rbd_imgdriver.importer.qemu import luks_header
 from rbd_imgdriver.importer.source import local
+from rbd_imgdriver.importer import target as targets
 from tests.functional.importer.conftest import FileData
 from tests.functional.importer.conftest import image_of
 from tests.functional.importer.conftest import MIB
@@ -66,9 +67,9 @@ def unlocked(read, tmp_path):
     return open_it
 
 
-def options(**more) -> dict:
-    return {'order': 22, 'limit': VOLUME, 'size': VOLUME, 'encryption': XTS,
-            **more}
+def target(pool, encryption=XTS) -> targets.Target:
+    return targets.Target(pool, NAME, 22, VOLUME, VOLUME,
+                          encryption=encryption)
 
 
 def test_a_blank_volume(importer, pool, unlocked, conversion_dir):
@@ -99,8 +100,8 @@ def test_a_blank_volume_with_a_cipher_that_there_is_not(
 def test_from_cinders_file(importer, pool, read, disk, qcow2, unlocked,
                            encryption):
     importer.import_image(
-        image_of(qcow2, 'qcow2'), local.LocalData(str(qcow2)), pool, NAME,
-        **options(encryption=encryption))
+        image_of(qcow2, 'qcow2'), local.LocalData(str(qcow2)), target(
+            pool, encryption=encryption))
 
     data = unlocked(encryption)
     assert data[:SIZE] == disk.read_bytes()
@@ -111,8 +112,8 @@ def test_from_cinders_file(importer, pool, read, disk, qcow2, unlocked,
 
 
 def test_raw_from_glance(importer, pool, disk, unlocked, conversion_dir):
-    importer.import_image(image_of(disk, 'raw'), FileData(disk), pool,
-                          NAME, **options())
+    importer.import_image(image_of(disk, 'raw'), FileData(disk),
+                          target(pool))
 
     assert unlocked(XTS)[:SIZE] == disk.read_bytes()
     assert list(conversion_dir.iterdir()) == []
@@ -121,8 +122,8 @@ def test_raw_from_glance(importer, pool, disk, unlocked, conversion_dir):
 def test_from_the_cluster(importer, pool, disk, qcow2, unlocked, in_glance):
     image = image_of(qcow2, 'qcow2', locations=(in_glance(qcow2),))
 
-    importer.import_image(image, FileData(pathlib.Path('/nonexistent')), pool,
-                          NAME, **options())
+    importer.import_image(image, FileData(pathlib.Path('/nonexistent')),
+                          target(pool))
 
     assert unlocked(XTS)[:SIZE] == disk.read_bytes()
     assert sorted(pool.directory.ids()) == [NAME]
@@ -131,8 +132,8 @@ def test_from_the_cluster(importer, pool, disk, qcow2, unlocked, in_glance):
 @pytest.fixture
 def golden(importer, pool, qcow2) -> clones.SnapshotSpec:
     """A cached image as large as the volume."""
-    importer.import_image(image_of(qcow2, 'qcow2'), FileData(qcow2), pool,
-                          'golden', order=22, limit=VOLUME, size=VOLUME)
+    importer.import_image(image_of(qcow2, 'qcow2'), FileData(qcow2),
+                          targets.Target(pool, 'golden', 22, VOLUME, VOLUME))
     pool.snapshots.ensure('golden', 'image')
     return clones.SnapshotSpec('volumes', 'golden', 'image')
 
@@ -141,7 +142,7 @@ def test_from_the_cache(importer, pool, disk, qcow2, unlocked, golden):
     """The golden image is as large as the volume; its end is zeros."""
     importer.import_image(
         image_of(qcow2, 'qcow2'), FileData(pathlib.Path('/nonexistent')),
-        pool, NAME, **options(golden=golden))
+        target(pool), golden=golden)
 
     assert unlocked(XTS)[:SIZE] == disk.read_bytes()
     assert sorted(pool.directory.ids()) == ['golden', NAME]
@@ -153,8 +154,7 @@ def test_no_room_for_the_header(importer, pool, tmp_path, nothing_left):
 
     with pytest.raises(errors.ImageTooLarge, match='encrypted'):
         importer.import_image(image_of(path, 'raw'),
-                              local.LocalData(str(path)), pool, NAME,
-                              **options())
+                              local.LocalData(str(path)), target(pool))
 
     nothing_left()
 
@@ -162,8 +162,8 @@ def test_no_room_for_the_header(importer, pool, tmp_path, nothing_left):
 def test_a_cipher_that_there_is_not(importer, pool, qcow2, nothing_left):
     with pytest.raises(errors.ConversionFailed, match='cipher'):
         importer.import_image(
-            image_of(qcow2, 'qcow2'), local.LocalData(str(qcow2)), pool, NAME,
-            **options(encryption=dataclasses.replace(
+            image_of(qcow2, 'qcow2'), local.LocalData(str(qcow2)),
+            target(pool, encryption=dataclasses.replace(
                 XTS, cipher_alg='rot-13')))
 
     nothing_left()
@@ -184,8 +184,8 @@ def test_the_passphrase_stays_hidden(importer, pool, disk, qcow2, unlocked,
     thread.start()
     try:
         importer.import_image(
-            image_of(qcow2, 'qcow2'), local.LocalData(str(qcow2)), pool, NAME,
-            **options())
+            image_of(qcow2, 'qcow2'), local.LocalData(str(qcow2)),
+            target(pool))
     finally:
         done.set()
         thread.join()
