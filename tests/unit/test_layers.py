@@ -45,6 +45,36 @@ LAYERS = (
 
 # The same within a component, by its modules and folders.
 INSIDE = {
+    'cache': (
+        ('check', 'encrypted'),
+        ('fill', 'sweep'),
+        ('eviction', 'store'),
+        ('entry', 'stripping'),
+        ('ciphertext', 'wish', 'verdict'),
+        ('names',),
+    ),
+    'importer': (
+        ('importer', 'export'),
+        ('pipeline',),
+        ('encrypting',),
+        ('job',),
+        ('partial',),
+        ('copying',),
+        ('fan_out', 'target'),
+        ('source', 'spool'),
+        ('qemu', 'temporary', 'progress', 'fair_semaphore', 'host_locks'),
+        ('check', 'options'),
+    ),
+    'chain': (
+        ('chains', 'leaks'),
+        ('clone', 'delete'),
+        ('snapshots',),
+        ('flattener',),
+        ('flatten',),
+        ('release',),
+        ('ownership',),
+        ('names', 'intents', 'plan'),
+    ),
     'ceph': (
         ('pool', 'dry_run'),
         ('parts',),
