@@ -37,7 +37,6 @@ from rbd_imgdriver import driver_chains
 from rbd_imgdriver import driver_images
 from rbd_imgdriver import driver_manageable
 from rbd_imgdriver import driver_types
-from rbd_imgdriver import errors
 from rbd_imgdriver import metrics
 from rbd_imgdriver import model
 from rbd_imgdriver.openstack import errors as cinder_errors
@@ -139,12 +138,9 @@ class RBDImageDriver(driver_chains.ChainsMixin, driver_images.ImagesMixin,
         """Close the I/O context; the client is shared and stays."""
         ceph_pool.give_back(ioctx)
 
+    @cinder_errors.translated()
     def _get_fsid(self) -> str:
-        try:
-            return self._pool.fsid()
-        except ceph_errors.CephError as error:
-            raise exception.VolumeBackendAPIException(
-                data=str(error)) from error
+        return self._pool.fsid()
 
     def _get_mon_addrs(self) -> tuple[list[str], list[str]]:
         """Monitors' hosts and ports, without starting a ``ceph`` process."""
@@ -280,14 +276,11 @@ class RBDImageDriver(driver_chains.ChainsMixin, driver_images.ImagesMixin,
             volumes=cinder_volumes.CinderVolumes(context),
             events=notifications.CinderEvents(context, volume.host))
         try:
-            outcome = provision.provision(strategies, request)
+            with cinder_errors.translated(context, volume.id):
+                outcome = provision.provision(strategies, request)
         except provision.NoStrategy as error:
             LOG.info('Volume %(volume)s is left to Cinder: %(error)s',
                      {'volume': volume.name, 'error': error})
             return {}, False
-        except errors.ImageError as error:
-            raised = cinder_errors.cinder_error(error)
-            cinder_errors.tell_user(context, volume.id, error, raised)
-            raise raised from error
         notifications.notify_made(context, volume, image.id, outcome)
         return {'provider_location': None, **self._set_up(volume)}, True

@@ -12,8 +12,6 @@
 """Cinder's face for volumes as parents and children of each other."""
 
 from collections.abc import Callable
-from collections.abc import Iterator
-import contextlib
 import dataclasses
 from typing import Any
 
@@ -28,7 +26,7 @@ from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver.chain import chains
 from rbd_imgdriver.chain import clone
 from rbd_imgdriver import model
-from rbd_imgdriver.openstack import errors as openstack_errors
+from rbd_imgdriver.openstack import errors as cinder_errors
 from rbd_imgdriver import undo
 
 LOG = logging.getLogger(__name__)
@@ -58,7 +56,7 @@ class ChainsMixin(cinder_rbd.RBDDriver):
             volume.name, temporary=not volume.use_quota,
             size=(None if volume.size == src_vref.size
                   else int(volume.size) * model.GIB))
-        with _cinder_errors():
+        with cinder_errors.translated():
             self._chains.cloner.clone_volume(
                 src_vref.name, _is_attached(src_vref), wanted)
         return self._set_up(volume)
@@ -73,7 +71,7 @@ class ChainsMixin(cinder_rbd.RBDDriver):
         if growth > 0 and not volume.encryption_key_id:
             wanted = dataclasses.replace(
                 wanted, growth=0, size=int(volume.size) * model.GIB)
-        with _cinder_errors():
+        with cinder_errors.translated():
             self._chains.cloner.from_snapshot(
                 snapshot.volume_name, snapshot.name, wanted,
                 self.configuration.rbd_flatten_volume_from_snapshot)
@@ -81,29 +79,30 @@ class ChainsMixin(cinder_rbd.RBDDriver):
 
     def delete_volume(self, volume: Any) -> None:
         """Delete a volume, with all that was kept only for it."""
-        try:
-            with _cinder_errors():
+        with cinder_errors.translated():
+            try:
                 self._chains.deleter.delete(volume.name)
-        except ceph_errors.ImageBusy as error:
-            LOG.warning('Volume %(volume)s is in use: %(error)s',
-                        {'volume': volume.name, 'error': error})
-            openstack_errors.tell_user_of_client(volume)
-            raise exception.VolumeIsBusy(volume_name=volume.name) from error
+            except ceph_errors.ImageBusy as error:
+                LOG.warning('Volume %(volume)s is in use: %(error)s',
+                            {'volume': volume.name, 'error': error})
+                cinder_errors.report_client(volume)
+                raise exception.VolumeIsBusy(
+                    volume_name=volume.name) from error
 
     def create_snapshot(self, snapshot: Any) -> None:
         """Make a snapshot of a volume."""
-        with _cinder_errors():
+        with cinder_errors.translated():
             self._chains.create_snapshot(snapshot.volume_name, snapshot.name)
 
     def delete_snapshot(self, snapshot: Any) -> None:
         """Delete a snapshot, whether or not volumes were made of it."""
-        try:
-            with _cinder_errors():
+        with cinder_errors.translated():
+            try:
                 self._chains.delete_snapshot(snapshot.volume_name,
                                              snapshot.name)
-        except ceph_errors.ImageBusy as error:
-            raise exception.SnapshotIsBusy(
-                snapshot_name=snapshot.name) from error
+            except ceph_errors.ImageBusy as error:
+                raise exception.SnapshotIsBusy(
+                    snapshot_name=snapshot.name) from error
 
     def initialize_connection(self, volume: Any,
                               connector: dict[str, Any]) -> dict[str, Any]:
@@ -120,11 +119,11 @@ class ChainsMixin(cinder_rbd.RBDDriver):
     # gets a flatten that harms nobody.
 
     def _flatten_volume(self, image_name: str, client: Any) -> None:
-        with _cinder_errors():
+        with cinder_errors.translated():
             self._chains.flattener.request(self._backend.pool, image_name)
 
     def _do_flatten(self, volume_name: str, pool: str) -> None:
-        with _cinder_errors():
+        with cinder_errors.translated():
             self._chains.flattener.request(
                 self._backend.pool.sibling(pool), volume_name)
 
@@ -203,15 +202,3 @@ class ChainsMixin(cinder_rbd.RBDDriver):
 
 def _is_attached(volume: Any) -> bool:
     return volume.attach_status not in (None, _DETACHED)
-
-
-@contextlib.contextmanager
-def _cinder_errors() -> Iterator[None]:
-    """Raise Cinder's exceptions for Ceph's errors."""
-    try:
-        yield
-    except ceph_errors.ImageBusy:
-        raise  # the caller knows what is busy
-    except ceph_errors.CephError as error:
-        LOG.error('%s', error)
-        raise exception.VolumeBackendAPIException(data=str(error)) from error

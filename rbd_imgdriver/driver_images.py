@@ -18,8 +18,6 @@ do keeps it from that (create_volume.py, ``_create_from_image``, calls
 ``clone_image`` for other volumes only).
 """
 
-from collections.abc import Iterator
-import contextlib
 import time
 from typing import Any
 
@@ -34,11 +32,8 @@ from rbd_imgdriver import backend
 from rbd_imgdriver.cache import ciphertext
 from rbd_imgdriver.cache import encrypted
 from rbd_imgdriver.cache import names
-from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver.ceph.images import clones
-from rbd_imgdriver import errors
 from rbd_imgdriver.importer import importer
-from rbd_imgdriver.importer.qemu import confined
 from rbd_imgdriver.importer.qemu import luks_header
 from rbd_imgdriver.importer.source import local
 from rbd_imgdriver.importer import target as targets
@@ -92,7 +87,7 @@ class ImagesMixin(cinder_rbd.RBDDriver):
         disk_format = image_meta['disk_format']
         image_utils.check_image_conversion_disable(
             disk_format, 'raw', image_meta['id'], upload=True)
-        with _cinder_errors(), self._backend.exporter.exported(
+        with cinder_errors.translated(), self._backend.exporter.exported(
                 image_meta['id'], self._backend.pool, volume.name,
                 disk_format,
                 compressed_container=(
@@ -111,7 +106,7 @@ class ImagesMixin(cinder_rbd.RBDDriver):
         and an import, and fails whenever qemu finds the machine too busy to
         measure it.
         """
-        with _cinder_errors():
+        with cinder_errors.translated():
             self._backend.importer.create_encrypted(
                 self._backend.pool, volume.name,
                 order=self._backend.settings.order,
@@ -126,7 +121,8 @@ class ImagesMixin(cinder_rbd.RBDDriver):
             _location(context, image_service, image_id))
         data = _data(context, image_service, image_id)
         golden = self._golden(image)
-        with _cinder_errors(context, volume.id if in_place else None):
+        with cinder_errors.translated(
+                context, volume.id if in_place else None, reimage=in_place):
             if in_place:
                 self._backend.importer.overwrite(
                     image, data, targets.existing(
@@ -232,23 +228,3 @@ def _location(context: Any, image_service: Any, image_id: str) -> Any:
         LOG.info('The locations of image %(image)s are not known: %(error)s',
                  {'image': image_id, 'error': error})
         return None
-
-
-@contextlib.contextmanager
-def _cinder_errors(context: Any = None,
-                   volume_id: str | None = None) -> Iterator[None]:
-    """Raise Cinder's exceptions for ours.
-
-    :param volume_id: of a volume whose user has to be told; Cinder's create
-        flow tells him itself
-    """
-    try:
-        yield
-    except errors.ImageError as error:
-        raised = cinder_errors.cinder_error(error)
-        if volume_id is not None:
-            cinder_errors.tell_user(context, volume_id, error, raised,
-                                    reimage=True)
-        raise raised from error
-    except (ceph_errors.CephError, confined.Failed) as error:
-        raise exception.VolumeBackendAPIException(data=str(error)) from error

@@ -209,7 +209,7 @@ class _Snapshots:
                seal: bool = False) -> None:
         id_ = self._pool.directory.id(image)
         if any(one.name == snapshot for one in self.entries(id_)):
-            raise errors.ImageExists(f'{image}@{snapshot} exists')
+            raise errors.SnapshotExists(f'{image}@{snapshot} exists')
         self.ensure(image, snapshot)
 
     def ensure(self, image: str, snapshot: str) -> None:

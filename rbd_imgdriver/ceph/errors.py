@@ -67,6 +67,12 @@ class ImageExists(CephError):
     code = 'image-exists'
 
 
+class SnapshotExists(CephError):
+    """The image has a snapshot of that name already."""
+
+    code = 'snapshot-exists'
+
+
 class IdTaken(CephError):
     """librbd drew a random image id that another image has."""
 
@@ -241,20 +247,20 @@ def _class_of(error: BaseException) -> type[CephError]:
 
 @contextlib.contextmanager
 def translated(subject: str, missing: type[CephError] = ImageNotFound,
-               ) -> Iterator[None]:
+               taken: type[CephError] = ImageExists) -> Iterator[None]:
     """Raise our errors for the bindings' ones, naming ``subject``.
 
     :param subject: what was worked on, for example ``clone of a/b@c``
     :param missing: what it means that something does not exist: Ceph says
         ENOENT of images, snapshots, pools, objects and keys
+    :param taken: what it means that something exists already
     :raises CephError: or one of its subclasses
     """
     try:
         yield
     except (rbd.Error, rados.Error) as error:
         kind = _class_of(error)
-        if kind is ImageNotFound:
-            kind = missing
+        kind = {ImageNotFound: missing, ImageExists: taken}.get(kind, kind)
         raise kind(printable.one_line(f'{subject}: {error}')) from error
     except UnicodeError as error:
         # The bindings decode names as UTF-8; Ceph takes any bytes.

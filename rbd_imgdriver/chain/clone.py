@@ -143,7 +143,7 @@ class Cloner:
     def _snapshot(self, source: str, snapshot: str) -> None:
         try:
             snapshots.create(self._pool, source, snapshot, self._flattener)
-        except errors.ImageExists:
+        except errors.SnapshotExists:
             # An earlier attempt at this very volume left it; what it holds
             # is not what the source holds now.
             self._pool.snapshots.remove(source, snapshot)

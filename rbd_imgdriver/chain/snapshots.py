@@ -32,7 +32,7 @@ def create(pool: parts.Pool, image: str, snapshot: str,
     snapshot.
 
     :raises errors.ImageNotFound: when there is no such image
-    :raises errors.ImageExists: when there is such a snapshot
+    :raises errors.SnapshotExists: when there is such a snapshot
     """
     flattener.settle(pool, image, _PATIENCE)
     with flattener.held_off(pool, pool.directory.id(image)):

@@ -183,6 +183,9 @@ DECLINED = {
     'image-exists': Advice(
         'There is an RBD image of that name.',
         'See volume-exists.'),
+    'snapshot-exists': Advice(
+        'The RBD image has a snapshot of that name already.',
+        'Look at it with "rbd snap ls".'),
     'object-not-found': Advice(
         'An object in the pool that is no image is not there.',
         'Nothing, unless it happens again and again: look at the logs of '

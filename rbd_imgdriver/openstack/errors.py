@@ -9,15 +9,22 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-"""Translates what ends a create into Cinder's exceptions and user messages."""
+"""Translates our errors into Cinder's exceptions and user messages."""
 
+from collections.abc import Iterator
+import contextlib
 from typing import Any
 
 from cinder import exception
 from cinder.message import api as message_api
 from cinder.message import message_field
+from oslo_log import log as logging
 
+from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver import errors
+from rbd_imgdriver.importer.qemu import confined
+
+LOG = logging.getLogger(__name__)
 
 _EXCEPTIONS: dict[type[errors.ImageError], Any] = {
     errors.ImageTooLarge: lambda e: exception.ImageUnacceptable(
@@ -54,7 +61,28 @@ _MESSAGES = {
 }
 
 
-def cinder_error(error: errors.ImageError) -> exception.CinderException:
+@contextlib.contextmanager
+def translated(context: Any = None, volume_id: str | None = None,
+               reimage: bool = False) -> Iterator[None]:
+    """Raise Cinder's exceptions for ours; Cinder's own pass.
+
+    :param volume_id: of a volume whose user gets a message; None: Cinder's
+        own flow sends one
+    :param reimage: the volume was there before
+    """
+    try:
+        yield
+    except errors.ImageError as error:
+        raised = _cinder_error(error)
+        if volume_id is not None:
+            _message(context, volume_id, error, raised, reimage)
+        raise raised from error
+    except (ceph_errors.CephError, confined.Failed) as error:
+        LOG.error('%s', error)
+        raise exception.VolumeBackendAPIException(data=str(error)) from error
+
+
+def _cinder_error(error: errors.ImageError) -> exception.CinderException:
     """Cinder's own exception for what ends a create."""
     make = _EXCEPTIONS.get(type(error))
     if make is None:
@@ -62,24 +90,20 @@ def cinder_error(error: errors.ImageError) -> exception.CinderException:
     return make(error)
 
 
-def tell_user(context: Any, volume_id: str, error: errors.ImageError,
-              raised: exception.CinderException,
-              reimage: bool = False) -> None:
-    """Leave the message that Cinder's own flow would have left.
-
-    :param reimage: the volume was there before
-    """
+def _message(context: Any, volume_id: str, error: errors.ImageError,
+             raised: exception.CinderException, reimage: bool) -> None:
+    """Leave the message that Cinder's own flow would have left."""
     detail = _MESSAGES.get(type(error))
     if detail is None or (
             reimage and isinstance(error, errors.ConversionDisabled)):
-        return  # the manager's reimage() tells of that one
+        return  # the manager's reimage() reports that one
     action = (message_field.Action.REIMAGE_VOLUME if reimage
               else message_field.Action.COPY_IMAGE_TO_VOLUME)
     message_api.API().create(context, action, resource_uuid=volume_id,
                              detail=detail, exception=raised)
 
 
-def tell_user_of_client(volume: Any) -> None:
+def report_client(volume: Any) -> None:
     """Leave a message that a volume could not be deleted while it is open.
 
     Cinder makes the volume available again without a word.  It has no

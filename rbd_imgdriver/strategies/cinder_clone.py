@@ -136,7 +136,7 @@ class CinderClone:
         snapshot = names.clone_snapshot(request.image.id)
         try:
             self._cloner.snapshot(source, image, snapshot)
-        except ceph_errors.ImageExists:
+        except ceph_errors.SnapshotExists:
             # An attempt that was cut short has left it; the data is the same.
             return self._clone_snapshot(request, source, image, snapshot)
         with undo.on_error(

@@ -151,7 +151,7 @@ class Snapshots(_Part):
     def create(self, image, snapshot, seal=False):
         found = self._pool.find(image)
         if found.snapshot(snapshot):
-            raise errors.ImageExists(f'{image}@{snapshot}')
+            raise errors.SnapshotExists(f'{image}@{snapshot}')
         found.snapshots.append(fake_model.Snapshot(
             next(self._cluster.numbers), found, snapshot, found.size,
             found.contents, sealed=seal and not found.watchers))
@@ -197,7 +197,7 @@ class Snapshots(_Part):
     def rename(self, id_, name, new_name):
         image = self._pool.by_id(id_)
         if image.snapshot(new_name):
-            raise errors.ImageExists(f'{image.name}@{new_name}')
+            raise errors.SnapshotExists(f'{image.name}@{new_name}')
         self._snapshot(image, name).name = new_name
 
     def entries(self, id_):

@@ -191,7 +191,7 @@ def test_an_image_that_is_open_is_not_removed(pool):
 
 
 def test_a_snapshot_is_made_once(parent):
-    with pytest.raises(errors.ImageExists):
+    with pytest.raises(errors.SnapshotExists):
         parent.snapshots.create('parent', 'snap')
     parent.snapshots.ensure('parent', 'snap')
     with pytest.raises(errors.ImageNotFound):
@@ -233,6 +233,8 @@ def test_snapshots_by_the_id_of_their_image(child):
     id_ = child.directory.id('parent')
     child.snapshots.create('parent', 'second')
     child.snapshots.rename(id_, 'second', 'renamed')
+    with pytest.raises(errors.SnapshotExists):
+        child.snapshots.rename(id_, 'snap', 'renamed')
     child.snapshots.drop(id_, 'snap', 'hidden')
     child.snapshots.drop(id_, 'snap', 'hidden')
     with pytest.raises(errors.SnapshotNotFound):

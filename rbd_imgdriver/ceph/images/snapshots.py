@@ -51,7 +51,7 @@ class Snapshots(native.Part):
 
         :param seal: whether :meth:`sealed` is to find it
         :raises errors.ImageNotFound: when there is no such image
-        :raises errors.ImageExists: when there was such a snapshot before
+        :raises errors.SnapshotExists: when there was one of that name before
         """
         self._create(image, snapshot, seal, attempts.Attempt())
 
@@ -66,7 +66,7 @@ class Snapshots(native.Part):
         """Make a snapshot that can be cloned; one that exists will do."""
         try:
             self.create(image, snapshot)
-        except errors.ImageExists:
+        except errors.SnapshotExists:
             return
 
     @native.in_native_thread
@@ -108,8 +108,9 @@ class Snapshots(native.Part):
 
         :param hidden_name: its name from then on
         """
-        with errors.translated(f'removal of snapshot {name} of image id '
-                               f'{id_}'):
+        with errors.translated(
+                f'removal of snapshot {name} of image id {id_}',
+                taken=errors.SnapshotExists):
             try:
                 with rbd.Image(self._ioctx, image_id=id_) as image:
                     if not _drop(image, name) and name != hidden_name:
@@ -131,11 +132,13 @@ class Snapshots(native.Part):
         """Rename a snapshot, which may have clones.
 
         :raises errors.SnapshotNotFound: when there is no such snapshot
+        :raises errors.SnapshotExists: when the new name is taken
         """
         subject = f'rename of snapshot {name} of image id {id_}'
         with errors.translated(subject), \
                 rbd.Image(self._ioctx, image_id=id_) as image, \
-                errors.translated(subject, errors.SnapshotNotFound):
+                errors.translated(subject, errors.SnapshotNotFound,
+                                  errors.SnapshotExists):
             image.rename_snap(name, new_name)
 
     @native.in_native_thread
@@ -172,9 +175,10 @@ def create_protected(ioctx: Any, image: str, snapshot: str,
     :param private: an I/O context that no other thread uses, to note with
         the image that it has not changed since (:mod:`unchanged`)
     :raises errors.ImageNotFound: when there is no such image
-    :raises errors.ImageExists: when there was such a snapshot before
+    :raises errors.SnapshotExists: when there was one of that name before
     """
-    with errors.translated(f'snapshot {image}@{snapshot}'), \
+    with errors.translated(f'snapshot {image}@{snapshot}',
+                           taken=errors.SnapshotExists), \
             rbd.Image(ioctx, image) as opened:
         id_ = opened.id()
         if attempt.snapshots is None:

@@ -68,12 +68,13 @@ class Leases(native.Part):
         """
         facts = json.dumps(holder, sort_keys=True).encode()
         try:
-            with errors.translated(f'lease {lease.name}'), \
+            with errors.translated(f'lease {lease.name}',
+                                   taken=errors.ImageBusy), \
                     rados.WriteOpCtx() as op:
                 op.execute('lock', 'lock', _lock(lease, flags=0))
                 op.set_xattr(_HOLDER + lease.name, facts)
                 self._ioctx.operate_write_op(op, _OBJECT)
-        except (errors.ImageBusy, errors.ImageExists):
+        except errors.ImageBusy:
             return False
         return True
 

@@ -110,7 +110,7 @@ def test_the_second_try_of_a_snapshot_finds_the_first(parent, ioctx):
     attempt = attempts.Attempt()
     snapshots.create_protected(ioctx, 'parent', 'mine', attempt)
     snapshots.create_protected(ioctx, 'parent', 'mine', attempt)
-    with pytest.raises(errors.ImageExists):
+    with pytest.raises(errors.SnapshotExists):
         snapshots.create_protected(ioctx, 'parent', 'mine',
                                    attempts.Attempt())
 
