@@ -14,6 +14,8 @@ DRIVER ?= ours
 NOVA ?=
 SANDBOX_NOVA ?= $(NOVA)
 export SANDBOX_NOVA
+# A source tree of Cinder: make next CINDER_SRC=/src/cinder
+CINDER_SRC ?=
 # Where to build the package: make deb SUITE=sid ARGS=--test
 SUITE ?=
 # What to restart: make sandbox-restart SERVICE=cinder-volume
@@ -22,7 +24,7 @@ SERVICE ?=
 SUITES := lint types unit contract docs functional devstack e2e
 SANDBOX := $(addprefix sandbox-,up down purge status env restart)
 
-.PHONY: help setup test $(SUITES) $(SANDBOX) demo tempest bench format sample-config constraints matrix cinder-names docs-run dist deb release-check clean
+.PHONY: help setup test $(SUITES) $(SANDBOX) demo tempest bench format sample-config constraints matrix next cinder-names docs-run dist deb release-check clean
 
 help: ## this list
 	@sed 's/$$(SUITES)/$(SUITES)/; s/$$(SANDBOX)/$(SANDBOX)/' Makefile \
@@ -58,6 +60,9 @@ sample-config: setup ## etc/rbd_imgdriver/rbd_imgdriver.conf.sample
 
 matrix: ## the tests on other releases of Cinder, Ceph and Python
 	@$(PYTHON3) -m tools.matrix $(ARGS)
+
+next: ## the tests on Cinder's next release; CINDER_SRC=DIRECTORY for its source
+	@$(PYTHON3) -m tools.next_cinder --source '$(CINDER_SRC)' $(ARGS)
 
 constraints: ## renew the pinned versions in tools/constraints.txt
 	@tools/renew-constraints.sh

@@ -88,6 +88,11 @@ class ChainsMixin(cinder_rbd.RBDDriver):
                 cinder_errors.report_client(volume)
                 raise exception.VolumeIsBusy(
                     volume_name=volume.name) from error
+            except ceph_errors.ImageGrouped as error:
+                LOG.error('Volume %(volume)s cannot be deleted: %(error)s',
+                          {'volume': volume.name, 'error': error})
+                raise exception.VolumeIsBusy(
+                    volume_name=volume.name) from error
 
     def create_snapshot(self, snapshot: Any) -> None:
         """Make a snapshot of a volume."""

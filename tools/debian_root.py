@@ -48,6 +48,10 @@ class DebianRoot:
         """Make the root if it is not there, and install these packages."""
         if not (self.path / 'ready').exists():
             shutil.rmtree(self.path, ignore_errors=True)
+            if shutil.which('debootstrap') is None:
+                run(['apt-get', '-q', 'update'])
+                run(['apt-get', '-q', 'install', '-y',
+                     '--no-install-recommends', 'debootstrap'])
             run(['debootstrap', '--variant=minbase',
                  '--include=ca-certificates', self.suite, str(self.path),
                  MIRROR])

@@ -48,12 +48,15 @@ DEBIAN_PACKAGES = (
     'python3', 'python3-venv', 'python3-dev', 'gcc', 'libc6-dev', 'git',
     'ca-certificates', 'ceph-mon', 'ceph-mgr', 'ceph-osd', 'ceph-common',
     'python3-rados', 'python3-rbd', 'qemu-utils', 'qemu-block-extra',
-    'bubblewrap', 'openssl', 'procps', 'iproute2', 'libffi-dev', 'libpq-dev',
-    'libmariadb-dev', 'pkg-config', 'xz-utils', 'curl')
+    'bubblewrap', 'cryptsetup-bin', 'openssl', 'procps', 'iproute2',
+    'libffi-dev', 'libpq-dev', 'libmariadb-dev', 'pkg-config', 'xz-utils',
+    'curl')
 
 # What the tests need of the package index beside the project's requirements.
 TOOLS = ('pytest', 'pytest-timeout', 'pytest-xdist', 'hypothesis',
-         'prometheus-client', 'pbr', 'setuptools', 'wheel', 'build')
+         'prometheus-client', 'matplotlib', 'pbr', 'setuptools', 'wheel',
+         'build')
+
 
 @dataclasses.dataclass(frozen=True)
 class Result:
@@ -91,15 +94,15 @@ class Cinder:
     def __init__(self, series: str) -> None:
         self.name = f'cinder-{series}'
         self._series = series
-        self._venv = HOME / self.name
+        self.venv = HOME / self.name
 
     def prepare(self) -> None:
         """Make the environment if it is not there."""
-        make_environment(self._venv, PYTHON, f'cinder=={self._series}.*',
+        make_environment(self.venv, PYTHON, f'cinder=={self._series}.*',
                          debian_root.run)
 
     def run(self, words: Sequence[str]) -> subprocess.CompletedProcess:
-        return debian_root.run([str(self._venv / 'bin/python'), *words],
+        return debian_root.run([str(self.venv / 'bin/python'), *words],
                                check=False)
 
 
@@ -161,12 +164,11 @@ def make_environment(venv: pathlib.Path, python: str, cinder: str, execute,
 
 
 def test(release, suites: Sequence[str]) -> Result:
-    """Prepare a release and run the suites on it.
+    """Run the suites on a release that is prepared.
 
     Each in a process of its own: once Cinder has brought in eventlet, the
     plain HTTP servers of some unit tests do not work any more.
     """
-    release.prepare()
     began = time.monotonic()
     log = HOME / f'{release.name}.log'
     log.write_text('')
@@ -228,6 +230,7 @@ def main() -> int:
     results = []
     for name in names:
         print(f'[matrix] {name}', flush=True)
+        RELEASES[name].prepare()
         results.append(test(RELEASES[name], options.suites))
         _keep(results)
     print('release    cinder  ceph     python  passed  failed  s')

@@ -85,6 +85,12 @@ class ImageBusy(CephError):
     code = 'image-busy'
 
 
+class ImageGrouped(CephError):
+    """The image is in an RBD group, and can go only when it has left it."""
+
+    code = 'image-grouped'
+
+
 class ImageHasSnapshots(CephError):
     """The image cannot be removed before its snapshots."""
 

@@ -59,6 +59,7 @@ class Deleter:
         :param moved: whether the volume is now in another pool, so that
             Cinder goes on knowing it
         :raises errors.ImageBusy: when a client has it open
+        :raises errors.ImageGrouped: when it is in an RBD group
         """
         mark = model.MOVED_MARK if moved else model.DELETED_MARK
         try:
@@ -66,6 +67,12 @@ class Deleter:
         except errors.ImageNotFound:
             self._pool.images.remove(image)  # what a cut short removal left
             return
+        if facts.group:
+            # Before anything of it goes: librbd would refuse the last step.
+            name = f'{self._pool.name}/{image}'
+            raise errors.ImageGrouped(
+                f'{name} is in the RBD group {facts.group}; take it out with '
+                f'"rbd group image remove {facts.group} {name}"')
         try:
             self._delete(image, facts, mark)
         except errors.ImageNotFound:

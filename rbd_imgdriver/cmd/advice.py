@@ -142,6 +142,10 @@ DECLINED = {
         'Somebody else changes the image at this moment.',
         'Nothing, unless it happens again and again: "rbd status" shows who '
         'has it open.'),
+    'image-grouped': Advice(
+        'The image is in an RBD group, and Ceph deletes nothing that is.',
+        'Take it out with "rbd group image remove <pool>/<group> '
+        '<pool>/<image>".'),
     'image-has-snapshots': Advice(
         'An image has snapshots where none were expected.',
         'Look at it with "rbd snap ls".'),

@@ -62,12 +62,14 @@ class Facts:
     :param snapshots: how many it has, the trashed ones included
     :param in_trash: whether it is half in the trash, because whoever moved
         it there died
+    :param group: the RBD group that it is in, as ``<pool>/<name>``, or ''
     """
 
     id: str
     parent: header.ParentRef | None
     snapshots: int
     in_trash: bool = False
+    group: str = ''
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,7 +143,7 @@ class Ancestry(native.Part):
 
     @native.in_native_thread
     def removal_facts(self, image: str) -> Facts:
-        """What has to be known before an image is removed; costs 0.8 ms.
+        """What has to be known before an image is removed; costs 1 ms.
 
         :raises errors.ImageNotFound: when there is none of that name
         """
@@ -150,9 +152,18 @@ class Ancestry(native.Part):
         in_trash = trash.is_in(ioctx, id_)
         try:
             return Facts(id_, header.parent_spec(ioctx, id_),
-                         len(header.snapshot_ids(ioctx, id_)), in_trash)
+                         len(header.snapshot_ids(ioctx, id_)), in_trash,
+                         self._group(id_))
         except errors.ImageNotFound:
             return Facts(id_, None, 0, in_trash)  # a removal cut short
+
+    def _group(self, id_: str) -> str:
+        found = header.group(self._ioctx, id_)
+        if found is None:
+            return ''
+        pool = self.cluster.pool_name(found[0])
+        name = directory.group_name(self.cluster.ioctx(pool), found[1])
+        return f'{pool}/{name}'
 
     @native.in_native_thread
     def is_lone(self, id_: str) -> bool:

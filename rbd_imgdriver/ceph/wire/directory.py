@@ -140,6 +140,16 @@ class Directory(native.Part):
                 if value is not None}
 
 
+def group_name(ioctx: Any, group_id: str) -> str:
+    """The name of an RBD group of the pool.
+
+    :raises errors.ImageNotFound: when there is no such group
+    """
+    reply = calls.call(ioctx, 'rbd_group_directory', 'dir_get_name',
+                       encoding.text(group_id))
+    return str(encoding.Reader(reply).text())
+
+
 def named(ioctx: Any, name: str) -> Named | None:
     """What a name leads to, or None."""
     id_ = id_of(ioctx, name)

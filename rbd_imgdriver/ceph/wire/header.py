@@ -167,6 +167,17 @@ def parent_spec(ioctx: Any, id_: str) -> ParentRef | None:
     return ref if ref.pool_id >= 0 else None
 
 
+def group(ioctx: Any, id_: str) -> tuple[int, str] | None:
+    """The pool's id and the id of the RBD group that the image is in.
+
+    A ``cls::rbd::GroupSpec``, with an empty id where there is no group.
+    """
+    reader = encoding.Reader(_call(ioctx, id_, 'image_group_get', b''))
+    reader.enter()
+    pool_id, group_id = reader.int64(), reader.text()
+    return (pool_id, group_id) if group_id else None
+
+
 def snapshot_ids(ioctx: Any, id_: str) -> tuple[int, ...]:
     """The ids of all snapshots, newest first, the trashed ones included."""
     reader = encoding.Reader(_call(ioctx, id_, 'get_snapcontext', b''))

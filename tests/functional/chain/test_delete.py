@@ -280,3 +280,37 @@ def test_revert_with_clones(driver, volume, disks, is_empty):
             driver.delete_snapshot(snapshot)
         driver.delete_volume(one)
     assert is_empty()
+
+
+@pytest.fixture
+def backups(admin):
+    """An RBD group; what is in it at the end goes out of it."""
+    with admin.open_ioctx('volumes') as ioctx:
+        rbd.RBD().group_create(ioctx, 'backups')
+        group = rbd.Group(ioctx, 'backups')
+        yield group
+        for image in list(group.list_images()):
+            group.remove_image(ioctx, image['name'])
+        rbd.RBD().group_remove(ioctx, 'backups')
+
+
+@pytest.mark.parametrize('with_clone', [False, True])
+def test_one_in_a_group_loses_nothing(driver, volume, disks, admin, backups,
+                                      contents, caplog, with_clone):
+    """Ceph refuses to delete it, and only at the very end."""
+    made = volume()
+    if with_clone:
+        clone(driver, made)
+    before = contents(), disks.snapshots(made.name)
+    with admin.open_ioctx('volumes') as ioctx:
+        backups.add_image(ioctx, made.name)
+
+        with pytest.raises(exception.VolumeIsBusy):
+            driver.delete_volume(made)
+
+        assert (contents(), disks.snapshots(made.name)) == before
+        assert ('rbd group image remove volumes/backups '
+                f'volumes/{made.name}') in caplog.text
+        backups.remove_image(ioctx, made.name)
+    driver.delete_volume(made)
+    assert made.name not in contents()[0]
