@@ -16,9 +16,9 @@
     python3 -m tools.next_cinder --suites unit
 
 In an environment of its own, .matrix/cinder-next, with Cinder's newest
-libraries: first which of Cinder's names that we rely on are missing or have changed
-(tools/cinder_names.py), then the types, then the tests of each suite.  Ends
-with what failed, if anything did.
+libraries: first which of Cinder's names that we rely on are missing or have
+changed (tools/cinder_names.py), then the types, then the tests of each suite.
+Ends with what failed, if anything did.
 """
 
 from __future__ import annotations
