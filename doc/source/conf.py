@@ -28,10 +28,18 @@ release = version = subprocess.run(
 sys.path.insert(0, str(TOP / 'doc/source/_ext'))
 
 extensions = [
+    'cliff.sphinxext',
     'from_code',
     'oslo_config.sphinxconfiggen',
     'oslo_config.sphinxext',
     'release_notes',
+]
+
+# What cliff has for every verb is said once, in cli.rst.
+autoprogram_cliff_ignored = [
+    '-h', '--quote', '--noindent', '--max-width', '--fit-width',
+    '--print-empty', '--sort-column', '--sort-ascending',
+    '--sort-descending', '--variable', '--prefix',
 ]
 
 config_generator_config_file = [

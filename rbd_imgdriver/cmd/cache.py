@@ -15,163 +15,221 @@ import argparse
 from collections.abc import Callable
 from collections.abc import Iterable
 import time
-from typing import Any
 
 from rbd_imgdriver.cache import check as cache_check
 from rbd_imgdriver.cache import entry
 from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver.cmd import cache_view
+from rbd_imgdriver.cmd import commands
 from rbd_imgdriver.cmd import durations
 from rbd_imgdriver.cmd import exits
 from rbd_imgdriver.cmd import output
-from rbd_imgdriver.cmd import prefetch
 from rbd_imgdriver.cmd import session as sessions
 
 Session = sessions.Session
 Exit = exits.Exit
 
+_ENTRY = "the image's id or name, or the name of its RBD image"
+
 RESULTS = (
-    output.Column('name', 'RBD IMAGE'),
-    output.Column('image_id', 'IMAGE'),
-    output.Column('result', 'RESULT'),
-    output.Column('reason', 'REASON'),
-)
-FINDINGS = (
-    output.Column('name', 'RBD IMAGE'),
-    output.Column('code', 'FINDING'),
-    output.Column('detail', 'DETAIL'),
-    output.Column('repaired', 'REPAIRED', output.yes),
+    output.Column('name'),
+    output.Column('image_id'),
+    output.Column('result'),
+    output.Column('reason'),
 )
 
 
-def add_to(nouns: Any, common: argparse.ArgumentParser) -> None:
-    """Make the parsers of this noun."""
-    noun = nouns.add_parser(
-        'cache', help='the golden images of the image-volume cache',
-        description='Look into and look after the image-volume cache of a '
-        "backend's pool. An ENTRY is given by the image's id or by the name "
-        'of its RBD image.')
-    verbs = noun.add_subparsers(dest='verb_name', required=True,
-                                metavar='VERB')
+class List(commands.Listing):
+    """List entries, imports under way and retired entries."""
 
-    def add(name: str, verb: Callable[..., Exit],
-            text: str) -> argparse.ArgumentParser:
-        made: argparse.ArgumentParser = verbs.add_parser(
-            name, parents=[common], help=text[0].lower() + text[1:-1],
-            description=text)
-        made.set_defaults(verb=verb)
-        return made
+    columns = cache_view.COLUMNS
 
-    add('list', list_entries, 'List entries, imports under way and retired '
-        'entries.')
-    add('show', show, 'Show one entry and the volumes cloned from it.'
-        ).add_argument('entry', metavar='ENTRY')
-    prefetch.add_arguments(add(
-        'prefetch', prefetch.prefetch,
-        'Import images into the cache before they are needed.'))
-    _entries(add('pin', pin, 'Keep entries whatever the limits.'))
-    _entries(add('unpin', unpin, 'Let entries be evicted again.'))
-    evicting = add('evict', evict, 'Evict entries; volumes cloned from them '
-                   'keep their data.')
-    _entries(evicting)
-    _dry_run(evicting)
-    pruning = add('prune', prune, 'Evict the entries that no volume is a '
-                  'clone of and that are not pinned.')
-    pruning.add_argument(
-        '--older-than', type=durations.seconds, metavar='DURATION', default=0,
-        help='only those not used for so long, for example 12h or 30d')
-    _dry_run(pruning)
-    checking = add('check', check, 'Look for damage and remains. Volumes are '
-                   'never touched; a damaged entry is evicted by --repair.')
-    checking.add_argument('--repair', action='store_true',
-                          help='put right what is found')
-    checking.add_argument(
-        '--deep', action='store_true',
-        help="also compare the data of raw images with Glance's digest; "
-        'reads all of it')
-    _dry_run(add('sweep', sweep, 'Remove what dead importers left, what '
-                 'Glance no longer has, and retired entries that no volume '
-                 'needs. cinder-volume does the same from time to time.'))
+    def records(self, args: argparse.Namespace) -> Iterable[output.Record]:
+        """All that the pool has."""
+        return cache_view.listed(self.session.backend.store)
 
 
-def list_entries(args: argparse.Namespace, session: Session) -> Exit:
-    """``cache list``."""
-    output.Output(args.format).records(
-        cache_view.COLUMNS, cache_view.listed(session.backend.store))
-    return Exit.OK
+class Show(commands.Showing):
+    """Show one entry and the volumes cloned from it."""
+
+    columns = cache_view.DETAILS
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """The entry."""
+        parser.add_argument('entry', metavar='ENTRY', help=_ENTRY)
+
+    def record(self, args: argparse.Namespace) -> output.Record:
+        """What is known of it."""
+        (one, *_) = _find(self.session, [args.entry])
+        return cache_view.of_entry(self.session.backend.store, one)
 
 
-def show(args: argparse.Namespace, session: Session) -> Exit:
-    """``cache show``."""
-    store = session.backend.store
-    for one in _find(session, [args.entry]):
-        output.Output(args.format).record(
-            cache_view.DETAILS, cache_view.of_entry(store, one))
-    return Exit.OK
+class _Each(commands.Listing):
+    """Does something to each entry."""
+
+    columns = RESULTS
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """The entries."""
+        parser.add_argument('entries', nargs='+', metavar='ENTRY',
+                            help=_ENTRY)
+
+    def each(self, found: Iterable[entry.Entry], done: str,
+             action: Callable[[entry.Entry], object]) -> list[output.Record]:
+        """Do something to each entry; what became of it."""
+        records: list[output.Record] = []
+        failed = 0
+        for one in found:
+            record = {'name': one.name, 'image_id': one.image_id,
+                      'result': done}
+            try:
+                action(one)
+            except ceph_errors.CephError as error:
+                record.update(result='failed', reason=str(error))
+                failed += 1
+            records.append(record)
+        if failed:
+            self.exit_code = (Exit.FAILED if failed == len(records)
+                              else Exit.PARTIAL)
+        return records
+
+    def evict(self, found: Iterable[entry.Entry],
+              dry_run: bool) -> list[output.Record]:
+        """Evict entries, or say so."""
+        if dry_run:
+            return self.each(found, 'would be evicted', lambda one: None)
+        return self.each(found, 'evicted', lambda one:
+                         self.session.backend.store.retire(one.name))
 
 
-def pin(args: argparse.Namespace, session: Session) -> Exit:
-    """``cache pin``."""
-    return _each(args, _find(session, args.entries), 'pinned',
-                 lambda one: session.backend.store.pin(one.name))
+class Pin(_Each):
+    """Keep entries whatever the limits."""
+
+    def records(self, args: argparse.Namespace) -> list[output.Record]:
+        """Pin them."""
+        return self.each(
+            _find(self.session, args.entries), 'pinned',
+            lambda one: self.session.backend.store.pin(one.name))
 
 
-def unpin(args: argparse.Namespace, session: Session) -> Exit:
-    """``cache unpin``."""
-    return _each(args, _find(session, args.entries), 'unpinned',
-                 lambda one: session.backend.store.unpin(one.name))
+class Unpin(_Each):
+    """Let entries be evicted again."""
+
+    def records(self, args: argparse.Namespace) -> list[output.Record]:
+        """Unpin them."""
+        return self.each(
+            _find(self.session, args.entries), 'unpinned',
+            lambda one: self.session.backend.store.unpin(one.name))
 
 
-def evict(args: argparse.Namespace, session: Session) -> Exit:
-    """``cache evict``."""
-    found = _find(session, args.entries)
-    pinned = [one.name for one in found if one.pinned]
-    if pinned:
-        raise exits.CommandError(
-            Exit.FAILED, 'nothing was evicted, these are pinned: '
-            + ', '.join(pinned))
-    return _evict(args, session, found)
+class Evict(_Each):
+    """Evict entries; volumes cloned from them keep their data."""
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """The entries."""
+        super().add_arguments(parser)
+        _dry_run(parser)
+
+    def records(self, args: argparse.Namespace) -> list[output.Record]:
+        """Evict them, unless one is pinned."""
+        found = _find(self.session, args.entries)
+        pinned = [one.name for one in found if one.pinned]
+        if pinned:
+            raise exits.CommandError(
+                Exit.FAILED, 'nothing was evicted, these are pinned: '
+                + ', '.join(pinned))
+        return self.evict(found, args.dry_run)
 
 
-def prune(args: argparse.Namespace, session: Session) -> Exit:
-    """``cache prune``."""
-    store = session.backend.store
-    latest = time.time() - args.older_than
-    unused = [one for one in store.entries()
-              if not one.pinned and one.last_used <= latest
-              and not store.pool.usage.of(one.name).children]
-    return _evict(args, session, unused)
+class Prune(_Each):
+    """Evict the entries that no volume is a clone of and are not pinned."""
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Which of them."""
+        parser.add_argument(
+            '--older-than', type=durations.seconds, metavar='DURATION',
+            default=0,
+            help='only those not used for so long, for example 12h or 30d')
+        _dry_run(parser)
+
+    def records(self, args: argparse.Namespace) -> list[output.Record]:
+        """Evict them."""
+        store = self.session.backend.store
+        latest = time.time() - args.older_than
+        return self.evict(
+            [one for one in store.entries()
+             if not one.pinned and one.last_used <= latest
+             and not store.pool.usage.of(one.name).children], args.dry_run)
 
 
-def check(args: argparse.Namespace, session: Session) -> Exit:
-    """``cache check``."""
-    checking = cache_check.Check(
-        session.backend.store, session.glance.has,
-        _bars() if args.deep else None)
-    found = checking.run(args.repair)
-    output.Output(args.format).records(FINDINGS, [
-        {'name': one.name, 'code': one.code, 'detail': one.detail,
-         'repaired': one.repaired} for one in found])
-    left = [one for one in found if not one.repaired]
-    if any(one.code in cache_check.DAMAGE for one in left):
-        return Exit.ERROR
-    return Exit.WARNING if left else Exit.OK
+class Check(commands.Listing):
+    """Look for damage and remains.
+
+    Volumes are never touched; a damaged entry is evicted by --repair.
+    """
+
+    columns = (
+        output.Column('name'),
+        output.Column('code'),
+        output.Column('detail'),
+        output.Column('repaired', output.yes),
+    )
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """How much is done."""
+        parser.add_argument('--repair', action='store_true',
+                            help='put right what is found')
+        parser.add_argument(
+            '--deep', action='store_true',
+            help="also compare the data of raw images with Glance's digest; "
+            'reads all of it')
+
+    def records(self, args: argparse.Namespace) -> list[output.Record]:
+        """Look, and repair if that is asked for."""
+        checking = cache_check.Check(
+            self.session.backend.store, self.session.glance.has,
+            _bars() if args.deep else None)
+        found = checking.run(args.repair)
+        left = [one for one in found if not one.repaired]
+        if left:
+            self.exit_code = (
+                Exit.ERROR if any(one.code in cache_check.DAMAGE
+                                  for one in left) else Exit.WARNING)
+        return [{'name': one.name, 'code': one.code, 'detail': one.detail,
+                 'repaired': one.repaired} for one in found]
 
 
-def sweep(args: argparse.Namespace, session: Session) -> Exit:
-    """``cache sweep``."""
-    report = session.backend.sweep(session.glance.has, args.dry_run)
-    done = {'removed': report.removed, 'finished': report.finished,
-            'freed': report.freed, 'dropped': report.dropped}
-    would = 'would be ' if args.dry_run else ''
-    records = [{'name': name, 'result': would + what}
-               for what, names in done.items() for name in names]
-    records += [{'name': name, 'result': 'kept', 'reason': 'volumes need it'}
-                for name in report.needed]
-    records += [{'name': name, 'result': 'failed', 'reason': reason}
-                for name, reason in report.kept]
-    output.Output(args.format).records(RESULTS, records)
-    return Exit.PARTIAL if report.kept else Exit.OK
+class Sweep(commands.Listing):
+    """Remove what nobody needs.
+
+    That is what dead importers left, what Glance no longer has, and retired
+    entries that no volume needs. cinder-volume does the same from time to
+    time.
+    """
+
+    columns = RESULTS
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Whether it is done."""
+        _dry_run(parser)
+
+    def records(self, args: argparse.Namespace) -> list[output.Record]:
+        """Sweep."""
+        report = self.session.backend.sweep(self.session.glance.has,
+                                            args.dry_run)
+        done = {'removed': report.removed, 'finished': report.finished,
+                'freed': report.freed, 'dropped': report.dropped}
+        would = 'would be ' if args.dry_run else ''
+        records: list[output.Record] = [
+            {'name': name, 'result': would + what}
+            for what, names in done.items() for name in names]
+        records += [{'name': name, 'result': 'kept',
+                     'reason': 'volumes need it'} for name in report.needed]
+        records += [{'name': name, 'result': 'failed', 'reason': reason}
+                    for name, reason in report.kept]
+        if report.kept:
+            self.exit_code = Exit.PARTIAL
+        return records
 
 
 def _bars() -> cache_check.Reading:
@@ -187,54 +245,30 @@ def _bars() -> cache_check.Reading:
     return show
 
 
-def _evict(args: argparse.Namespace, session: Session,
-           found: Iterable[entry.Entry]) -> Exit:
-    if args.dry_run:
-        return _each(args, found, 'would be evicted', lambda one: None)
-    return _each(args, found, 'evicted',
-                 lambda one: session.backend.store.retire(one.name))
-
-
-def _each(args: argparse.Namespace, found: Iterable[entry.Entry], done: str,
-          action: Callable[[entry.Entry], object]) -> Exit:
-    """Do something to each entry and print what became of it."""
-    records = []
-    failed = 0
-    for one in found:
-        record = {'name': one.name, 'image_id': one.image_id, 'result': done}
-        try:
-            action(one)
-        except ceph_errors.CephError as error:
-            record.update(result='failed', reason=str(error))
-            failed += 1
-        records.append(record)
-    output.Output(args.format).records(RESULTS, records)
-    if not failed:
-        return Exit.OK
-    return Exit.FAILED if failed == len(records) else Exit.PARTIAL
-
-
 def _find(session: Session, wanted: Iterable[str]) -> list[entry.Entry]:
-    """The entries of these names or image ids.
+    """The entries of these names or ids.
 
-    :raises exits.CommandError: when one of them names none
+    :raises exits.CommandError: when one of them names none, or several images
+        have the name
     """
     entries = session.backend.store.entries()
     found: dict[str, entry.Entry] = {}
     for name in wanted:
-        named = {one.name: one for one in entries
-                 if name in (one.name, one.image_id)}
+        named = ([one for one in entries if name in (one.name, one.image_id)]
+                 or [one for one in entries if name == one.image_name])
         if not named:
             raise exits.CommandError(
                 Exit.NOT_FOUND, f'the cache of pool '
                 f'{session.backend.pool.name} has no entry {name}; '
                 'nothing was done')
-        found.update(named)
+        # Whoever makes an image names it, also like somebody else's.
+        ids = sorted({one.image_id for one in named})
+        if len(ids) > 1:
+            raise exits.CommandError(
+                Exit.USAGE, f'{name} is the name of several images; nothing '
+                f'was done, give an id: {", ".join(ids)}')
+        found.update({one.name: one for one in named})
     return list(found.values())
-
-
-def _entries(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('entries', nargs='+', metavar='ENTRY')
 
 
 def _dry_run(parser: argparse.ArgumentParser) -> None:

@@ -37,29 +37,29 @@ STATES = {
 }
 
 COLUMNS = (
-    output.Column('image_id', 'IMAGE'),
-    output.Column('image_name', 'NAME'),
-    output.Column('size', 'SIZE', output.size),
-    output.Column('used', 'USED', output.size),
-    output.Column('children', 'CHILDREN'),
-    output.Column('created', 'CREATED', output.moment),
-    output.Column('last_used', 'LAST USED', output.moment),
-    output.Column('state', 'STATE'),
-    output.Column('progress', 'PROGRESS'),
+    output.Column('image_id'),
+    output.Column('image_name'),
+    output.Column('size', output.size),
+    output.Column('used', output.size),
+    output.Column('children'),
+    output.Column('created', output.moment),
+    output.Column('last_used', output.moment),
+    output.Column('state'),
+    output.Column('progress'),
 )
 
 DETAILS = (
-    output.Column('name', 'RBD image'),
-    output.Column('image_id', 'Image'),
-    output.Column('image_name', 'Image name'),
-    output.Column('identity', 'Identity'),
-    output.Column('state', 'State'),
-    output.Column('size', 'Size', output.size),
-    output.Column('used', 'Used', output.size),
-    output.Column('created', 'Created', output.moment),
-    output.Column('last_used', 'Last used', output.moment),
-    output.Column('children', 'Children'),
-    output.Column('volumes', 'Volumes', ', '.join),
+    output.Column('name'),
+    output.Column('image_id'),
+    output.Column('image_name'),
+    output.Column('identity'),
+    output.Column('state'),
+    output.Column('size', output.size),
+    output.Column('used', output.size),
+    output.Column('created', output.moment),
+    output.Column('last_used', output.moment),
+    output.Column('children'),
+    output.Column('volumes', ', '.join),
 )
 
 

@@ -15,85 +15,89 @@ import argparse
 from collections.abc import Iterator
 import pathlib
 import sys
-from typing import Any
 
 from rbd_imgdriver.ceph import connection
 from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver.ceph import pool as ceph_pool
 from rbd_imgdriver.cmd import capabilities
+from rbd_imgdriver.cmd import commands
 from rbd_imgdriver.cmd import exits
 from rbd_imgdriver.cmd import output
 from rbd_imgdriver.cmd import session as sessions
 
 Exit = exits.Exit
 
-COLUMNS = (
-    output.Column('entity', 'USER'),
-    output.Column('daemon', 'OF'),
-    output.Column('present', 'HAS'),
-    output.Column('missing', 'LACKS'),
-)
 # Seconds that a cluster and its monitors are waited for.
 _TIMEOUT = 10
 # The default of rbd_store_pool (glance_store/_drivers/rbd.py).
 _IMAGES = 'images'
 
 
-def add_to(nouns: Any, common: argparse.ArgumentParser) -> None:
-    """Make the parser of this noun, which is its own verb."""
-    made = nouns.add_parser(
-        'caps', parents=[common], help="what a backend's Ceph user lacks",
-        description='Compare what the Ceph users of the backends may do with '
-        'what the driver needs, and print the command that adds what is '
-        'missing to what they have. Changes nothing. Checks all backends '
-        'that use this driver unless --backend names one.')
-    source = made.add_mutually_exclusive_group(required=True)
-    source.add_argument(
-        'file', nargs='?', metavar='FILE',
-        help='what "ceph auth get client.<user>" has printed; - for stdin')
-    source.add_argument(
-        '--admin', nargs='?', const='admin', metavar='USER',
-        help="ask the cluster, with the key of this user (default: admin)")
-    # Not asked of Glance: what a location says is a claim, and one that gives
-    # rights.
-    made.add_argument(
-        '--images', action='append', metavar='POOL',
-        help=f"Glance's pool; may be given again (default: {_IMAGES})")
-    made.add_argument(
-        '--data', action='append', metavar='POOL', default=[],
-        help="pool of the images' data, if ceph.conf has "
-        'rbd_default_data_pool; may be given again (with --admin it is found)')
+class Caps(commands.Listing):
+    """Say what the backends' Ceph users lack.
+
+    Compares what the Ceph users of the backends may do with what the driver
+    needs, and prints the command that adds what is missing to what they have.
+    Changes nothing. Checks all backends that use this driver unless --backend
+    names one.
+    """
+
+    columns = (
+        output.Column('entity'),
+        output.Column('daemon'),
+        output.Column('present'),
+        output.Column('missing'),
+    )
     # The administrator's key is root's to read; nothing is written here.
-    made.set_defaults(verb=caps, stay_root=True)
+    stay_root = True
 
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Where the capabilities are read, and the pools."""
+        source = parser.add_mutually_exclusive_group(required=True)
+        source.add_argument(
+            'file', nargs='?', metavar='FILE',
+            help='what "ceph auth get client.<user>" has printed; - for '
+            'stdin')
+        source.add_argument(
+            '--admin', nargs='?', const='admin', metavar='USER',
+            help='ask the cluster, with the key of this user (default: '
+            'admin)')
+        # Not asked of Glance: what a location says is a claim, and one that
+        # gives rights.
+        parser.add_argument(
+            '--images', action='append', metavar='POOL',
+            help=f"Glance's pool; may be given again (default: {_IMAGES})")
+        parser.add_argument(
+            '--data', action='append', metavar='POOL', default=[],
+            help="pool of the images' data, if ceph.conf has "
+            'rbd_default_data_pool; may be given again (with --admin it is '
+            'found)')
 
-def caps(args: argparse.Namespace, session: sessions.Session) -> Exit:
-    """``caps``."""
-    names = [session.name] if args.backend else session.backends()
-    users: dict[str, list[sessions.Session]] = {}
-    for one in map(session.of, names):
-        users.setdefault(f'client.{one.cluster.user or "admin"}',
-                         []).append(one)
-    records, commands = [], []
-    for entity, backends in users.items():
-        present = _present(args, entity, backends[0])
-        needs = capabilities.Needs(
-            {one.configuration.rbd_pool for one in backends}
-            | set(args.data) | set(_data_pools(args, backends)),
-            args.images or [_IMAGES])
-        lacking = capabilities.missing(present, needs)
-        merged = capabilities.merged(present, needs)
-        records += [{'entity': entity, 'daemon': daemon,
-                     'present': present.get(daemon, ''),
-                     'missing': ', '.join(lacking.get(daemon, ())),
-                     'merged': text} for daemon, text in merged.items()]
-        if lacking:
-            commands += ['', *capabilities.command(entity, merged)]
-    show = output.Output(args.format)
-    show.records(COLUMNS, records)
-    for line in commands or ['', 'Nothing is missing.']:
-        show.say(line)
-    return Exit.OK
+    def records(self, args: argparse.Namespace) -> list[output.Record]:
+        """What each user has and lacks."""
+        users: dict[str, list[sessions.Session]] = {}
+        for one in map(self.session.of, self.session.chosen()):
+            users.setdefault(f'client.{one.cluster.user or "admin"}',
+                             []).append(one)
+        records: list[output.Record] = []
+        lines: list[str] = []
+        for entity, backends in users.items():
+            present = _present(args, entity, backends[0])
+            needs = capabilities.Needs(
+                {one.configuration.rbd_pool for one in backends}
+                | set(args.data) | set(_data_pools(args, backends)),
+                args.images or [_IMAGES])
+            lacking = capabilities.missing(present, needs)
+            merged = capabilities.merged(present, needs)
+            records += [{'entity': entity, 'daemon': daemon,
+                         'present': present.get(daemon, ''),
+                         'missing': ', '.join(lacking.get(daemon, ())),
+                         'merged': text} for daemon, text in merged.items()]
+            if lacking:
+                lines += ['', *capabilities.command(entity, merged)]
+        for line in lines or ['', 'Nothing is missing.']:
+            self.say(line)
+        return records
 
 
 def _present(args: argparse.Namespace, entity: str,

@@ -14,7 +14,6 @@
 import argparse
 from collections.abc import Iterator
 import dataclasses
-from typing import Any
 
 from rbd_imgdriver.cache import check as cache_check
 from rbd_imgdriver.cache import store as cache_store
@@ -28,6 +27,7 @@ from rbd_imgdriver.cmd.checks import findings
 from rbd_imgdriver.cmd.checks import glance
 from rbd_imgdriver.cmd.checks import hosts
 from rbd_imgdriver.cmd.checks import options
+from rbd_imgdriver.cmd import commands
 from rbd_imgdriver.cmd import exits
 from rbd_imgdriver.cmd import output
 from rbd_imgdriver.cmd import session as sessions
@@ -38,57 +38,54 @@ Exit = exits.Exit
 Finding = findings.Finding
 Severity = findings.Severity
 
-COLUMNS = (
-    output.Column('severity', 'SEVERITY'),
-    output.Column('code', 'FINDING'),
-    output.Column('subject', 'ABOUT'),
-    output.Column('detail', 'DETAIL'),
-)
-
-# Seconds for which a cluster may keep us waiting.
 _TIMEOUT = 10
 # Images of Glance that are looked at.
 _IMAGES = 25
 
 
-def add_to(nouns: Any, common: argparse.ArgumentParser) -> None:
-    """Make the parser of this noun, which is its own verb."""
-    made = nouns.add_parser(
-        'doctor', parents=[common], help='check a deployment',
-        description='Check Ceph, Glance, cinder.conf and this host, and say '
-        'what to do about each finding. Checks all backends that use this '
-        'driver unless --backend names one. Changes nothing; makes probe '
-        f'images called {cluster.PROBE}* and removes them.')
-    made.add_argument('--all', action='store_true',
-                      help='show also what is in order')
-    made.set_defaults(verb=doctor)
+class Doctor(commands.Listing):
+    __doc__ = f"""Check a deployment.
+
+    Checks Ceph, Glance, cinder.conf and this host, and says what to do about
+    each finding. Checks all backends that use this driver unless --backend
+    names one. Changes nothing; makes probe images, whose names begin with
+    {cluster.PROBE}, and removes them.
+    """
+
+    columns = (
+        output.Column('severity'),
+        output.Column('code'),
+        output.Column('subject'),
+        output.Column('detail'),
+    )
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """How much of it."""
+        parser.add_argument('--all', action='store_true',
+                            help='show also what is in order')
+
+    def records(self, args: argparse.Namespace) -> list[output.Record]:
+        """All findings, the worst first."""
+        found = list(_all(self.session))
+        least = Severity.OK if args.all else Severity.INFO
+        shown = sorted((one for one in found if one.kind.severity >= least),
+                       key=lambda one: -one.kind.severity)
+        for code in dict.fromkeys(one.code for one in shown):
+            kind = findings.KINDS[code]
+            if kind.remedy:
+                self.say(f'\n{code}: {kind.meaning} {kind.remedy}')
+        worst = max((one.kind.severity for one in found), default=Severity.OK)
+        self.exit_code = {Severity.ERROR: Exit.ERROR,
+                          Severity.WARNING: Exit.WARNING}.get(worst, Exit.OK)
+        return [{
+            'severity': one.kind.severity.name.lower(), 'code': one.code,
+            'subject': one.subject, 'detail': one.detail,
+            'meaning': one.kind.meaning, 'remedy': one.kind.remedy,
+        } for one in shown]
 
 
-def doctor(args: argparse.Namespace, session: sessions.Session) -> Exit:
-    """``doctor``."""
-    found = list(_all(args, session))
-    least = Severity.OK if args.all else Severity.INFO
-    shown = sorted((one for one in found if one.kind.severity >= least),
-                   key=lambda one: -one.kind.severity)
-    records = [{
-        'severity': one.kind.severity.name.lower(), 'code': one.code,
-        'subject': one.subject, 'detail': one.detail,
-        'meaning': one.kind.meaning, 'remedy': one.kind.remedy,
-    } for one in shown]
-    show = output.Output(args.format)
-    show.records(COLUMNS, records)
-    for code in dict.fromkeys(one.code for one in shown):
-        kind = findings.KINDS[code]
-        if kind.remedy:
-            show.say(f'\n{code}: {kind.meaning} {kind.remedy}')
-    worst = max((one.kind.severity for one in found), default=Severity.OK)
-    return {Severity.ERROR: Exit.ERROR,
-            Severity.WARNING: Exit.WARNING}.get(worst, Exit.OK)
-
-
-def _all(args: argparse.Namespace,
-         session: sessions.Session) -> Iterator[Finding]:
-    chosen = [session.name] if args.backend else session.backends()
+def _all(session: sessions.Session) -> Iterator[Finding]:
+    chosen = session.chosen()
     if not chosen:
         raise exits.CommandError(
             Exit.CONFIG, f'no backend has volume_driver = {sessions.DRIVER}')

@@ -24,6 +24,7 @@ from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver.ceph.images import clones
 from rbd_imgdriver.ceph import parts
 from rbd_imgdriver.cmd import advice
+from rbd_imgdriver.cmd import commands
 from rbd_imgdriver.cmd import exits
 from rbd_imgdriver.cmd import output
 from rbd_imgdriver.cmd import session as sessions
@@ -38,25 +39,11 @@ from rbd_imgdriver.strategies import rbd_clone
 
 Exit = exits.Exit
 
-IMAGE = (
-    output.Column('id', 'Image'),
-    output.Column('name', 'Name'),
-    output.Column('format', 'Format'),
-    output.Column('size', 'Size', output.size),
-    output.Column('virtual_size', 'Virtual size', output.size),
-    output.Column('owner', 'Owner'),
-    output.Column('identity', 'Identity'),
-    output.Column('locations', 'Locations', ', '.join),
-    output.Column('backend', 'Backend'),
-    output.Column('pool', 'Pool'),
-    output.Column('fsid', 'Cluster'),
-    output.Column('volume_size', 'Volume', output.gib),
-)
-STRATEGIES = (
-    output.Column('strategy', 'STRATEGY'),
-    output.Column('verdict', 'VERDICT'),
-    output.Column('code', 'CODE'),
-    output.Column('reason', 'REASON OR COST'),
+_STRATEGIES = (
+    output.Column('strategy'),
+    output.Column('verdict'),
+    output.Column('code'),
+    output.Column('reason'),
 )
 
 USED = 'would be used'
@@ -65,48 +52,57 @@ DECLINES = 'declines'
 FAILS = 'fails'
 
 
-def add_to(nouns: Any, common: argparse.ArgumentParser) -> None:
-    """Make the parsers of this noun."""
-    noun = nouns.add_parser('image', help='images in Glance')
-    verbs = noun.add_subparsers(dest='verb_name', required=True,
-                                metavar='VERB')
-    explaining = verbs.add_parser(
-        'explain', parents=[common],
-        help='what a create from an image would do, and why',
-        description='Say for each strategy whether it would serve a create '
-        'from this image on this backend, why not, what it would cost, and '
-        'what makes it faster. Nothing is made.')
-    explaining.add_argument('image', metavar='IMAGE',
+class Explain(commands.Showing):
+    """Say what a create from an image would do, and why.
+
+    For each strategy: whether it would serve a create from this image on this
+    backend, why not, what it would cost, and what makes it faster. Nothing is
+    made.
+    """
+
+    columns = (
+        output.Column('id'),
+        output.Column('name'),
+        output.Column('format'),
+        output.Column('size', output.size),
+        output.Column('virtual_size', output.size),
+        output.Column('owner'),
+        output.Column('identity'),
+        output.Column('locations', ', '.join),
+        output.Column('backend'),
+        output.Column('pool'),
+        output.Column('fsid'),
+        output.Column('volume_size', output.gib),
+    )
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """The image, and the volume that is thought of."""
+        parser.add_argument('image', metavar='IMAGE',
                             help="the image's id or name in Glance")
-    explaining.add_argument(
-        '--size', type=int, metavar='GIB',
-        help='size of the volume (default: the least for this image)')
-    explaining.add_argument(
-        '--project', metavar='ID',
-        help="project of the volume (default: the image's owner)")
-    explaining.set_defaults(verb=explain)
+        parser.add_argument(
+            '--size', type=int, metavar='GIB',
+            help='size of the volume (default: the least for this image)')
+        parser.add_argument(
+            '--project', metavar='ID',
+            help="project of the volume (default: the image's owner)")
 
-
-def explain(args: argparse.Namespace, session: sessions.Session) -> Exit:
-    """``image explain``."""
-    image = session.glance.image(args.image)
-    backend = session.backend
-    size = (args.size * model.GIB if args.size
-            else -(-(image.minimal_size or image.size or 1) // model.GIB)
-            * model.GIB)
-    target = model.Target('none', 'volume-none', size,
-                          args.project or image.owner)
-    verdicts = list(_verdicts(backend, model.Request(
-        image, target, _Unread(), session.volumes, _Nobody())))
-    facts = _facts(image, session, target) | {'strategies': verdicts}
-    show = output.Output(args.format)
-    show.record(IMAGE, facts)
-    if args.format == 'table':
-        show.say('')
-        show.records(STRATEGIES, verdicts)
-        _advise(show, verdicts)
-    served = any(one['verdict'] == USED for one in verdicts)
-    return Exit.OK if served else Exit.ERROR
+    def record(self, args: argparse.Namespace) -> output.Record:
+        """What each strategy would say."""
+        session = self.session
+        image = session.glance.image(args.image)
+        size = (args.size * model.GIB if args.size
+                else -(-(image.minimal_size or image.size or 1) // model.GIB)
+                * model.GIB)
+        target = model.Target('none', 'volume-none', size,
+                              args.project or image.owner)
+        verdicts = list(_verdicts(session.backend, model.Request(
+            image, target, _Unread(), session.volumes, _Nobody())))
+        self.also(_STRATEGIES, verdicts)
+        for sentence in _advice(verdicts):
+            self.say(sentence)
+        if not any(one['verdict'] == USED for one in verdicts):
+            self.exit_code = Exit.ERROR
+        return _facts(image, session, target) | {'strategies': verdicts}
 
 
 def _facts(image: model.Image, session: sessions.Session,
@@ -242,14 +238,14 @@ def _into(backend: backends.Backend, image: model.Image, limit: int) -> str:
     return 'into the cache; then one clone'
 
 
-def _advise(show: output.Output, verdicts: list[dict[str, Any]]) -> None:
+def _advice(verdicts: list[dict[str, Any]]) -> Iterator[str]:
     """How to get a faster path than the one that would be used."""
     for one in verdicts:
         if one['verdict'] == USED:
             return
         known = {**advice.FAILED, **advice.DECLINED}.get(one.get('code', ''))
         if known is not None:
-            show.say(f'\n{one["strategy"]}: {known.meaning} {known.remedy}')
+            yield f'\n{one["strategy"]}: {known.meaning} {known.remedy}'
 
 
 class _Unread:

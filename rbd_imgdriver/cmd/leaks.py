@@ -18,6 +18,7 @@ from typing import Any
 
 from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver.chain import leaks as chain_leaks
+from rbd_imgdriver.cmd import commands
 from rbd_imgdriver.cmd import exits
 from rbd_imgdriver.cmd import output
 from rbd_imgdriver.cmd import session as sessions
@@ -25,72 +26,65 @@ from rbd_imgdriver.cmd import session as sessions
 Session = sessions.Session
 Exit = exits.Exit
 
-COLUMNS = (
-    output.Column('kind', 'KIND'),
-    output.Column('name', 'IMAGE OR SNAPSHOT'),
-    output.Column('size', 'BYTES', output.size),
-    output.Column('safe', 'SAFE', output.yes),
-    output.Column('reason', 'REASON'),
-)
-RESULTS = (
-    output.Column('kind', 'KIND'),
-    output.Column('name', 'IMAGE OR SNAPSHOT'),
-    output.Column('size', 'BYTES', output.size),
-    output.Column('result', 'RESULT'),
-    output.Column('reason', 'REASON'),
-)
 _RATE = 5.0
 
 
-def add_to(nouns: Any, common: argparse.ArgumentParser) -> None:
-    """Make the parsers of this noun."""
-    noun = nouns.add_parser(
-        'leaks', help='what deleted volumes have left behind',
-        description='Find and remove snapshots, kept volumes and trash '
-        "entries of a backend's pool that no volume needs any more; also "
-        "those that Cinder's own RBD driver has left. Needs the [database] "
-        'section of cinder.conf: a volume that Cinder knows is never '
-        'touched.')
-    verbs = noun.add_subparsers(dest='verb_name', required=True,
-                                metavar='VERB')
+class List(commands.Listing):
+    """List what deleted volumes have left, and whether it may go.
 
-    def add(name: str, verb: Callable[..., Exit],
-            text: str) -> argparse.ArgumentParser:
-        made: argparse.ArgumentParser = verbs.add_parser(
-            name, parents=[common], help=text[0].lower() + text[1:-1],
-            description=text)
-        made.set_defaults(verb=verb)
-        return made
+    Finds snapshots, kept volumes and trash entries of a backend's pool that
+    no volume needs any more; also those that Cinder's own RBD driver has
+    left. Needs the [database] section of cinder.conf: a volume that Cinder
+    knows is never touched.
+    """
 
-    add('list', list_leaks, 'List what is left, how much it holds, and '
-        'whether it may go.')
-    repairing = add('repair', repair, 'Remove what may go, the youngest '
-                    'generation first; may be done while Cinder runs.')
-    repairing.add_argument('--dry-run', action='store_true',
-                           help='say only what would be removed')
-    repairing.add_argument(
-        '--rate', type=_rate, metavar='N', default=_RATE,
-        help='remove at most N a second (default: %(default)g)')
+    columns = (
+        output.Column('kind'),
+        output.Column('name'),
+        output.Column('size', output.size),
+        output.Column('safe', output.yes),
+        output.Column('reason'),
+    )
+
+    def records(self, args: argparse.Namespace) -> list[output.Record]:
+        """Look for all of them."""
+        found = list(_leaks(self.session).find())
+        if any(leak.safe for leak in found):
+            self.exit_code = Exit.WARNING
+        return [_record(leak) | {'safe': leak.safe, 'reason': leak.reason}
+                for leak in found]
 
 
-def list_leaks(args: argparse.Namespace, session: Session) -> Exit:
-    """``leaks list``."""
-    found = list(_leaks(session).find())
-    output.Output(args.format).records(
-        COLUMNS, [_record(leak) | {'safe': leak.safe, 'reason': leak.reason}
-                  for leak in found])
-    return Exit.WARNING if any(leak.safe for leak in found) else Exit.OK
+class Repair(commands.Listing):
+    """Remove what deleted volumes have left and nothing needs.
 
+    The youngest generation goes first; may be done while Cinder runs.
+    """
 
-def repair(args: argparse.Namespace, session: Session) -> Exit:
-    """``leaks repair``."""
-    leaks = _leaks(session)
-    action = _look_only if args.dry_run else _removal(leaks, args.rate)
-    records = [action(leak) for leak in leaks.find() if leak.safe]
-    output.Output(args.format).records(RESULTS, records)
-    if any(record['result'] == 'failed' for record in records):
-        return Exit.PARTIAL
-    return Exit.OK
+    columns = (
+        output.Column('kind'),
+        output.Column('name'),
+        output.Column('size', output.size),
+        output.Column('result'),
+        output.Column('reason'),
+    )
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """How fast, if at all."""
+        parser.add_argument('--dry-run', action='store_true',
+                            help='say only what would be removed')
+        parser.add_argument(
+            '--rate', type=_rate, metavar='N', default=_RATE,
+            help='remove at most N a second (default: %(default)g)')
+
+    def records(self, args: argparse.Namespace) -> list[output.Record]:
+        """Remove each, or say that it would be removed."""
+        leaks = _leaks(self.session)
+        action = _look_only if args.dry_run else _removal(leaks, args.rate)
+        records = [action(leak) for leak in leaks.find() if leak.safe]
+        if any(record['result'] == 'failed' for record in records):
+            self.exit_code = Exit.PARTIAL
+        return records
 
 
 def _removal(leaks: chain_leaks.Leaks,

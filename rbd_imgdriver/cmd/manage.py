@@ -11,47 +11,132 @@
 # under the License.
 """``rbd-imgdriver-manage``: look into and look after backends.
 
-Each noun is a module whose ``add_to()`` makes its parsers.  A verb is a
-function that takes the parsed command line and the session and returns an
-exit code.
+The command line is cliff's, as that of OpenStack's client.  Each noun is a
+module with a class for each verb; a module is imported when its verb is used.
 """
 
 import argparse
 from collections.abc import Sequence
+import importlib
+from importlib import metadata
 import logging
-import os
 import sys
+from typing import Any
 from typing import NoReturn
 
-from rbd_imgdriver.ceph import errors as ceph_errors
-from rbd_imgdriver.cmd import cache
-from rbd_imgdriver.cmd import caps
-from rbd_imgdriver.cmd import doctor
+from cliff import app
+from cliff import command
+from cliff import commandmanager
+
 from rbd_imgdriver.cmd import exits
-from rbd_imgdriver.cmd import image
-from rbd_imgdriver.cmd import leaks
-from rbd_imgdriver.cmd import output
 from rbd_imgdriver.cmd import process
-from rbd_imgdriver.cmd import session
-from rbd_imgdriver.cmd import volume
-from rbd_imgdriver import errors
 from rbd_imgdriver import printable
 
 PROGRAM = 'rbd-imgdriver-manage'
 
-NOUNS = (cache, leaks, image, volume, doctor, caps)
+COMMANDS = {
+    'cache list': 'cache:List',
+    'cache show': 'cache:Show',
+    'cache prefetch': 'prefetch:Prefetch',
+    'cache pin': 'cache:Pin',
+    'cache unpin': 'cache:Unpin',
+    'cache evict': 'cache:Evict',
+    'cache prune': 'cache:Prune',
+    'cache check': 'cache:Check',
+    'cache sweep': 'cache:Sweep',
+    'leaks list': 'leaks:List',
+    'leaks repair': 'leaks:Repair',
+    'image explain': 'image:Explain',
+    'volume explain': 'volume:Explain',
+    'caps': 'caps:Caps',
+    'doctor': 'doctor:Doctor',
+}
+
+_LEVELS = (logging.ERROR, logging.WARNING, logging.INFO, logging.DEBUG)
 
 
-def parser() -> argparse.ArgumentParser:
-    """The parser of the whole command line; the manual is made of it."""
-    top = argparse.ArgumentParser(
-        prog=PROGRAM, description='Look into and look after the Cinder '
-        'backends that use rbd_imgdriver. Reads cinder.conf and needs no '
-        'running Cinder.')
-    nouns = top.add_subparsers(dest='noun', required=True, metavar='NOUN')
-    for noun in NOUNS:
-        noun.add_to(nouns, common_options())
-    return top
+class _Late:
+    """A command whose module is imported when it is needed."""
+
+    def __init__(self, name: str, where: str) -> None:
+        self.name = name
+        module, _, self._class = where.partition(':')
+        self.value = f'rbd_imgdriver.cmd.{module}:{self._class}'
+
+    def load(self) -> type[command.Command]:
+        """The class of the command."""
+        found: type[command.Command] = getattr(
+            importlib.import_module(self.value.partition(':')[0]),
+            self._class)
+        return found
+
+
+class Commands(commandmanager.CommandManager):
+    """The commands, from the table above: they are no plug-ins."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        for name, where in COMMANDS.items():
+            self.commands[name] = _Late(name, where)  # type: ignore[assignment]
+
+
+class Manage(app.App):
+    """The command line."""
+
+    NAME = PROGRAM
+    LOG = logging.getLogger(PROGRAM)
+
+    def __init__(self) -> None:
+        super().__init__(
+            'Look into and look after the Cinder backends that use '
+            'rbd_imgdriver. Reads cinder.conf and needs no running Cinder.',
+            metadata.version('rbd-imgdriver'), Commands(),
+            deferred_help=True)
+
+    def build_option_parser(self, description: str | None,
+                            version: str | None,
+                            argparse_kwargs: dict[str, Any] | None = None,
+                            ) -> argparse.ArgumentParser:
+        """What every command takes, before its noun or after it."""
+        # Of an abbreviation nobody knows whether it is one of the verb's.
+        parser = super().build_option_parser(
+            description, version, {'prog': PROGRAM, 'allow_abbrev': False})
+        parser.add_argument(
+            '--config-file', action='append', metavar='PATH',
+            help="cinder.conf; may be given again (default: where Cinder's "
+            'own commands find it)')
+        parser.add_argument(
+            '--config-dir', action='append', metavar='PATH',
+            help='directory of further .conf files; may be given again')
+        parser.add_argument(
+            '--backend', metavar='SECTION',
+            help='section of cinder.conf (default: the only one that uses '
+            'this driver)')
+        return parser
+
+    def configure_logging(self) -> None:
+        """Warnings to stderr, never to the log of cinder-volume."""
+        level = _LEVELS[min(self.options.verbose_level, len(_LEVELS) - 1)]
+        handlers: list[logging.Handler] = [logging.StreamHandler(self.stderr)]
+        if self.options.log_file:
+            handlers.append(logging.FileHandler(self.options.log_file))
+        for handler in handlers:
+            handler.setFormatter(_OneLine('%(message)s'))
+        logging.basicConfig(handlers=handlers, level=logging.ERROR)
+        for name in ('rbd_imgdriver', PROGRAM):
+            logging.getLogger(name).setLevel(level)
+
+    def initialize_app(self, argv: list[str]) -> None:
+        """Refuse what would start cliff's shell, which nobody asked for."""
+        if not argv and not self.options.deferred_help:
+            self.parser.error('say which command; --help lists them')
+
+
+class _OneLine(logging.Formatter):
+    """Messages of which a tenant may have written a part."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        return printable.one_line(super().formatMessage(record))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -59,67 +144,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     :returns: an exit code, see :class:`rbd_imgdriver.cmd.exits.Exit`
     """
-    args = parser().parse_args(argv)
-    _set_up_logging(args.verbose)
-    try:
-        code = int(args.verb(args, session.Session(args)))
-        sys.stdout.flush()
-        return code
-    except BrokenPipeError:  # who reads has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return int(exits.Exit.OK)
-    except exits.CommandError as error:
-        return _fail(error, error.exit_code)
-    except errors.NotFound as error:
-        return _fail(error, exits.Exit.NOT_FOUND)
-    except (ceph_errors.CephError, errors.ServiceError) as error:
-        return _fail(error, exits.Exit.FAILED)
-    except KeyboardInterrupt:
-        return _fail(Exception('interrupted'), exits.Exit.FAILED)
+    return int(Manage().run(list(sys.argv[1:] if argv is None else argv)))
 
 
 def run() -> NoReturn:
     """The console script: run the command of ``sys.argv`` and exit."""
     process.run(main, interrupted=exits.Exit.FAILED)
-
-
-def common_options() -> argparse.ArgumentParser:
-    """What every verb takes."""
-    common = argparse.ArgumentParser(add_help=False)
-    group = common.add_argument_group('options of every command')
-    group.add_argument(
-        '--config-file', action='append', metavar='PATH',
-        help="cinder.conf; may be given again (default: where Cinder's own "
-        'commands find it)')
-    group.add_argument(
-        '--config-dir', action='append', metavar='PATH',
-        help='directory of further *.conf files; may be given again')
-    group.add_argument(
-        '--backend', metavar='SECTION',
-        help='section of cinder.conf (default: the only one that uses this '
-        'driver)')
-    group.add_argument(
-        '--format', choices=output.FORMATS, default='table',
-        help='a table for people or JSON for programs (default: table)')
-    group.add_argument(
-        '--verbose', action='store_true',
-        help='tell on stderr what is being done')
-    return common
-
-
-def _set_up_logging(verbose: bool) -> None:
-    """Warnings to stderr, never to the log of cinder-volume."""
-    logging.basicConfig(stream=sys.stderr, level=logging.ERROR,
-                        format='%(message)s')
-    logging.getLogger('rbd_imgdriver').setLevel(
-        logging.INFO if verbose else logging.WARNING)
-
-
-def _fail(error: Exception, code: exits.Exit) -> exits.Exit:
-    print(f'{PROGRAM}: {printable.one_line(str(error))}', file=sys.stderr)
-    for note in getattr(error, '__notes__', ()):
-        print(f'  {printable.one_line(note)}', file=sys.stderr)
-    return code
 
 
 if __name__ == '__main__':

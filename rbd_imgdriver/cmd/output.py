@@ -9,10 +9,12 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-"""What the command prints: a table for people, JSON for programs.
+"""What the command prints: tables for people, the rest for programs.
 
 Records are mappings of plain values: bytes, seconds since the epoch.  A
-table shows them in units that people read; JSON has them as they are.
+table shows them in units that people read; the other formats of cliff have
+them as they are.  Whoever names an image may have put control characters into
+its name: JSON and YAML escape them, for the other formats this does.
 """
 
 from collections.abc import Callable
@@ -21,16 +23,18 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
 import datetime
-import json
 import sys
 import time
 from typing import Any
 from typing import TextIO
 
+from cliff import columns as cliff_columns
+
 from rbd_imgdriver import model
 from rbd_imgdriver import printable
 
-FORMATS = ('table', 'json')
+TABLE = 'table'
+_ESCAPING = ('json', 'yaml')
 
 Record = Mapping[str, Any]
 
@@ -44,43 +48,53 @@ class Column:
     """
 
     key: str
-    title: str
     show: Callable[[Any], str] = str
 
+    @property
+    def title(self) -> str:
+        """What stands above it; cliff's ``-c`` takes it and the key alike."""
+        return ' '.join(_WORDS.get(word, word.capitalize())
+                        for word in self.key.split('_'))
 
-class Output:
-    """Prints in the format that was asked for."""
 
-    def __init__(self, format_: str, stream: TextIO | None = None) -> None:
-        self._json = format_ == 'json'
-        self._stream = stream or sys.stdout
+_WORDS = {'id': 'ID', 'fsid': 'FSID'}
 
-    def records(self, columns: Sequence[Column],
-                records: Iterable[Record]) -> None:
-        """Print a table with a line for each record, or a JSON list."""
-        if self._json:
-            self._print(json.dumps([dict(one) for one in records], indent=2))
-            return
-        rows = [[_text(column, one) for column in columns] for one in records]
-        titles = [column.title for column in columns]
-        self._print(*_aligned([titles, *rows]))
 
-    def record(self, columns: Sequence[Column], record: Record) -> None:
-        """Print one record, a line for each value, or a JSON object."""
-        if self._json:
-            self._print(json.dumps(dict(record), indent=2))
-            return
-        self._print(*_aligned([[column.title + ':', _text(column, record)]
-                               for column in columns]))
+class _Cell(cliff_columns.FormattableColumn[Any]):
+    """A value of a table, sorted by what it is and not by how it is shown."""
 
-    def say(self, text: str) -> None:
-        """Print a sentence for people; JSON leaves it out."""
-        if not self._json:
-            self._print(*map(printable.one_line, text.split('\n')))
+    def __init__(self, column: Column, value: Any) -> None:
+        super().__init__(value)
+        self._show = column.show
 
-    def _print(self, *lines: str) -> None:
-        for line in lines:
-            print(line, file=self._stream)
+    def human_readable(self) -> str:
+        """The text, on one line."""
+        if self._value is None or self._value == '':
+            return '-'
+        return printable.one_line(self._show(self._value))
+
+
+def rows(columns: Sequence[Column], records: Iterable[Record], format_: str,
+         ) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """The names of the columns and the records' values, as cliff takes them.
+
+    :param format_: a format of cliff; what is not a table has all values
+    """
+    found = list(records)
+    if format_ == TABLE:
+        return ([column.title for column in columns],
+                [tuple(_Cell(column, one.get(column.key))
+                       for column in columns) for one in found])
+    keys = list(dict.fromkeys([*(column.key for column in columns),
+                               *(key for one in found for key in one)]))
+    return keys, [tuple(_plain(one.get(key), format_) for key in keys)
+                  for one in found]
+
+
+def _plain(value: Any, format_: str) -> Any:
+    if isinstance(value, str) and format_ not in _ESCAPING:
+        return printable.one_line(value)
+    return value
 
 
 def size(value: int | None) -> str:
@@ -151,17 +165,3 @@ class Progress:
 def gib(value: int) -> str:
     """Bytes in GiB, as Cinder counts sizes."""
     return f'{value / model.GIB:.4g} GiB'
-
-
-def _text(column: Column, record: Record) -> str:
-    value = record.get(column.key)
-    if value is None or value == '':
-        return '-'
-    return printable.one_line(column.show(value))
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ['  '.join(cell.ljust(width) for cell, width
-                      in zip(row, widths, strict=True)).rstrip()
-            for row in rows]

@@ -16,6 +16,7 @@ from typing import Any
 
 from rbd_imgdriver.cache import names
 from rbd_imgdriver.cache import wish as wishes
+from rbd_imgdriver.cmd import commands
 from rbd_imgdriver.cmd import exits
 from rbd_imgdriver.cmd import output
 from rbd_imgdriver.cmd import session as sessions
@@ -24,43 +25,47 @@ from rbd_imgdriver import model
 
 Exit = exits.Exit
 
-COLUMNS = (
-    output.Column('image_id', 'IMAGE'),
-    output.Column('image_name', 'NAME'),
-    output.Column('name', 'RBD IMAGE'),
-    output.Column('result', 'RESULT'),
-    output.Column('bytes_moved', 'MOVED', output.size),
-    output.Column('reason', 'REASON'),
-)
 
+class Prefetch(commands.Listing):
+    """Import images into the cache before they are needed."""
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments of this verb."""
-    parser.add_argument('images', nargs='+', metavar='IMAGE',
-                        help="the image's id or name in Glance")
-    parser.add_argument(
-        '--max-size', type=int, metavar='GIB',
-        help='refuse an image whose disk is larger; needed only when Glance '
-        'does not know how large the disk is')
+    columns = (
+        output.Column('image_id'),
+        output.Column('image_name'),
+        output.Column('name'),
+        output.Column('result'),
+        output.Column('bytes_moved', output.size),
+        output.Column('reason'),
+    )
 
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """The images."""
+        parser.add_argument('images', nargs='+', metavar='IMAGE',
+                            help="the image's id or name in Glance")
+        parser.add_argument(
+            '--max-size', type=int, metavar='GIB',
+            help='refuse an image whose disk is larger; needed only when '
+            'Glance does not know how large the disk is')
 
-def prefetch(args: argparse.Namespace, session: sessions.Session) -> Exit:
-    """``cache prefetch``."""
-    if session.backend.settings.cache is None:
-        raise exits.CommandError(
-            Exit.CONFIG, 'the cache is off: set image_volume_cache_enabled '
-            f'in the section {session.name} of cinder.conf')
-    images = [session.glance.image(wanted) for wanted in args.images]
-    results = [_prefetch(args, session, image) for image in images]
-    output.Output(args.format).records(COLUMNS, results)
-    failed = sum(one['result'] == 'failed' for one in results)
-    if not failed:
-        return Exit.OK
-    return Exit.FAILED if failed == len(results) else Exit.PARTIAL
+    def records(self, args: argparse.Namespace) -> list[output.Record]:
+        """Import each, unless it is there."""
+        session = self.session
+        if session.backend.settings.cache is None:
+            raise exits.CommandError(
+                Exit.CONFIG, 'the cache is off: set '
+                'image_volume_cache_enabled in the section '
+                f'{session.name} of cinder.conf')
+        images = [session.glance.image(wanted) for wanted in args.images]
+        results = [_prefetch(args, session, image) for image in images]
+        failed = sum(one['result'] == 'failed' for one in results)
+        if failed:
+            self.exit_code = (Exit.FAILED if failed == len(results)
+                              else Exit.PARTIAL)
+        return results
 
 
 def _prefetch(args: argparse.Namespace, session: sessions.Session,
-              image: model.Image) -> dict[str, Any]:
+              image: model.Image) -> output.Record:
     backend = session.backend
     golden = names.golden(image)
     record: dict[str, Any] = {

@@ -51,8 +51,9 @@ class _Command(threading.Thread):
     def run(self) -> None:
         try:
             self.code = self._command()
-        except SystemExit as error:  # argparse, after it has said why
-            self.code = error.code if isinstance(error.code, int) else 1
+        except SystemExit as error:  # argparse, after it has said why; help
+            self.code = (error.code if isinstance(error.code, int)
+                         else 0 if error.code is None else 1)
         except BaseException:
             self.code = 1
             traceback.print_exc()

@@ -139,6 +139,10 @@ class Session:
             exits.Exit.CONFIG, f'backend {wanted} is not in enabled_backends '
             f'with volume_driver = {DRIVER}; those are: {known}')
 
+    def chosen(self) -> list[str]:
+        """The section that the command line names, or all of ours."""
+        return [self.name] if self._args.backend else self.backends()
+
     def backends(self) -> list[str]:
         """The sections of ``enabled_backends`` that use our driver."""
         return [name for name in self.conf.enabled_backends or []

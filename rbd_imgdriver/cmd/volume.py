@@ -15,6 +15,7 @@ import argparse
 from typing import Any
 
 from rbd_imgdriver.chain import intents
+from rbd_imgdriver.cmd import commands
 from rbd_imgdriver.cmd import exits
 from rbd_imgdriver.cmd import output
 from rbd_imgdriver.cmd import session as sessions
@@ -22,50 +23,44 @@ from rbd_imgdriver import model
 
 Exit = exits.Exit
 
-VOLUME = (
-    output.Column('name', 'Volume'),
-    output.Column('size', 'Size', output.size),
-    output.Column('used', 'Used', output.size),
-    output.Column('strategy', 'Made by'),
-    output.Column('declined', 'Declined before'),
-    output.Column('bytes_moved', 'Bytes moved', output.size),
-    output.Column('depth', 'Depth'),
-    output.Column('snapshots', 'Snapshots', ', '.join),
-    output.Column('children', 'Depending on it', ', '.join),
-    output.Column('flatten', 'Flatten'),
-)
-PARENTS = (
-    output.Column('parent', 'PARENTS, THE NEAREST FIRST'),
-    output.Column('size', 'SIZE', output.size),
-    output.Column('trashed', 'IN THE TRASH', output.yes),
+_PARENTS = (
+    output.Column('parent'),
+    output.Column('size', output.size),
+    output.Column('trashed', output.yes),
 )
 
 
-def add_to(nouns: Any, common: argparse.ArgumentParser) -> None:
-    """Make the parsers of this noun."""
-    noun = nouns.add_parser('volume', help='volumes in the pool')
-    verbs = noun.add_subparsers(dest='verb_name', required=True,
-                                metavar='VERB')
-    explaining = verbs.add_parser(
-        'explain', parents=[common],
-        help='how a volume was made, and what it depends on',
-        description='Say how a volume was made, what its parents are, who '
-        'depends on it, and whether it is being flattened.')
-    explaining.add_argument('volume', metavar='VOLUME',
+class Explain(commands.Showing):
+    """Say how a volume was made, and what it depends on.
+
+    Shows its parents, the nearest first, who depends on it, and whether it is
+    being flattened.
+    """
+
+    columns = (
+        output.Column('name'),
+        output.Column('size', output.size),
+        output.Column('used', output.size),
+        output.Column('strategy'),
+        output.Column('declined'),
+        output.Column('bytes_moved', output.size),
+        output.Column('depth'),
+        output.Column('snapshots', ', '.join),
+        output.Column('children', ', '.join),
+        output.Column('flatten'),
+    )
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """The volume."""
+        parser.add_argument('volume', metavar='VOLUME',
                             help="the volume's id or its RBD image's name")
-    explaining.set_defaults(verb=explain)
 
-
-def explain(args: argparse.Namespace, session: sessions.Session) -> Exit:
-    """``volume explain``."""
-    name = _name(args.volume, session)
-    facts = _facts(name, session)
-    show = output.Output(args.format)
-    show.record(VOLUME, facts)
-    if args.format == 'table' and facts['parents']:
-        show.say('')
-        show.records(PARENTS, facts['parents'])
-    return Exit.OK
+    def record(self, args: argparse.Namespace) -> output.Record:
+        """What the pool says of the volume."""
+        facts = _facts(_name(args.volume, self.session), self.session)
+        if facts['parents']:
+            self.also(_PARENTS, facts['parents'])
+        return facts
 
 
 def _name(wanted: str, session: sessions.Session) -> str:

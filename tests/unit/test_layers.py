@@ -97,6 +97,7 @@ OUTSIDE = {
     'rados': ('ceph',),
     'rbd': ('ceph',),
     'eventlet': ('blocking',),
+    'cliff': ('cmd',),
 }
 
 # The same for imports inside a function: they cost nothing, and ask for

@@ -12,7 +12,6 @@
 """What a tenant writes into a name gives no orders to a terminal or log."""
 
 import io
-import json
 import logging
 
 import pytest
@@ -42,38 +41,6 @@ def test_one_line():
                                   r'a\b'])
 def test_what_people_write_stays(text):
     assert printable.one_line(text) == text
-
-
-COLUMNS = (output.Column('name', 'NAME'), output.Column('state', 'STATE'))
-
-
-def printed(format_: str, method: str, *args: object) -> str:
-    stream = io.StringIO()
-    getattr(output.Output(format_, stream), method)(*args)
-    return stream.getvalue().rstrip('\n')
-
-
-def test_a_table_has_a_line_for_each_record():
-    text = printed('table', 'records', COLUMNS,
-                   [{'name': HOSTILE, 'state': 'ready'}])
-    assert harmless(text, lines=2)
-
-
-def test_so_has_a_single_record():
-    text = printed('table', 'record', COLUMNS,
-                   {'name': HOSTILE, 'state': HOSTILE})
-    assert harmless(text, lines=2)
-
-
-def test_a_sentence_keeps_its_own_line_breaks():
-    assert harmless(printed('table', 'say', 'one\ntwo'), lines=2)
-    assert harmless(printed('table', 'say', '\x1b[2J'))
-
-
-def test_json_has_the_name_as_it_is():
-    (found,) = json.loads(printed('json', 'records', COLUMNS,
-                                  [{'name': HOSTILE, 'state': 'ready'}]))
-    assert found['name'] == HOSTILE
 
 
 class Terminal(io.StringIO):

@@ -11,19 +11,21 @@
 # under the License.
 """Tables and references that the documentation takes from the code.
 
-``command-line``, ``exit-codes``, ``cache-states``, ``check-codes``,
+``verbs``, ``exit-codes``, ``cache-states``, ``check-codes``,
 ``declined-codes``, ``failure-codes``, ``doctor-findings`` and ``metrics``:
 what they print cannot differ from what the code does.  ``matrix-results``
 prints what ``make matrix`` has last found.
 """
 
-import argparse
 from collections.abc import Iterable
 from collections.abc import Iterator
+import fnmatch
 import json
 import pathlib
 import subprocess
 
+from cliff import command
+from cliff import sphinxext
 from docutils import nodes
 from sphinx import application
 from sphinx.util import docutils
@@ -68,62 +70,18 @@ def _escaped(text: str) -> str:
         .replace('|', '\\|').replace('_', '\\_'))
 
 
-def command_line() -> Iterator[str]:
-    """Every command with its arguments, from the parser."""
-    top = manage.parser()
-    common = _common()
-    for noun, parser in _children(top):
-        yield from (noun, '=' * len(noun), '', parser.description or '', '')
-        verbs = list(_children(parser))
-        if not verbs:
-            yield from _synopsis(f'{top.prog} {noun}', parser, common)
-        for verb, leaf in verbs:
-            yield from (f'{noun} {verb}', '-' * len(f'{noun} {verb}'), '',
-                        leaf.description or '', '')
-            yield from _synopsis(f'{top.prog} {noun} {verb}', leaf, common)
-    title = 'options of every command'
-    yield from (title, '=' * len(title), '')
-    for action in common.values():
-        yield from _argument(action)
+class Verbs(sphinxext.AutoprogramCliffDirective):
+    """cliff's own ``autoprogram-cliff``, of commands that are no plug-ins.
 
+    Its argument is the application; ``command`` a pattern of commands.
+    """
 
-def _common() -> dict[str, argparse.Action]:
-    return {_name(action): action
-            for action in manage.common_options()._actions}
+    def _load_app(self) -> None:
+        """Its commands are meant, not its options."""
 
-
-def _children(parser: argparse.ArgumentParser,
-              ) -> Iterator[tuple[str, argparse.ArgumentParser]]:
-    for action in parser._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            yield from action.choices.items()
-
-
-def _synopsis(command: str, parser: argparse.ArgumentParser,
-              common: dict[str, argparse.Action]) -> Iterator[str]:
-    own = [action for action in parser._actions
-           if _name(action) not in common and action.dest != 'help']
-    words = [_name(action) if action.required or not action.option_strings
-             else f'[{_name(action)}]' for action in own]
-    yield from ('::', '', f'   {" ".join([command, *words])}', '')
-    for action in own:
-        if action.help:
-            yield from _argument(action)
-
-
-def _argument(action: argparse.Action) -> Iterator[str]:
-    text = (action.help or '') % {'default': action.default}
-    yield from (f'``{_name(action)}``', f'    {_escaped(text)}', '')
-
-
-def _name(action: argparse.Action) -> str:
-    value = action.metavar or ''
-    if action.choices and not action.metavar:
-        value = '{' + ','.join(action.choices) + '}'
-    if not action.option_strings:
-        several = '...' if action.nargs in ('+', '*') else ''
-        return f'{value or action.dest}{several}'
-    return ' '.join(filter(None, (action.option_strings[-1], value)))
+    def _load_commands(self) -> dict[str, type[command.Command]]:
+        return {name: late.load() for name, late in manage.Commands()
+                if fnmatch.fnmatch(name, self.options['command'])}
 
 
 def exit_codes() -> Iterator[str]:
@@ -200,7 +158,6 @@ def _last_release() -> str:
 def setup(app: application.Sphinx) -> dict[str, bool]:
     """Sphinx's entry."""
     for name, function in {
-            'command-line': command_line,
             'exit-codes': exit_codes,
             'cache-states': cache_states,
             'check-codes': check_codes,
@@ -211,4 +168,5 @@ def setup(app: application.Sphinx) -> dict[str, bool]:
             'matrix-results': matrix_results}.items():
         app.add_directive(name, type(name, (FromCode,),
                                      {'make': staticmethod(function)}))
+    app.add_directive('verbs', Verbs)
     return {'parallel_read_safe': True}

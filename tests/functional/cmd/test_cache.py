@@ -11,6 +11,9 @@
 # under the License.
 """``rbd-imgdriver-manage cache`` on a real cluster."""
 
+import json
+import subprocess
+import sys
 import time
 
 import pytest
@@ -265,9 +268,33 @@ def test_tables_are_for_people(manage, golden):
 
     lines = manage.run('cache', 'list').stdout.splitlines()
 
-    assert lines[0].split()[:3] == ['IMAGE', 'NAME', 'SIZE']
-    assert 'Debian 13' in lines[1]
-    assert '1 GiB' in lines[1]
+    assert [one.strip() for one in lines[1].split('|')][1:4] == [
+        'Image ID', 'Image Name', 'Size']
+    assert 'Debian 13' in lines[3]
+    assert '1 GiB' in lines[3]
+
+
+def test_an_entry_by_the_name_of_its_image(manage, golden, store):
+    name = golden(DATA, name='Debian 13')
+    golden(DATA + b'!', name='Cirros')
+    golden(DATA + b'?', name='Cirros')
+
+    assert manage.json('cache', 'show', 'Debian 13')['name'] == name
+    assert manage.json('cache', 'pin', 'Debian 13')[0]['name'] == name
+    refused = manage.run('cache', 'evict', 'Cirros')
+
+    assert refused.returncode == 2
+    assert 'several images' in refused.stderr
+    assert len(store.entries()) == 3
+
+
+def test_options_before_the_noun(manage):
+    done = subprocess.run(
+        [sys.executable, '-m', 'rbd_imgdriver.cmd.manage', '--config-file',
+         str(manage.conf), '--backend', 'ours', 'cache', 'list', '-f', 'json'],
+        capture_output=True, text=True, timeout=120)
+
+    assert (done.returncode, json.loads(done.stdout)) == (0, [])
 
 
 def _read(admin, image: str, length: int) -> bytes:
