@@ -53,7 +53,7 @@ def main() -> int:
 
 def _report(found: list[results.Result], run: dict[str, Any],
             keep: bool) -> None:
-    """Tell the results and put them where they belong."""
+    """Print the results and put them where they belong."""
     if not found:
         return
     if not keep:  # a few cases would not say it of all

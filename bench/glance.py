@@ -178,7 +178,7 @@ class _Handler(server.BaseHTTPRequestHandler):
         start = int(wanted[1]) if wanted else 0
         self._head(206 if wanted else 200, 'application/octet-stream',
                    store.size - start)
-        # Who hangs up has its reasons.
+        # A client that hangs up has its reasons.
         with contextlib.suppress(ConnectionError):
             store.send(self.connection, start)
 

@@ -292,7 +292,7 @@ class Lab:
         return image, snapshot
 
     def know(self, image: str, *kinds: str, **facts: Any) -> None:
-        """Tell the drivers of an image (see Host.add_image)."""
+        """Give the drivers an image (see Host.add_image)."""
         for kind in kinds or ('ours', 'intree'):
             self[kind].call('add_image', image_id=image,
                             **{'locations': [], **facts})

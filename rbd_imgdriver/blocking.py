@@ -95,7 +95,7 @@ class Worker(Generic[_T]):
     :param depth: items that may wait: :meth:`put` waits for room; 0: any
         number
 
-    ``abandoned`` tells whether nobody wants the result any more.
+    ``abandoned`` says whether the result is no longer wanted.
     """
 
     def __init__(self, function: Callable[[_T], object],

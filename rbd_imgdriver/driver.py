@@ -159,7 +159,7 @@ class RBDImageDriver(driver_chains.ChainsMixin, driver_images.ImagesMixin,
             self._pool.directory.id(image_name))
         return {'watchers': ['a client'] if watched else []}
 
-    # -- Who wants to know what happens
+    # -- Those that want to know what happens
 
     def do_setup(self, context: Any) -> None:
         """Prepare the backend; metrics that fail do not stop volumes."""
@@ -209,7 +209,7 @@ class RBDImageDriver(driver_chains.ChainsMixin, driver_images.ImagesMixin,
         """
         found = self._pool.capacity()
         if found is None:
-            LOG.warning('The monitors do not tell the capacity of %s',
+            LOG.warning('The monitors do not report the capacity of %s',
                         self._pool)
             return 'unknown', 'unknown'
         total = found.total

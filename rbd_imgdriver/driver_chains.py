@@ -116,7 +116,7 @@ class ChainsMixin(cinder_rbd.RBDDriver):
             self._chains.before_attach(volume.name)
         except ceph_errors.CephError as error:
             LOG.warning('Whether volume %(volume)s is being flattened could '
-                        'not be told: %(error)s',
+                        'not be found out: %(error)s',
                         {'volume': volume.name, 'error': error})
         return dict(super().initialize_connection(volume, connector))
 

@@ -166,7 +166,7 @@ def _pages(entries: list[Entry], marker: Any, limit: int,
            offset: int | None) -> Iterator[list[Entry]]:
     """The page that is asked for, and those that follow it.
 
-    :raises cinder.exception.InvalidInput: when the marker is no good
+    :raises cinder.exception.InvalidInput: when the marker cannot be used
     """
     start = _after(entries, marker) + (offset or 0)
     for at in range(start, len(entries), max(limit, 1)):

@@ -84,7 +84,7 @@ def _parse_rbd(url: str) -> RbdLocation | Malformed:
     if not all(parts):
         return Malformed(url, 'it has an empty part')
     if any('\0' in part or '/' in part or '@' in part for part in parts):
-        return Malformed(url, 'it has a part that is no RBD name')
+        return Malformed(url, 'it has a part that is not an RBD name')
     return RbdLocation(*parts)
 
 

@@ -56,7 +56,7 @@ class Listener:
 
     def close(self) -> None:
         """Listen no more."""
-        # What waits in accept() is told by this, not by close().
+        # A thread in accept() is woken by this, not by close().
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
@@ -77,7 +77,7 @@ class Listener:
                              daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
-        # A timeout of the socket begins anew with each byte; this does not.
+        # A timeout of the socket begins again with each byte; this does not.
         end = threading.Timer(self._patience, _shut_down, (connection,))
         end.daemon = True
         end.start()
@@ -105,7 +105,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(text)
 
     def log_message(self, *_: Any) -> None:
-        """Say nothing: a scrape is no event."""
+        """Say nothing: a scrape is not an event."""
 
 
 def _shut_down(connection: socket.socket) -> None:

@@ -147,10 +147,10 @@ class ImageVolumes(Protocol):
 
 
 class Events(Protocol):
-    """Who wants to know what happens to the cache."""
+    """A listener for what happens to the cache."""
 
     def cache(self, action: str, image_id: str) -> None:
-        """Tell of a ``hit``, a ``miss`` or an ``evict``."""
+        """Report a ``hit``, a ``miss`` or an ``evict``."""
         ...
 
 

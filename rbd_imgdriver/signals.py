@@ -9,10 +9,10 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-"""What happens, told to whoever wants to know: metrics, notifications.
+"""What happens, reported to listeners: metrics, notifications.
 
-Those who tell do not know who listens, and nobody who listens can make what
-happened fail.
+A sender does not know its listeners, and no listener can make what happened
+fail.
 """
 
 from collections.abc import Callable
@@ -94,7 +94,7 @@ class Swept:
 
 @dataclasses.dataclass(frozen=True)
 class State:
-    """How a backend is; told whenever Cinder asks for its capacity.
+    """How a backend is; reported whenever Cinder asks for its capacity.
 
     :param cache_entries: golden images
     :param cache_bytes: their size, as the limits of the cache count it
@@ -117,17 +117,17 @@ _listeners: list[Listener] = []
 
 
 def listen(listener: Listener) -> None:
-    """Tell a listener of all that happens from now on."""
+    """Send a listener all that happens from now on."""
     _listeners.append(listener)
 
 
 def forget(listener: Listener) -> None:
-    """Tell a listener no more."""
+    """Send a listener nothing more."""
     _listeners.remove(listener)
 
 
 def send(signal: Signal) -> None:
-    """Tell everybody; whose listening fails is only logged."""
+    """Send to all listeners; one that fails is only logged."""
     for listener in tuple(_listeners):
         try:
             listener(signal)
@@ -136,13 +136,13 @@ def send(signal: Signal) -> None:
 
 
 def importing(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Tell of the beginning and the end of an import."""
+    """Report the beginning and the end of an import."""
     @functools.wraps(function)
-    def tell(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+    def reported(*args: _P.args, **kwargs: _P.kwargs) -> _R:
         send(Imports(+1))
         try:
             return function(*args, **kwargs)
         finally:
             send(Imports(-1))
 
-    return tell
+    return reported

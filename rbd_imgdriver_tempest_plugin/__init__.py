@@ -14,6 +14,6 @@
 
 Installed with the driver; Tempest finds it by its entry point.  It needs
 Tempest but nothing of the driver or of Ceph's libraries, so that it may run
-anywhere: what it knows, it knows from OpenStack's APIs and, if it is told of
+anywhere: what it knows, it knows from OpenStack's APIs and, if it is given
 the cluster, from the ``rbd`` command.
 """

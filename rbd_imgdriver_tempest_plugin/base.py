@@ -89,7 +89,7 @@ class Tenant:
         waiters.wait_for_volume_resource_status(self.volumes, volume, status)
 
     def show(self, volume: str) -> dict[str, Any]:
-        """A volume as the API tells it."""
+        """A volume as the API shows it."""
         shown: dict[str, Any] = self.volumes.show_volume(volume)['volume']
         return shown
 

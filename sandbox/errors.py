@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""What goes wrong in the sandbox, told in terms of its parts."""
+"""What goes wrong in the sandbox, in terms of its parts."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ from sandbox import storage
 from sandbox import templates
 
 NAME = 'libvirtd'
-# A user whom libvirt wants to know whether or not it needs him.
+# A user whom libvirt wants to know whether or not it needs that user.
 USER = 'libvirt-qemu:x:64055:64055::/nonexistent:/usr/sbin/nologin\n'
 GROUP = 'libvirt-qemu:x:64055:\n'
 # The fixed directories, and what they are in the sandbox.
@@ -82,7 +82,7 @@ class Libvirt(parts.Part):
                    '--kill-child', 'sh', '-c', script],
             lambda daemon: self._serves(),
             configuration=[self._place('etc')],
-            # unshare waits for its child whatever it is told; when it is
+            # unshare waits for its child whatever signal it gets; when it is
             # killed, so is all that runs in the namespace.
             stop_timeout=0.1)]
 
@@ -98,7 +98,7 @@ class Libvirt(parts.Part):
             templates.write(self._place(name), known + entry, mode=0o644)
 
     def add_keys(self) -> None:
-        """Tell libvirt the keys of the backends' Ceph users."""
+        """Give libvirt the keys of the backends' Ceph users."""
         with self._connection() as connection:
             for user in storage.OS_BRICK_USERS:
                 defined = connection.secretDefineXML(

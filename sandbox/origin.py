@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""How a volume came to be: what Ceph and the driver's notes tell."""
+"""How a volume came to be: what Ceph and the driver's notes say."""
 
 from __future__ import annotations
 

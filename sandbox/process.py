@@ -13,7 +13,7 @@
 """Telling processes apart, finding and stopping them, by identity.
 
 A process id alone says nothing: the kernel gives it to somebody else once
-its process has gone.  A process is told by its id *and* the time it started,
+its process has gone.  A process is known by its id *and* the time it started,
 so nothing here ever signals a stranger.
 """
 

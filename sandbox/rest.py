@@ -43,7 +43,7 @@ class RestError(Exception):
 
 
 def seconds(stamp: str | None) -> float:
-    """A time as the APIs tell it, in seconds since 1970; 0 for none."""
+    """A time as the APIs write it, in seconds since 1970; 0 for none."""
     if not stamp:
         return 0
     return calendar.timegm(time.strptime(stamp[:19], '%Y-%m-%dT%H:%M:%S'))

@@ -137,7 +137,7 @@ def main() -> int:
                         help='remember what is found')
     found = current()
     if parser.parse_args().write:
-        # What this Cinder has not is our own, or an import that is guarded.
+        # What this Cinder does not have is ours, or a guarded import.
         REMEMBERED.write_text(json.dumps(
             {name: what for name, what in found.items()
              if what != MISSING}, indent=1) + '\n')

@@ -45,7 +45,7 @@ COMMANDS = re.compile(
     r'(make|ceph|rbd|openstack|rbd-imgdriver-manage|apt-get|docker|for|eval'
     r'|kolla-ansible|openstack-ansible|systemctl|git|cinder|oc|(\S+/)?pip'
     r'|\S+/rbd-imgdriver-manage)\s')
-# The doctor warns of what a sandbox is; that is no failure.
+# The doctor warns of what a sandbox is; that is not a failure.
 DOCTOR = re.compile(r'^(rbd-imgdriver-manage doctor)$', re.MULTILINE)
 SECONDS = 600
 

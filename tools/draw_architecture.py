@@ -14,7 +14,7 @@
 
 Each box is a file or folder of the package with the first line of its
 docstring, in the lowest row that is above all it imports.  With --check
-nothing is written, and the exit status tells whether the picture is still
+nothing is written, and the exit status says whether the picture is still
 true.
 """
 

@@ -45,7 +45,7 @@ class NextCinder(matrix.Cinder):
         self._source = source
 
     def prepare(self) -> None:
-        """Make the environment anew: what is newest changes."""
+        """Make the environment again: what is newest changes."""
         python = str(self.venv / 'bin/python')
         pip = [python, '-m', 'pip', '-q', '--disable-pip-version-check',
                'install']

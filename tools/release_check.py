@@ -19,7 +19,7 @@ twice and compares them, has twine look at them, writes the bill of materials,
 builds the documentation and the Debian package and has rpmlint look at the
 RPM spec.  What is to be published is in dist/ afterwards.
 
-``--rehearse`` does all of it on a commit that is no release; what it builds
+``--rehearse`` does all of it on a commit that is not a release; what it builds
 is named after the commit.
 """
 
@@ -63,7 +63,7 @@ def versions(top: pathlib.Path) -> dict[str, str]:
 
 def obstacles(changes: str, tags: list[str],
               found: dict[str, str]) -> Iterator[str]:
-    """Why a tree is no release.
+    """Why a tree is not a release.
 
     :param changes: what ``git status --porcelain`` says
     :param tags: those of the commit
@@ -143,7 +143,7 @@ def say(text: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition('\n')[0])
     parser.add_argument('--rehearse', action='store_true',
-                        help='also a commit that is no release')
+                        help='also a commit that is not a release')
     check(parser.parse_args().rehearse)
 
 

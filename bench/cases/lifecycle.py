@@ -23,7 +23,7 @@ from bench import lab as labs
 from bench import results
 
 DRIVERS = ('ours', 'intree')
-# "Not slower", as far as this can be told apart from chance.
+# "Not slower", as far as this differs from chance.
 SAME = 0.9
 
 

@@ -12,7 +12,7 @@
 """Look for what is wrong with the cache, and put it right.
 
 Volumes are never touched: a damaged entry is retired, which leaves its
-clones what they have, and the next create imports the image anew.
+clones what they have, and the next create imports the image again.
 """
 
 from collections.abc import Callable
@@ -68,7 +68,7 @@ class Finding:
     repaired: bool = False
 
 
-# Told of each step: what is being read, bytes done, bytes to do.
+# Called for each step: what is being read, bytes done, bytes to do.
 Reading = Callable[[str, int, int], None]
 
 
@@ -76,7 +76,7 @@ class Check:
     """Checks the cache of one pool.
 
     :param in_glance: whether Glance still has the image of that id
-    :param reading: compare the data of raw images too, and tell of it
+    :param reading: compare the data of raw images too, and report it
     """
 
     def __init__(self, store: cache_store.Store,

@@ -77,7 +77,7 @@ class Keys(Protocol):
     def passphrase(self, image: str) -> str | None:
         """The passphrase of the volume that an RBD image is.
 
-        :returns: None when it is no volume of the request's project, or the
+        :returns: None when it is not a volume of the request's project, or the
             request may not have the key
         """
         ...
@@ -141,7 +141,7 @@ class EncryptedClones:
         """Make the volume, and before it the ciphertext if there is none.
 
         :raises NotCloned: when it has to be imported by itself
-        :raises rbd_imgdriver.errors.ImageError: when the image is no good
+        :raises rbd_imgdriver.errors.ImageError: when the image cannot be used
         """
         _check_room(wanted)
         golden = ciphertext.name(wanted.image, wanted.kind)

@@ -9,7 +9,7 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-"""A cache entry as its golden image's metadata tells it."""
+"""A cache entry as its golden image's metadata describes it."""
 
 from collections.abc import Mapping
 import dataclasses
@@ -116,7 +116,7 @@ class State(enum.Enum):
     BROKEN = 'a golden image without its snapshot'
     HALF_RENAMED = 'a golden image whose publication was cut short'
     DANGLING = 'an image that is gone'
-    FOREIGN = 'an image that the cache has not made'
+    FOREIGN = 'an image of another origin'
 
 
 def state(golden: str, named: directory.Named | None) -> State:

@@ -73,7 +73,7 @@ class Filler:
         """Have the image in the cache, by importing or by waiting.
 
         :raises wishes.CacheUnusable: when the cache cannot take it
-        :raises rbd_imgdriver.errors.ImageError: when the image is no good
+        :raises rbd_imgdriver.errors.ImageError: when the image cannot be used
         """
         golden = wish.golden
         with self._verdict(golden) as verdict:

@@ -230,7 +230,7 @@ class Store:
             return True  # another host was faster
         if not entry.is_own(named.id, named.metadata):
             raise ceph_errors.PermissionDenied(
-                f'the cache has not made {self.pool.name}/{golden}')
+                f'the cache did not make {self.pool.name}/{golden}')
         self.pool.trash.move(golden)
         return self.free(named.id)
 

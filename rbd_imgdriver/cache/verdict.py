@@ -18,7 +18,7 @@ class Verdict:
     """What is wrong with an image's data, for those who wait for it.
 
     Only that is shared.  What is wrong with the importer - its volume is too
-    small, its token has expired, its host is out of space - is no concern of
+    small, its token has expired, its host is out of space - does not concern
     the others, who import in its place.
     """
 

@@ -12,7 +12,7 @@
 """A pool in which a strategy can try what it would do, and nothing is done.
 
 What a strategy asks is answered by the real pool.  What it would change is
-checked as far as reading can tell: a clone needs its parent's snapshot, and
+checked as far as reading shows: a clone needs its parent's snapshot, and
 that has to fit.  Whether the user may clone it only a real clone shows.
 
 What no strategy does before its volume is made raises :class:`NotInDryRun`.
@@ -239,7 +239,7 @@ class _Clones:
         self._made = made
 
     def clone(self, spec: clones.CloneSpec) -> str:
-        """Raise what a clone would, as far as reading can tell."""
+        """Raise what a clone would, as far as reading shows."""
         parent = spec.parent
         size = self._size(parent)
         key = spec.parent_id_key

@@ -50,7 +50,7 @@ class ImageNotFound(CephError):
 
 
 class ObjectNotFound(CephError):
-    """An object of RADOS that is no image, or a key of it, is not there."""
+    """There is no such object of RADOS, or key of it; not of images."""
 
     code = 'object-not-found'
 

@@ -138,7 +138,7 @@ class Deleter:
     def _free(self, id_: str, name: str) -> None:
         """Remove an image in the trash, unless clones need it.
 
-        If it cannot be told it stays there; it is out of the way.
+        If that is not known it stays there; it is out of the way.
         """
         try:
             parent = release.parent_of(self._pool, id_)

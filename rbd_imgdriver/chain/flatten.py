@@ -126,7 +126,7 @@ def _wanted(pool: parts.Pool, image_id: str) -> intents.Intent | None:
 
 
 class _Keeper:
-    """Renews the lease, tells the progress, and ends what must not go on."""
+    """Renews the lease, reports the progress, and ends what must not go on."""
 
     def __init__(self, pool: parts.Pool, image_id: str,
                  lease: leases.Lease, progress: flatten.Progress) -> None:

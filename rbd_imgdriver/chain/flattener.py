@@ -43,7 +43,7 @@ _LONGEST_WAIT = 600.0
 _UNLIMITED = 8
 # Seconds that a flatten is kept from going on: while somebody waits for its
 # end (renewed by nobody, so longer than the longest wait), while a snapshot is
-# made, and until a client that is told where an image is has opened it.
+# made, and until a client that was given an image's address has opened it.
 _SHORTLY = _LONGEST_WAIT
 _HOLD_SECONDS = 15.0
 _OPENING = 120.0
@@ -230,7 +230,7 @@ class Flattener:
             job.pool.leases.release(lease)
 
     def _ask_to_stop(self, job: _Job, seconds: float) -> leases.Lease:
-        """Tell whoever flattens an image that somebody waits for it."""
+        """Notify the flattener of an image that somebody waits for it."""
         lease = leases.Lease(flatten.stop_name(job.image_id),
                              secrets.token_hex(8), seconds)
         job.pool.leases.acquire(lease, {'host': socket.gethostname()})

@@ -185,9 +185,9 @@ class Leaks:
             usage = usages.NOTHING  # a removal that was cut short
         leak = self._judged(TRASHED, entry.name, entry.id, usage)
         if entry.deferred_until > time.time():
-            reason = 'its deferment has not ended'
+            reason = 'its deferment is not over'
         elif self._rules.volume_id(entry.name) is None:
-            reason = 'its name is no volume\'s; "rbd trash rm" removes it'
+            reason = 'its name is not a volume\'s; "rbd trash rm" removes it'
         else:
             return leak
         return dataclasses.replace(leak, safe=False, reason=reason,

@@ -13,7 +13,7 @@
 
 A volume that has clones is deleted by moving it out of sight; the last clone
 frees it.  But an operator moves volumes to the trash as well, to have them
-restored, and gives images names of his own.
+restored, and names images as they like.
 """
 
 from collections.abc import Callable

@@ -60,7 +60,7 @@ def free(pool: parts.Pool, id_: str, name: str, in_trash: bool,
          rules: names.Names) -> bool:
     """Remove an image that Cinder no longer knows, if nothing needs it.
 
-    :param name: of the image, which tells what its snapshots are for
+    :param name: of the image, which says what its snapshots are for
     :returns: whether it is gone
     """
     try:
@@ -100,7 +100,7 @@ def is_out_of_sight(parent: ancestry.Parent, rules: names.Names,
 def is_unused(snapshot: header.Snapshot | None) -> bool:
     """Whether a snapshot was made for clones and has none of format 2.
 
-    Whether it has any of format 1 only the attempt to remove it tells.
+    Whether it has any of format 1 only the attempt to remove it shows.
     """
     return (snapshot is not None and not snapshot.trashed
             and not snapshot.children

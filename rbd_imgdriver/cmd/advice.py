@@ -38,7 +38,7 @@ DECLINED = {
         'as raw, or let Glance convert it (its image_conversion import '
         'plugin).'),
     'no-location': Advice(
-        'Glance does not tell where it keeps the image, or it is in no '
+        'Glance does not report where it keeps the image, or it is in no '
         'store that can be cloned.',
         'Set enabled_backends of Glance to an RBD store of this cluster and '
         'give Cinder a [glance] section with service credentials, whose '
@@ -114,7 +114,7 @@ DECLINED = {
         'Raise image_volume_cache_max_size_gb or image_volume_cache_max_count'
         ', or unpin entries.'),
     'name-taken': Advice(
-        'An image that the cache has not made has the name of the entry.',
+        'Another image than one of the cache has the name of the entry.',
         'See "rbd-imgdriver-manage cache check"; rename or remove that image '
         'if nothing needs it.'),
     'image-not-found': Advice(
@@ -191,7 +191,7 @@ DECLINED = {
         'The RBD image has a snapshot of that name already.',
         'Look at it with "rbd snap ls".'),
     'object-not-found': Advice(
-        'An object in the pool that is no image is not there.',
+        'An object in the pool, other than an image, does not exist.',
         'Nothing, unless it happens again and again: look at the logs of '
         'the OSDs.'),
     'not-in-dry-run': Advice(
@@ -214,7 +214,7 @@ FAILED = {
     'image-unsafe': Advice(
         "The image's contents are not what Glance declares, or refer to "
         'something outside the image.',
-        'Do not use it. Convert it anew with qemu-img convert from its '
+        'Do not use it. Convert it again with qemu-img convert from its '
         'source, and upload that.'),
     'image-damaged': Advice(
         'What Glance delivers is not what was uploaded: hash or length '

@@ -143,6 +143,6 @@ def _data_pools(args: argparse.Namespace,
         try:
             name = _pool(args, one).data.pool()
         except ceph_errors.PoolNotFound:
-            continue  # what it is missing in is no question of rights
+            continue  # that is not a question of capabilities
         if name:
             yield name

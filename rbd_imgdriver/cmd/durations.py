@@ -25,5 +25,5 @@ def seconds(text: str) -> int:
     match = re.fullmatch(r'(\d+)([smhdw])', text)
     if match is None:
         raise argparse.ArgumentTypeError(
-            f'{text!r} is no duration such as 90s, 45m, 12h, 30d or 4w')
+            f'{text!r} is not a duration such as 90s, 45m, 12h, 30d or 4w')
     return int(match[1]) * _SECONDS[match[2]]

@@ -72,12 +72,13 @@ class _Late:
 
 
 class Commands(commandmanager.CommandManager):
-    """The commands, from the table above: they are no plug-ins."""
+    """The commands, from the table above: they are not plug-ins."""
 
     def __init__(self) -> None:
         super().__init__()
         for name, where in COMMANDS.items():
-            self.commands[name] = _Late(name, where)  # type: ignore[assignment]
+            late: Any = _Late(name, where)
+            self.commands[name] = late
 
 
 class Manage(app.App):

@@ -32,8 +32,8 @@ from rbd_imgdriver import model
 
 LOG = logging.getLogger(__name__)
 
-# Bytes that librbd may write to a file: it hands libcryptsetup the header in
-# a sparse one of 136 MiB, in memory (src/librbd/crypto/luks/Header.cc).
+# Bytes that librbd may write to a file: it passes the header to libcryptsetup
+# in a sparse one of 136 MiB, in memory (src/librbd/crypto/luks/Header.cc).
 _LIBRBD_HEADER = 256 * 1024 * 1024
 
 # Bytes of a tail that are looked at.

@@ -38,7 +38,7 @@ class FairSemaphore:
 
     A place that comes free goes to the owner who has the fewest, and among
     equals to who came first.  The last place is for another owner than the
-    one who has all the others: however long his work takes, somebody else's
+    one who has all the others: however long their work takes, somebody else's
     goes on.
 
     :param places: how many may be inside at once

@@ -233,7 +233,7 @@ class Job:
 
 @dataclasses.dataclass(frozen=True)
 class _Arrived:
-    """A whole download that nobody has judged; see :class:`Downloaded`."""
+    """A whole download that has not been judged; see :class:`Downloaded`."""
 
     look: inspection.Inspection
     received: int
@@ -255,12 +255,12 @@ def _blame_data(proof: verify.Proof, error: errors.ImageError) -> None:
 class _Count:
     """Counts bytes that pass by."""
 
-    def __init__(self, tell: Callable[[int], None]) -> None:
+    def __init__(self, report: Callable[[int], None]) -> None:
         self.total = 0
-        self._tell = tell
+        self._report = report
 
     def through(self, batches: Iterable[bytes]) -> Iterator[bytes]:
         for batch in batches:
             self.total += len(batch)
-            self._tell(self.total)
+            self._report(self.total)
             yield batch

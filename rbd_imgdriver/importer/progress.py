@@ -44,7 +44,7 @@ def describe(phase: str, done: int, total: int, seconds: float) -> str:
 
 
 class Reporter:
-    """Tells how far one import is, every few seconds.
+    """Reports how far one import is, every few seconds.
 
     :param subject: of the log lines
     :param listener: called with (done, total), in bytes, at every step

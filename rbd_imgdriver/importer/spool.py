@@ -159,16 +159,16 @@ class Spooler:
 
     def _wait_for_room(self, image_id: str, descriptor: int, size: int,
                        waiting: Callable[[], None]) -> None:
-        told = False
+        reported = False
         while not self._allocated(descriptor, size):
             if self._alone() and not self._allocated_late(descriptor, size):
                 raise self._no_room(image_id, size)
-            if not told:
+            if not reported:
                 LOG.info('Image %(image)s waits for %(size)d bytes of room '
                          'in %(directory)s',
                          {'image': image_id, 'size': size,
                           'directory': self._directory})
-                told = True
+                reported = True
             self._tick(waiting)
 
     def _allocated(self, descriptor: int, size: int) -> bool:

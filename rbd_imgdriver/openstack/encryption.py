@@ -32,7 +32,7 @@ CONF = cfg.CONF
 def encryption_of(context: Any, volume: Any) -> luks_header.Encryption:
     """How a volume is to be encrypted, as Cinder's RBD driver finds it.
 
-    :raises cinder.exception.CinderException: when its type is no good
+    :raises cinder.exception.CinderException: when its type cannot be used
     """
     facts = volume_utils.check_encryption_provider(volume, context)
     passphrase = _passphrase(context, facts['encryption_key_id'])
@@ -52,7 +52,7 @@ class ProjectKeys:
     volume is the project's is Cinder's database's.
 
     :param project_id: of the volume that is being made
-    :param volume_id_of: tells the volume's id from its RBD image's name
+    :param volume_id_of: finds the volume's id from its RBD image's name
     """
 
     def __init__(self, context: Any, project_id: str,

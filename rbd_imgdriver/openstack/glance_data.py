@@ -125,7 +125,7 @@ class GlanceData:
 
 
 class _Verifier:
-    """Tells of a bad signature in our words."""
+    """Reports a bad signature in our words."""
 
     def __init__(self, image_id: str, signature: str, verifier: Any) -> None:
         self.signature = signature

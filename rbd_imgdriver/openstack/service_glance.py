@@ -47,7 +47,7 @@ class ImageNotFound(GlanceError, errors.NotFound):
 class ServiceGlance:
     """Looks up and reads images as the service.
 
-    ``locations_forbidden`` tells whether the locations API has refused us,
+    ``locations_forbidden`` says whether the locations API has refused us,
     ``locations_settable`` whether Glance runs with
     ``show_multiple_locations``, as far as :meth:`some` could see.
     """
@@ -82,8 +82,8 @@ class ServiceGlance:
                     return False
                 raise GlanceError(
                     'Glance may only hide the image: the user of the section '
-                    '[glance] of cinder.conf is no administrator there; give '
-                    'it the role admin') from error
+                    '[glance] of cinder.conf is not an administrator there; '
+                    'give it the role admin') from error
         return True
 
     def sees_all(self) -> bool:
@@ -91,8 +91,8 @@ class ServiceGlance:
 
         It answers 404 for an image that one may not see as for one that it
         does not have.  Its administrators see all (``context_is_admin``,
-        glance/db/sqlalchemy/api.py ``is_image_visible``); who is one is told
-        by what only they may ask for: the list of tasks
+        glance/db/sqlalchemy/api.py ``is_image_visible``).  Whether a user is
+        one shows in what only they may ask for: the list of tasks
         (``tasks_api_access``, glance/policies/tasks.py).
 
         :raises GlanceError: when Glance does not answer
@@ -127,7 +127,7 @@ class ServiceGlance:
         return glance_data.GlanceData(_context(), self._images, image.id)
 
     def locations(self, image_id: str) -> list[dict[str, Any]]:
-        """Where Glance keeps an image's data, as far as it tells us.
+        """Where Glance keeps an image's data, as far as it reports it.
 
         First by the locations API, then as the image's own property, which
         needs ``show_image_direct_url``.

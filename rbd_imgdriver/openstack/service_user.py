@@ -55,14 +55,14 @@ def projects() -> frozenset[str]:
 
     Cinder's internal tenant, and the project of the service user, in which
     Glance's Cinder store keeps its volumes, too
-    (``cinder_store_project_name``).  One that Keystone does not tell is left
+    (``cinder_store_project_name``).  One that Keystone does not report is left
     out: nothing is believed on a doubt.
     """
     found = {CONF.cinder_internal_tenant_project_id}
     try:
         found.add(_project())
     except keystone_exc.ClientException as error:
-        LOG.warning('Keystone does not tell the project of the [glance] '
+        LOG.warning('Keystone does not report the project of the [glance] '
                     'section of cinder.conf, so no volume of that project '
                     'is cloned: %s', error)
     return frozenset(one for one in found if one)

@@ -92,7 +92,7 @@ class ImageInTheClusterTest(base.ImageVolumeTest):
     def _check_forged(self, url: str, declined: str) -> None:
         """Our image with a location of another tenant's data.
 
-        :param declined: how a volume of it says that it is no clone
+        :param declined: how a volume of it says that it is not a clone
         """
         image = self.tenant.images.create_image(
             name='forged', disk_format='raw', container_format='bare')['id']

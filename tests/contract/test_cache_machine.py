@@ -57,7 +57,7 @@ class Events:
     """Nobody listens."""
 
     def cache(self, action: str, image_id: str) -> None:
-        """Nothing to tell."""
+        """Nothing happens."""
 
 
 class Importer:

@@ -479,7 +479,7 @@ def methods(part):
     fake_pool.FakePool(), dry_run.DryRun(fake_pool.FakePool())],
     ids=['fake', 'dry run'])
 def test_stand_ins_have_the_parts_of_a_pool(stand_in):
-    """So that a call that the contract has not cannot hide in one."""
+    """So that a call that the contract does not have cannot hide in one."""
     for name, kind in inspect.get_annotations(parts.Pool).items():
         if name == 'name':
             continue

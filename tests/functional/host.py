@@ -83,7 +83,7 @@ def make(cluster, pool: str, cls=Driver, user='cinder', **options):
 
 
 def volume(size: int = 1, **facts) -> objects.Volume:
-    """A volume object as the create flow hands it to a driver.
+    """A volume object as the create flow passes it to a driver.
 
     :param size: GiB
     """

@@ -9,7 +9,7 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-"""What a backend tells the scheduler of its room."""
+"""What a backend reports to the scheduler of its room."""
 
 from cinder.volume.drivers import rbd as cinder_rbd
 import pytest

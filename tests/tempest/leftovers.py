@@ -59,7 +59,7 @@ def accounted(name: str, known: set[str]) -> bool:
     :param known: ids of all volumes, snapshots, backups and images
     """
     if name.startswith(TRASH):
-        # A snapshot that Cinder was told to forget, and whose volume was
+        # A snapshot that Cinder was asked to forget, and whose volume was
         # then deleted: both drivers keep it, and so they should.
         return UNMANAGED in name
     if name.startswith(CACHED):

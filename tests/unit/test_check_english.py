@@ -12,6 +12,8 @@
 
 """What lint refuses of the old turns of phrase."""
 
+import pytest
+
 from tools import check_english
 
 
@@ -22,10 +24,19 @@ def test_a_phrase_is_found_with_its_line_and_what_to_write():
         (2, 'belongs ' 'into', 'must be called in')]
 
 
+@pytest.mark.parametrize('text', [
+    'It is ' 'told.', 'It tells ' 'of it.', 'made an' 'ew',
+    'it is no ' 'clone', 'all h' 'e can do',
+    'it has not ' 'the snapshot', 'it hands ' 'them over'])
+def test_old_phrases_are_found(text):
+    assert len(check_english.faults(text)) == 1
+
+
 def test_good_sentences_pass():
     assert not check_english.faults(
         'It must be called in a native thread.  A caller that waits polls.  '
-        'Who gets what is a table.')
+        'Who gets what is a table.  There is no clone; it is no longer '
+        'needed.  A hand-over.')
 
 
 def test_files_are_read(tmp_path, capsys):

@@ -89,7 +89,7 @@ INSIDE = {
     ),
 }
 
-# Who may know the world outside.  What is not named here everybody may import.
+# What may know the world outside.  All may import what is not named here.
 OUTSIDE = {
     'cinder': ('driver', 'driver_chains', 'driver_images',
                'driver_manageable', 'driver_types',

@@ -93,7 +93,7 @@ def test_other_signals_are_counted(exporter):
 
 
 def test_each_series_begins_at_zero(exporter):
-    """Otherwise its first event is no increase to Prometheus."""
+    """Otherwise its first event is not an increase to Prometheus."""
     found = scrape(exporter)
 
     for code in errors.codes():

@@ -72,7 +72,7 @@ def test_an_idle_client_is_dropped(listener):
 
 
 def test_so_is_one_that_sends_a_byte_now_and_then(listener):
-    """Each byte begins the timeout of a socket anew."""
+    """The timeout of a socket begins again with each byte."""
     with connect(listener) as client:
         gone = threading.Event()
 

@@ -9,7 +9,7 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-"""The cascade, with strategies that only say what they are told to."""
+"""The cascade, with strategies that only say what they are made to say."""
 
 import dataclasses
 

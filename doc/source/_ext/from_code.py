@@ -71,7 +71,7 @@ def _escaped(text: str) -> str:
 
 
 class Verbs(sphinxext.AutoprogramCliffDirective):
-    """cliff's own ``autoprogram-cliff``, of commands that are no plug-ins.
+    """cliff's own ``autoprogram-cliff``, of commands that are not plug-ins.
 
     Its argument is the application; ``command`` a pattern of commands.
     """

@@ -103,7 +103,7 @@ class Ancestry(native.Part):
     def depth(self, image: str) -> int:
         """How many ancestors an image has, in all pools.
 
-        0 for an image that is no clone.  Costs 0.4 ms for each ancestor.
+        0 for an image that is not a clone.  Costs 0.4 ms for each ancestor.
 
         :raises errors.ImageNotFound: when there is no such image
         """

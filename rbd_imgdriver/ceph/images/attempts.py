@@ -12,7 +12,7 @@
 """What one call of ours has made: to go on with it or undo it, and no more.
 
 A call may end in the middle: its client is blocklisted, or an answer does not
-come in time although the operation was carried out.  A name does not tell
+come in time although the operation was carried out.  A name does not say
 whose an image is; what was there before the call began is never touched.
 """
 
@@ -46,7 +46,7 @@ class Attempt:
 
         What the first try has left there is removed: it may be half done.
 
-        :param is_ours: tells of the id of an image that has appeared since
+        :param is_ours: called with the id of an image that has appeared since
             the call began whether this call can have made it
         :raises errors.ImageExists: when somebody else has an image there
         """

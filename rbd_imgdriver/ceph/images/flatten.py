@@ -94,7 +94,7 @@ def flatten(ioctx: Any, id_: str, progress: Progress, is_new: bool = False,
 
     :param id_: the image's internal id; names change meanwhile
     :param is_new: whether it is a volume that is just being made: whoever
-        has that open is no guest, and does not keep it from being made
+        has that open is not a guest, and does not keep it from being made
     :param features: object-map features that the image is to have
         afterwards, beside those that it has
     :raises errors.ImageNotFound: when there is no such image

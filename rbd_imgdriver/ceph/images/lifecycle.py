@@ -153,7 +153,7 @@ class Images(native.Part):
         self._remove_once(image, id_)
 
     def _remove_once(self, image: str, id_: str | None) -> None:
-        # Each time anew: somebody may have used the name again meanwhile.
+        # Again each time: somebody may have used the name again meanwhile.
         if id_ is not None and directory.id_of(self._ioctx, image) != id_:
             return
         with errors.translated(f'removal of {self.name}/{image}'):
@@ -188,7 +188,7 @@ def with_free_id(make: Callable[[], None]) -> None:
 
 
 def _drop_own_locks(ioctx: Any, image: str, client: int) -> bool:
-    """Drop locks that our client holds on an image that it has not open.
+    """Drop locks that our client holds on an image that it does not have open.
 
     :param client: our client's global id
     :returns: whether there was one

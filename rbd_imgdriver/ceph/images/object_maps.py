@@ -76,7 +76,7 @@ def switch_off(image: Any) -> None:
 def switch_on(ioctx: Any, image: Any, features: int) -> None:
     """Switch features on, rebuild all maps, and forget the note.
 
-    A map that is on already is made anew, too: nobody knows what it has
+    A map that is on already is rebuilt, too: nobody knows what it has
     missed.
 
     :param ioctx: I/O context of the image's pool

@@ -123,7 +123,7 @@ class Snapshots(native.Part):
                    droppable: Callable[[str], bool]) -> Remaining:
         """Remove the snapshots that may go, and say what is left.
 
-        :param droppable: tells by a snapshot's name whether it may go
+        :param droppable: called with a snapshot's name: whether it may go
         """
         return drop_where(self._ioctx, id_, droppable)
 

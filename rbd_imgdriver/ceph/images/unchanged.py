@@ -11,7 +11,7 @@
 # under the License.
 """Proof that nobody has written to an image since a certain moment.
 
-Fast-diff is no such proof: a rollback copies the old snapshot's object map
+Fast-diff is not such a proof: a rollback copies the old snapshot's object map
 over the head's, marks of unchanged objects included, and so a reverted volume
 looks unchanged since a snapshot that holds other data.
 
@@ -152,7 +152,7 @@ def idle_version(private: Any, image: Any) -> int | None:
 
     :param private: as for :func:`seal`
     :param image: the open image
-    :returns: None when somebody may be writing to it, or that cannot be told
+    :returns: None when somebody may be writing to it, or that is not known
     """
     if not _is_sound(image):
         return None

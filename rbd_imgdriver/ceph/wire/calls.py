@@ -16,7 +16,7 @@ from typing import Any
 from rbd_imgdriver.ceph import errors
 
 # A caller provides room for the answer and gets ERANGE when it is too
-# little.  Nothing tells beforehand how much is enough: metadata of other
+# little.  How much is enough is not known beforehand: metadata of other
 # tools may be of any length.
 _ROOM = 64 * 1024
 _MOST_ROOM = 256 * 1024 * 1024

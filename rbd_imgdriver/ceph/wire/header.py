@@ -145,7 +145,7 @@ def parent(ioctx: Any, id_: str,
            snapshot_id: int = HEAD) -> ParentRef | None:
     """The parent of the image's head or of one of its snapshots.
 
-    :returns: None when it is no clone, or no longer
+    :returns: None when it is not a clone, or no longer
     """
     ref = parent_spec(ioctx, id_)
     if ref is None:
@@ -248,7 +248,7 @@ def update_metadata(ioctx: Any, id_: str, values: Mapping[str, str],
                     remove: Iterable[str] = ()) -> None:
     """Set and remove metadata in one atomic write.
 
-    The image's watchers are not told, so this is for keys that librbd does
+    The image's watchers are not notified, so this is for keys that librbd does
     not read itself, or for images that nobody has open.
 
     :param values: keys to set

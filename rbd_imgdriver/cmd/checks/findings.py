@@ -231,7 +231,7 @@ KINDS = {
         'driver of tooz that all hosts share.'),
     'database-unreachable': Kind(
         _WARNING, "Cinder's database cannot be read here: what deleted "
-        'volumes left cannot be told from what volumes need.',
+        'volumes left cannot be distinguished from what volumes need.',
         'Run this where [database] connection of cinder.conf works.'),
     # This host
     'conversion-dir': Kind(_OK, 'The conversion directory can be used.'),

@@ -9,7 +9,7 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-"""What Glance tells us of its images."""
+"""What Glance reports of its images."""
 
 from collections.abc import Iterator
 

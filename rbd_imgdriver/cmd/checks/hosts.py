@@ -110,18 +110,18 @@ def file_system(path: pathlib.Path, mountinfo: str) -> str:
 def qemu_img(program: str = 'qemu-img') -> Iterator[Finding]:
     """Whether qemu-img is there and knows what it has to."""
     try:
-        told = subprocess.run([program, '--help'], capture_output=True,
+        text = subprocess.run([program, '--help'], capture_output=True,
                               text=True, timeout=30).stdout
     except (OSError, subprocess.TimeoutExpired) as error:
         yield Finding('qemu-unusable', program, str(error))
         return
-    yield qemu_facts(program, told)
+    yield qemu_facts(program, text)
 
 
-def qemu_facts(program: str, told: str) -> Finding:
-    """What ``qemu-img --help`` tells."""
-    version = told.partition('\n')[0].removeprefix('qemu-img version ')
-    formats = told.rpartition('Supported formats:')[2].split()
+def qemu_facts(program: str, text: str) -> Finding:
+    """What ``qemu-img --help`` says."""
+    version = text.partition('\n')[0].removeprefix('qemu-img version ')
+    formats = text.rpartition('Supported formats:')[2].split()
     missing = [one for one in (*_NEEDED, 'rbd') if one not in formats]
     if missing:
         return Finding('qemu-unusable', program,

@@ -82,7 +82,7 @@ class Inspection:
 
     @property
     def virtual_size(self) -> int:
-        """Bytes of the disk inside, as far as the data has told; else 0.
+        """Bytes of the disk inside, as far as the data has shown; else 0.
 
         A hint to refuse early: what counts is what the converter finds.
         """

@@ -89,7 +89,7 @@ def check_header(header: bytes) -> None:
     :raises format_inspector.SafetyViolation: when they may not
     """
     rules.require(header.startswith(_MAGIC) and len(header) >= _HEADER.size,
-                  'it is no sparse extent; convert it to streamOptimized')
+                  'it is not a sparse extent; convert it to streamOptimized')
     (_, version, _, capacity, grain, offset, size, entries, _,
      _) = _HEADER.unpack_from(header)
     rules.require(version in (1, 2, 3), 'it has an unknown version')
@@ -153,7 +153,7 @@ def _lines(text: bytes) -> Iterator[str]:
         words = text.decode('utf-8')
     except UnicodeDecodeError as error:
         raise format_inspector.SafetyViolation(
-            'its descriptor is no text') from error
+            'its descriptor is not text') from error
     for line in words.split('\n'):
         line = line.removesuffix('\r').rstrip(' ')
         rules.require('\r' not in line, 'its descriptor has broken lines')

@@ -9,7 +9,7 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-"""What qemu-img is told: pure functions from values to its arguments.
+"""The arguments of qemu-img: pure functions from values to words.
 
 Formats are always given, never probed; a backing file is ruled out in the
 source's own options; files and secrets are named by inherited descriptors.
@@ -123,7 +123,7 @@ def secret(name: str, descriptor: int, encoding: str) -> tuple[str, ...]:
 def facts(answer: str) -> Facts:
     """Understand ``qemu-img info --output=json``.
 
-    :raises ValueError: when it is no such answer
+    :raises ValueError: when it is not such an answer
     """
     details = json.loads(answer)
     try:

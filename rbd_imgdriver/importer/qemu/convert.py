@@ -86,7 +86,7 @@ def info(source: qemu.Source, limits: confined.Limits,
     """
     def look(_pid: int, _errors: int) -> bool:
         tick()
-        return False  # it has nothing to tell before its end
+        return False  # it reports nothing before its end
 
     with _readable(source, limits) as reading:
         answer = confined.run(

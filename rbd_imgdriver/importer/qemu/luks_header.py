@@ -76,7 +76,7 @@ class Header:
     :param fingerprint: of the payload's encryption.  Headers with the same
         one open the same payload: the salted digest of the master key, which
         cryptsetup and qemu check a key against before they use it, is part
-        of it.  It tells nothing of the key to those who do not have it
+        of it.  It reveals nothing of the key to those who do not have it
     """
 
     cipher: tuple[str, str, str]
@@ -104,7 +104,7 @@ def parse(data: bytes) -> Header | None:
 def in_container(data: bytes, encryption: Encryption) -> bytes | None:
     """The header at the beginning of a container of that encryption.
 
-    Whether the passphrase opens it, only an attempt tells.
+    Whether the passphrase opens it, only an attempt shows.
 
     :param data: the container, or its first MiB
     """

@@ -29,7 +29,7 @@ from rbd_imgdriver.importer.qemu import confined
 from rbd_imgdriver.importer.qemu import memfd
 
 # A listening socket is handed over as systemd does (sd_listen_fds(3)): as
-# descriptor 3, to a process that is told its own id.  Other shells know no
+# descriptor 3, to a process that knows its own id.  Other shells know no
 # descriptors of two digits.
 _SCRIPT = ('exec 3<&"$1"; shift; '
            'LISTEN_FDS=1 LISTEN_PID=$$; export LISTEN_FDS LISTEN_PID; '
@@ -48,7 +48,7 @@ def served(name: str, node: arguments.Node, limits: confined.Limits,
            read_only: bool) -> Iterator[arguments.Node]:
     """Let a client use an image for a while.
 
-    What the client wrote is in the image, or an error has told, when the
+    What the client wrote is in the image, or an error was raised, when the
     context ends: the server writes through.
 
     :param name: the image, in the notation of ``--image-opts``
@@ -147,7 +147,7 @@ def _stop(server: confined.Process) -> None:
     """End a server whose client has gone, cleanly if it can.
 
     It forgets a signal that comes while it is opening the image (qemu-nbd.c
-    sets its state to running afterwards), so it is told more than once.
+    sets its state to running afterwards), so it is sent more than once.
     """
     for _ in range(int(_GRACE / confined.TICK)):
         if server.poll() is not None:

@@ -78,7 +78,7 @@ def _libraries(path: str, _changed: int) -> Sequence[str]:
 
     :param _changed: when the program was; another one has other libraries
     """
-    told = subprocess.run(['ldd', path], stdout=subprocess.PIPE, text=True,
+    found = subprocess.run(['ldd', path], stdout=subprocess.PIPE, text=True,
                           timeout=60, check=True).stdout
     return tuple(dict.fromkeys(
-        word for word in told.split() if word.startswith('/')))
+        word for word in found.split() if word.startswith('/')))

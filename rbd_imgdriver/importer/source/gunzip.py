@@ -37,7 +37,7 @@ _LEAST = 1024
 def unpacked(image_id: str, chunks: Iterable[bytes]) -> Iterator[bytes]:
     """What is inside a gzip stream, piece by piece.
 
-    :raises errors.ImageUnsafe: when it is no gzip stream
+    :raises errors.ImageUnsafe: when it is not a gzip stream
     :raises errors.ImageDamaged: when it is damaged or incomplete
     """
     stream = _Stream(image_id)

@@ -75,7 +75,7 @@ class Service:
 
 @pytest.fixture
 def spawn(cluster, pool, tmp_path):
-    """Start a process that will create volumes when told to."""
+    """Start a process that will create volumes on request."""
     spawned = []
 
     def start(meta: dict, path: pathlib.Path, count: int = 1,

@@ -61,7 +61,7 @@ class Events:
     """Nobody listens."""
 
     def cache(self, action: str, image_id: str) -> None:
-        """Nothing to tell."""
+        """Nobody listens."""
 
 
 def mortal(pool: ceph_pool.Pool, part: str, operation: str) -> None:

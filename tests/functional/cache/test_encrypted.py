@@ -62,7 +62,7 @@ class Keys:
 
 @pytest.fixture
 def keys():
-    """Who may fetch all keys of the project."""
+    """A caller that may fetch all keys of the project."""
     return Keys({})
 
 

@@ -9,7 +9,7 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-"""Publications that broke off are finished, or made anew, by whoever comes."""
+"""The next caller finishes a publication that broke off, or repeats it."""
 
 from cinder import context
 import pytest

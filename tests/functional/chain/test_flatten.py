@@ -68,7 +68,7 @@ def clone(driver, source):
 
 
 def other_host():
-    """Another process's flattener, as far as Ceph can tell."""
+    """Another process's flattener, as far as Ceph knows."""
     return flattener.Flattener(3, names.Names())
 
 

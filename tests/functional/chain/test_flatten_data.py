@@ -296,7 +296,7 @@ def test_an_image_that_is_open_is_left_alone(family, hold):
 
 @pytest.mark.parametrize('at', [0, 0.5])
 def test_a_guest_that_comes_meanwhile(family, hold, cluster, at):
-    """It writes, and so librbd hands the lock and the flatten to it.
+    """It writes, and so librbd gives the lock and the flatten to it.
 
     The proof for who opens an image between the look and the flatten.
     """

@@ -56,7 +56,7 @@ class Modelled:
 
 
 class Machine(stateful.RuleBasedStateMachine):
-    """Rules are Cinder's operations; drivers are made anew by restarts."""
+    """Rules are Cinder's operations; restarts make new drivers."""
 
     world: 'World'
 

@@ -208,7 +208,7 @@ def test_a_name_that_is_taken_is_left_alone(driver, from_image, capabilities,
 
 def test_a_source_that_cannot_be_deleted(ours, from_image, capabilities,
                                          hold, contents):
-    """Cinder is told; both images stay."""
+    """Cinder gets an error; both images stay."""
     driver = ours(rados_connection_retries=1)
     hold(f'volumes/{from_image.name}')
     with pytest.raises(exception.VolumeMigrationFailed):

@@ -107,7 +107,7 @@ def use(driver, disks, hold, pool: Pool, tmp_path, conf) -> None:
 
 
 def attached(driver, disks, hold, volume) -> str:
-    """What a client reads that connects as Cinder tells it to."""
+    """What a client reads that connects as Cinder says."""
     data = driver.initialize_connection(volume, {})['data']
     client = hold(data['name'])
     try:
@@ -140,7 +140,7 @@ def test_back_to_cinders_driver(driver, intree, disks, hold, image, tmp_path,
     made = make(driver, disks, image)
     driver._chains.flattener.stop()
     use(intree, disks, hold, made, tmp_path, conf)
-    # Cinder's driver leaves things, as always; what is left is no volume.
+    # Cinder's driver leaves things, as always; what is left is not a volume.
     remains = leaks.Leaks(driver._pool, names.Names(), lambda _id: None)
     for leak in remains.find():
         assert leak.safe, leak

@@ -74,7 +74,7 @@ class Glance:
         return json.loads((self._directory / f'{id_}.json').read_text())
 
     def locate(self, id_: str, url: str) -> None:
-        """Let the locations API tell where an image is."""
+        """Let the locations API say where an image is."""
         (self._directory / f'{id_}.locations').write_text(json.dumps(
             [{'url': url, 'metadata': {}}]))
 

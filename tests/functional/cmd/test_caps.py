@@ -36,11 +36,11 @@ def test_what_the_cluster_says_is_merged(cluster, manage, shared, doctor):
     manage.conf.write_text(manage.conf.read_text().replace(
         str(cluster.conf('cinder')), str(cluster.conf('admin'))))
 
-    told = manage.run('caps', '--admin')
+    printed = manage.run('caps', '--admin')
 
     assert cluster.command('auth get', entity=shared) == before
-    assert told.returncode == 0, told.stderr
-    command = told.stdout[told.stdout.index('ceph auth caps'):]
+    assert printed.returncode == 0, printed.stderr
+    command = printed.stdout[printed.stdout.index('ceph auth caps'):]
     words = shlex.split(command.replace('\\\n', ''))
     assert words[:4] == ['ceph', 'auth', 'caps', shared]
     assert dict(zip(words[4::2], words[5::2], strict=True)) == {
@@ -58,13 +58,13 @@ def test_what_the_cluster_says_is_merged(cluster, manage, shared, doctor):
 
 
 def test_what_ceph_has_printed_is_read(cluster, manage, shared):
-    told = cluster.command('auth get', entity=shared)
+    printed = cluster.command('auth get', entity=shared)
 
     done = subprocess.run(
         [sys.executable, '-m', 'rbd_imgdriver.cmd.manage', 'caps', '-',
          '--images', 'pictures', '--data', 'bulk', '--format', 'json',
          '--config-file', str(manage.conf)],
-        input=json.dumps(told), capture_output=True, text=True, timeout=120)
+        input=json.dumps(printed), capture_output=True, text=True, timeout=120)
 
     assert done.returncode == 0, done.stderr
     by = {one['daemon']: one for one in json.loads(done.stdout)}
@@ -80,7 +80,7 @@ def test_what_ceph_has_printed_is_read(cluster, manage, shared):
     ('Error EACCES: access denied\n', 2, 'ceph auth get'),
     (None, 2, 'No such file')])
 def test_what_is_no_answer_is_refused(manage, tmp_path, text, code, said):
-    path = tmp_path / 'told'
+    path = tmp_path / 'printed'
     if text is not None:
         path.write_text(text)
 

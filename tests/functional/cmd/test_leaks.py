@@ -50,7 +50,7 @@ def database(manage, schema, tmp_path) -> pathlib.Path:
 
 @pytest.fixture
 def knows(database):
-    """Tells Cinder's database of a volume."""
+    """Adds a volume to Cinder's database."""
     def tell(volume_id: str, status: str, name_id: str | None = None) -> None:
         import sqlite3
         with sqlite3.connect(database) as connection:

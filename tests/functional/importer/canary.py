@@ -24,7 +24,7 @@ _EVENT = struct.Struct('iIII')
 
 
 class Canary:
-    """Tells who has opened the file, not only who has read it.
+    """Knows who has opened the file, not only who has read it.
 
     :param path: of the file, which is made
     """

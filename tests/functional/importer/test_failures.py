@@ -73,7 +73,7 @@ def imported(importer, pool, path, data=None, progress=None, **facts):
 
 @dataclasses.dataclass
 class Breaking(FileData):
-    """Breaks off in the middle, as often as told."""
+    """Breaks off in the middle, as often as asked."""
 
     breaks: int = 1
     error: type[errors.ImageError] = errors.DownloadFailed
@@ -127,7 +127,7 @@ def test_less_data_than_glance_says(importer, pool, path, nothing_left):
 
 @dataclasses.dataclass
 class Signature:
-    """A verifier that sees what it was told to see, or not."""
+    """A verifier that sees what it was made to see, or not."""
 
     wanted: bytes
     seen: bytes = b''

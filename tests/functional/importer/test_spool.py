@@ -90,7 +90,7 @@ def test_what_others_have_filled_is_not_waited_for(small, spooler):
 
 
 class Import:
-    """A thread that wants room, and keeps it until told to go."""
+    """A thread that wants room, and keeps it until it may go."""
 
     def __init__(self, spooler: spool.Spooler, size: int) -> None:
         self.waiting = threading.Event()
@@ -218,7 +218,7 @@ print(max(after - before for before, after in zip(beats, beats[1:])))
 
 @pytest.mark.parametrize('separate', [True, False])
 def test_nobody_else_can_stop_the_service(public_place, separate):
-    """Whoever may read a directory can lock it, and all he can open there."""
+    """Whoever may read a directory can lock it, and what is open to them."""
     directory = public_place / 'conversion'
     locks = public_place / 'locks' if separate else directory
     directory.mkdir(mode=0o755)

@@ -9,7 +9,7 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-"""rbd-clone, and every location that is no good."""
+"""rbd-clone, and every location that cannot be used."""
 
 from cinder import exception
 from oslo_config import cfg

@@ -9,7 +9,7 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-"""What a create and a flatten tell: notifications and metrics."""
+"""What a create and a flatten report: notifications and metrics."""
 
 import socket
 import urllib.request

@@ -25,7 +25,7 @@ def path(request, disk, qcow2):
 
 @pytest.fixture
 def signed(path):
-    """A signed image: what Cinder hands to the driver, and its service."""
+    """A signed image: what Cinder passes to the driver, and its service."""
     properties = signing.properties(path.read_bytes())
     return (host.image_meta(path, path.suffix[1:], properties=properties),
             host.ImageService(path, properties=properties))

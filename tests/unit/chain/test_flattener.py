@@ -9,7 +9,7 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-"""Who may flatten, and when it has to end, on a pool in memory."""
+"""Which client may flatten, and when it has to end, on a pool in memory."""
 
 import errno
 import time

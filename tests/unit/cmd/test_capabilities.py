@@ -45,9 +45,9 @@ def test_a_keyring_is_read():
 
 @pytest.mark.parametrize('wrap', [lambda one: one, lambda one: [one]])
 def test_json_is_read(wrap):
-    told = wrap({'entity': 'client.a', 'key': 'AQ', 'caps': GOOD})
+    printed = wrap({'entity': 'client.a', 'key': 'AQ', 'caps': GOOD})
 
-    assert capabilities.parse(json.dumps(told)) == {'client.a': GOOD}
+    assert capabilities.parse(json.dumps(printed)) == {'client.a': GOOD}
 
 
 @pytest.mark.parametrize('text', [

@@ -22,7 +22,7 @@ SOON = 0.01  # between two ticks
 
 
 class Guest:
-    """A thread that takes a turn and keeps it until told to go."""
+    """A thread that takes a turn and keeps it until it may go."""
 
     def __init__(self, door: fair_semaphore.FairSemaphore,
                  owner: str | None = None) -> None:

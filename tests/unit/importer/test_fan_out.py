@@ -60,7 +60,7 @@ def test_a_slow_hand_holds_nobody_up(file):
         for chunk in CHUNKS:
             followed.write(chunk)
         assert not seen
-        # It tells whoever waits, now and then.
+        # It calls the waiting side, now and then.
         followed.finish(go_on.set)
 
     assert seen == CHUNKS

@@ -24,13 +24,13 @@ IMAGE_ID = '11111111-0000-4000-8000-000000000000'
 
 
 class Events:
-    """Remembers what it is told."""
+    """Remembers what is reported to it."""
 
     def __init__(self):
-        self.told = []
+        self.reported = []
 
     def cache(self, action, image_id):
-        self.told.append(action)
+        self.reported.append(action)
 
 
 class Volumes:

@@ -47,14 +47,14 @@ def test_a_hit(pool, store, cached, create):
     assert pool.headers.size('volume-id') == 2 * model.GIB
     assert pool.headers.metadata('volume-id')[
         'rbd-imgdriver/strategy'] == 'cached-clone'
-    assert request.events.told == ['hit']
+    assert request.events.reported == ['hit']
     assert not store.in_use()
 
 
 def test_a_miss(pool, store, create):
     request = create()
     assert strategy(store).attempt(request).code == 'not-cached'
-    assert request.events.told == ['miss']
+    assert request.events.reported == ['miss']
     assert pool.directory.ids() == {}
 
 

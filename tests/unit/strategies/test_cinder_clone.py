@@ -166,7 +166,7 @@ def test_a_clone_that_fails_leaves_no_snapshot(pool, source, request_of):
 
 def test_a_snapshot_that_cannot_be_removed_is_named(pool, source,
                                                     request_of):
-    """The first error is the one that is told, with what is left behind."""
+    """The first error is reported, with what is left behind."""
     class Refusing(type(pool.snapshots)):
         def remove(self, image, snapshot):
             raise ceph_errors.ImageBusy('no')

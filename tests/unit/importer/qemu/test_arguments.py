@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""What qemu-img is told, and what it says."""
+"""The arguments of qemu-img, and what it says."""
 
 import json
 

@@ -17,7 +17,8 @@ from rbd_imgdriver.importer.qemu import confined
 from rbd_imgdriver.importer.qemu import luks
 from rbd_imgdriver.importer.qemu import luks_header
 
-LIMITS = confined.Limits('nobody', 2**32, 60, 60)
+# cryptsetup tries how fast the machine is, which may have much to do.
+LIMITS = confined.Limits('nobody', 2**32, 60, 600)
 
 
 def header(*cipher: str) -> bytes:
