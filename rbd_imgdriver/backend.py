@@ -34,6 +34,8 @@ from rbd_imgdriver.importer import options
 from rbd_imgdriver import model
 from rbd_imgdriver.strategies import base
 from rbd_imgdriver.strategies import builder
+from rbd_imgdriver.strategies import encrypted_clone
+from rbd_imgdriver.strategies import encrypted_import
 from rbd_imgdriver.strategies import import_image
 
 IMPORT = import_image.ImportImage.name
@@ -92,8 +94,8 @@ class Backend:
             self.pool, self.chains.cloner,
             self.store if settings.cache else None, self.importer,
             self.filler if settings.cache else None))
-        self.encrypted = encrypted.EncryptedClones(self.store, self.filler,
-                                                   self.importer)
+        self._encrypted = encrypted.EncryptedClones(self.store, self.filler,
+                                                    self.importer)
 
     def cascade(self, image: model.Image) -> list[base.Strategy]:
         """The strategies that the operator wants for an image, in order.
@@ -113,6 +115,22 @@ class Backend:
     def strategy(self, name: str) -> base.Strategy:
         """One strategy, wanted by the operator or not."""
         return self._strategies[name]
+
+    def encrypted_cascade(self, terms: encrypted_clone.Terms,
+                          ) -> list[base.Strategy]:
+        """The same for one encrypted volume.
+
+        Other strategies would put what is not encrypted into it.
+        """
+        settings, cached = self.settings, self.settings.cache is not None
+        return [
+            encrypted_clone.EncryptedClone(
+                self._encrypted, encrypted_clone.Rules(
+                    settings.encrypted_clones, settings.order,
+                    settings.max_depth, cached), terms),
+            encrypted_import.EncryptedImport(
+                self.pool, self.importer, self.store if cached else None,
+                settings.order, terms.encryption, terms.replaces)]
 
     def sweep(self, in_glance: Callable[[str], bool],
               dry_run: bool = False) -> sweep.Report:

@@ -45,7 +45,6 @@ from rbd_imgdriver.openstack import images as cinder_images
 from rbd_imgdriver.openstack import notifications
 from rbd_imgdriver.openstack import service_glance
 from rbd_imgdriver.openstack import settings
-from rbd_imgdriver.openstack import volumes as cinder_volumes
 from rbd_imgdriver import opts
 from rbd_imgdriver import provision
 from rbd_imgdriver import signals
@@ -220,6 +219,7 @@ class RBDImageDriver(driver_chains.ChainsMixin, driver_images.ImagesMixin,
 
     def _update_volume_stats(self) -> None:
         super()._update_volume_stats()
+        self._stats[driver_images.CLONES_ENCRYPTED] = True
         try:
             entries = self._backend.store.entries()
         except ceph_errors.CephError as error:
@@ -240,15 +240,23 @@ class RBDImageDriver(driver_chains.ChainsMixin, driver_images.ImagesMixin,
                     image_service: Any) -> tuple[dict[str, Any], bool]:
         """Make a volume from an image by the first strategy that can.
 
+        Cinder's own manager does not call this for encrypted volumes; see
+        :mod:`rbd_imgdriver.manager`.
+
         :returns: (model update, True); ({}, False) hands over to Cinder's
             own ways, when every strategy declined
         :raises cinder.exception.CinderException: when no way could work
         """
-        if volume.encryption_key_id:
-            return {}, False  # the data in RBD has to be encrypted
         image = cinder_images.image_of(image_meta, image_location)
-        return self._provision(self._backend.cascade(image), context, volume,
-                               image, image_service)
+        if not volume.encryption_key_id:
+            strategies = self._backend.cascade(image)
+        elif image_meta.get('cinder_encryption_key_id'):
+            return {}, False  # its data is encrypted already
+        else:
+            strategies = self._encrypted_cascade(context, volume,
+                                                 replaces=False)
+        return self._provision(strategies, context, volume, image,
+                               image_service)
 
     def _clone_image_volume(self, context: Any, volume: Any,
                             image_location: Any, image_meta: dict[str, Any],
@@ -268,13 +276,9 @@ class RBDImageDriver(driver_chains.ChainsMixin, driver_images.ImagesMixin,
     def _provision(self, strategies: list[base.Strategy], context: Any,
                    volume: Any, image: model.Image, image_service: Any,
                    ) -> tuple[dict[str, Any], bool]:
-        request = model.Request(
-            image=image,
-            target=cinder_images.target_of(
-                volume, self._is_replicated_type(volume.volume_type)),
-            data=glance_data.GlanceData(context, image_service, image.id),
-            volumes=cinder_volumes.CinderVolumes(context),
-            events=notifications.CinderEvents(context, volume.host))
+        request = self._request(
+            context, volume, image,
+            glance_data.GlanceData(context, image_service, image.id))
         try:
             with cinder_errors.translated(context, volume.id):
                 outcome = provision.provision(strategies, request)

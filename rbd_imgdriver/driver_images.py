@@ -11,14 +11,13 @@
 # under the License.
 """Cinder's face for images copied into volumes and volumes into images.
 
-What clone_image leaves to Cinder's own flow ends here: encrypted volumes,
-images of encrypted volumes, and re-imaging.  Cinder's manager downloads the
+What clone_image leaves to Cinder's own flow ends here: images of encrypted
+volumes, re-imaging, and encrypted volumes.  Cinder's manager downloads the
 image before it asks a driver for an encrypted volume; nothing a driver can
 do keeps it from that (create_volume.py, ``_create_from_image``, calls
-``clone_image`` for other volumes only).
+``clone_image`` for other volumes only).  :mod:`rbd_imgdriver.manager` does.
 """
 
-import time
 from typing import Any
 
 from cinder import exception
@@ -29,9 +28,6 @@ from oslo_config import cfg
 from oslo_log import log as logging
 
 from rbd_imgdriver import backend
-from rbd_imgdriver.cache import ciphertext
-from rbd_imgdriver.cache import encrypted
-from rbd_imgdriver.cache import names
 from rbd_imgdriver.ceph.images import clones
 from rbd_imgdriver.importer import importer
 from rbd_imgdriver.importer.qemu import luks_header
@@ -44,9 +40,16 @@ from rbd_imgdriver.openstack import errors as cinder_errors
 from rbd_imgdriver.openstack import glance_data
 from rbd_imgdriver.openstack import images as cinder_images
 from rbd_imgdriver.openstack import notifications as cinder_notifications
+from rbd_imgdriver.openstack import volumes as cinder_volumes
+from rbd_imgdriver import provision
+from rbd_imgdriver.strategies import base
+from rbd_imgdriver.strategies import encrypted_clone
 
 LOG = logging.getLogger(__name__)
 CONF = cfg.CONF
+
+# The capability that clone_image() may be called for encrypted volumes.
+CLONES_ENCRYPTED = 'clone_image_encrypted'
 
 
 class ImagesMixin(cinder_rbd.RBDDriver):
@@ -65,16 +68,26 @@ class ImagesMixin(cinder_rbd.RBDDriver):
         :param disable_sparse: the volume holds data and has to stay the same
             RBD image: a re-image
         """
-        self._copy_in(context, volume, image_service, image_id, None,
-                      disable_sparse)
+        image = _image(context, image_service, image_id)
+        data = _data(context, image_service, image_id)
+        if disable_sparse:
+            self._overwrite(context, volume, image, data, None)
+        else:
+            self._fill(volume, image, data)
+        self._set_up_filled(volume)
 
     def copy_image_to_encrypted_volume(
             self, context: Any, volume: Any, image_service: Any,
             image_id: str, disable_sparse: bool = False) -> None:
         """The same for an image that is to be encrypted on the way."""
-        self._copy_in(context, volume, image_service, image_id,
-                      cinder_encryption.encryption_of(context, volume),
-                      disable_sparse)
+        image = _image(context, image_service, image_id)
+        data = _data(context, image_service, image_id)
+        if disable_sparse:
+            self._overwrite(context, volume, image, data,
+                            cinder_encryption.encryption_of(context, volume))
+        else:
+            self._fill_encrypted(context, volume, image, data)
+        self._set_up_filled(volume)
 
     def copy_volume_to_image(self, context: Any, volume: Any,
                              image_service: Any,
@@ -113,35 +126,42 @@ class ImagesMixin(cinder_rbd.RBDDriver):
                 size=int(volume.size) * model.GIB,
                 encryption=cinder_encryption.encryption_of(context, volume))
 
-    def _copy_in(self, context: Any, volume: Any, image_service: Any,
-                 image_id: str, encryption: luks_header.Encryption | None,
-                 in_place: bool) -> None:
-        image = cinder_images.image_of(
-            image_service.show(context, image_id),
-            _location(context, image_service, image_id))
-        data = _data(context, image_service, image_id)
-        golden = self._golden(image)
-        with cinder_errors.translated(
-                context, volume.id if in_place else None, reimage=in_place):
-            if in_place:
-                self._backend.importer.overwrite(
-                    image, data, targets.existing(
-                        self._backend.pool, volume.name,
-                        self._backend.settings.order, encryption,
-                        volume.project_id), golden)
-            elif encryption is None or not self._clone_encrypted(
-                    context, volume, image, data, encryption, golden):
-                self._fill(volume, image, data, encryption, golden)
-        try:
-            self._setup_volume(volume)
-        except Exception as error:
-            raise exception.ReplicationError(
-                reason=f'Failed to set up the volume: {error}',
-                volume_id=volume.id) from error
+    def _encrypted_cascade(self, context: Any, volume: Any,
+                           replaces: bool) -> list[base.Strategy]:
+        """The strategies for an encrypted volume.
 
-    def _fill(self, volume: Any, image: model.Image, data: model.ImageData,
-              encryption: luks_header.Encryption | None,
-              golden: clones.SnapshotSpec | None) -> None:
+        :param replaces: whether Cinder has made an empty one already
+        :raises cinder.exception.CinderException: when its type is no good
+        """
+        backend = self._backend
+        return backend.encrypted_cascade(encrypted_clone.Terms(
+            cinder_encryption.encryption_of(context, volume),
+            str(volume.volume_type_id or ''),
+            cinder_encryption.ProjectKeys(
+                context, str(volume.project_id),
+                backend.settings.chains.rules.volume_id), replaces))
+
+    def _request(self, context: Any, volume: Any, image: model.Image,
+                 data: model.ImageData) -> model.Request:
+        return model.Request(
+            image=image, target=cinder_images.target_of(
+                volume, self._is_replicated_type(volume.volume_type)),
+            data=data, volumes=cinder_volumes.CinderVolumes(context),
+            events=cinder_notifications.CinderEvents(context, volume.host))
+
+    def _overwrite(self, context: Any, volume: Any, image: model.Image,
+                   data: model.ImageData,
+                   encryption: luks_header.Encryption | None) -> None:
+        """Re-image a volume: it stays the same RBD image."""
+        with cinder_errors.translated(context, volume.id, reimage=True):
+            self._backend.importer.overwrite(
+                image, data, targets.existing(
+                    self._backend.pool, volume.name,
+                    self._backend.settings.order, encryption,
+                    volume.project_id), self._golden(image))
+
+    def _fill(self, volume: Any, image: model.Image,
+              data: model.ImageData) -> None:
         """Put a filled image into the place of the empty one Cinder made."""
         pool, size = self._backend.pool, int(volume.size) * model.GIB
 
@@ -149,66 +169,45 @@ class ImagesMixin(cinder_rbd.RBDDriver):
             pool.images.remove(volume.name)
             temporary.publish(pool, whole.name, volume.name)
 
-        target = targets.Target(
-            pool, volume.name, self._backend.settings.order, size, size,
-            {model.STRATEGY_KEY: 'import'}, encryption, volume.project_id)
-        done = self._backend.importer.import_image(
-            image, data, target, publish=replace, golden=golden)
+        with cinder_errors.translated():
+            done = self._backend.importer.import_image(
+                image, data, targets.Target(
+                    pool, volume.name, self._backend.settings.order, size,
+                    size, {model.STRATEGY_KEY: 'import'},
+                    project=volume.project_id),
+                publish=replace, golden=self._golden(image))
         LOG.info('Volume %(volume)s made from image %(image)s by import, '
-                 '%(bytes)d bytes moved, encrypted: %(encrypted)s',
-                 {'volume': volume.name, 'image': image.id,
-                  'bytes': done.bytes_moved,
-                  'encrypted': encryption is not None})
-
-    def _clone_encrypted(self, context: Any, volume: Any, image: model.Image,
-                         data: model.ImageData,
-                         encryption: luks_header.Encryption,
-                         golden: clones.SnapshotSpec | None) -> bool:
-        """Make an encrypted volume as a clone, if that can be done.
-
-        :returns: whether it is made; if not it has to be imported
-        """
-        settings = self._backend.settings
-        if (settings.encrypted_clones is ciphertext.Sharing.OFF
-                or settings.cache is None or settings.max_depth <= 0
-                or self._is_replicated_type(volume.volume_type)):
-            return False
-        of_type = (settings.encrypted_clones
-                   is ciphertext.Sharing.VOLUME_TYPE)
-        kind = ciphertext.Kind(
-            str(volume.project_id),
-            str(volume.volume_type_id or '') if of_type else '',
-            encryption.cipher, settings.order)
-        keys = cinder_encryption.ProjectKeys(
-            context, kind.project, settings.chains.rules.volume_id)
-        started = time.monotonic()
-        try:
-            made = self._backend.encrypted.make(encrypted.Wanted(
-                image, data, cinder_notifications.CinderEvents(
-                    context, volume.host),
-                volume.name, int(volume.size) * model.GIB, kind, encryption,
-                keys, {model.STRATEGY_KEY: 'encrypted-clone'}, golden))
-        except encrypted.NotCloned as error:
-            LOG.info('Encrypted volume %(volume)s is imported by itself, not '
-                     'cloned: %(reason)s (%(code)s)',
-                     {'volume': volume.name, 'reason': error,
-                      'code': error.code})
-            return False
-        LOG.info('Volume %(volume)s made from image %(image)s by '
-                 'encrypted-clone of %(golden)s in %(seconds).2f s, '
                  '%(bytes)d bytes moved',
                  {'volume': volume.name, 'image': image.id,
-                  'golden': made.golden, 'bytes': made.bytes_moved,
-                  'seconds': time.monotonic() - started})
-        return True
+                  'bytes': done.bytes_moved})
+
+    def _fill_encrypted(self, context: Any, volume: Any, image: model.Image,
+                        data: model.ImageData) -> None:
+        """The same for an encrypted volume, by whatever is fastest."""
+        strategies = self._encrypted_cascade(context, volume, replaces=True)
+        with cinder_errors.translated():
+            outcome = provision.provision(
+                strategies, self._request(context, volume, image, data))
+        cinder_notifications.notify_made(context, volume, image.id, outcome)
+
+    def _set_up_filled(self, volume: Any) -> None:
+        try:
+            self._setup_volume(volume)
+        except Exception as error:
+            raise exception.ReplicationError(
+                reason=f'Failed to set up the volume: {error}',
+                volume_id=volume.id) from error
 
     def _golden(self, image: model.Image) -> clones.SnapshotSpec | None:
         if self._backend.settings.cache is None:
             return None
-        name = names.golden(image)
-        if not self._backend.store.usable(name, image):
-            return None
-        return self._backend.store.snapshot(name)
+        return self._backend.store.plain(image)
+
+
+def _image(context: Any, image_service: Any, image_id: str) -> model.Image:
+    return cinder_images.image_of(
+        image_service.show(context, image_id),
+        _location(context, image_service, image_id))
 
 
 def _data(context: Any, image_service: Any,

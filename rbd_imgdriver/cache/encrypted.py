@@ -87,11 +87,10 @@ class Keys(Protocol):
 class Wanted:
     """The volume that is wanted.
 
-    :param volume: name of its RBD image; there may be an empty one, which is
-        replaced
+    :param volume: name of its RBD image
     :param size: in bytes
-    :param metadata: image metadata to set on it
-    :param plain: a snapshot that holds the image's disk, checked
+    :param record: the metadata to set on it, for the bytes that were moved
+    :param replaces: whether there is an empty volume whose place it takes
     """
 
     image: model.Image
@@ -102,20 +101,20 @@ class Wanted:
     kind: ciphertext.Kind
     encryption: luks_header.Encryption
     keys: Keys
-    metadata: Mapping[str, str]
-    plain: clones.SnapshotSpec | None = None
+    record: Callable[[int], Mapping[str, str]]
+    replaces: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
 class Made:
     """How the volume was made.
 
-    :param golden: name of the ciphertext that it is a clone of
+    :param parent: the snapshot that it is a clone of
     :param imported: whether that had to be made first
     :param bytes_moved: for that
     """
 
-    golden: str
+    parent: clones.SnapshotSpec
     imported: bool
     bytes_moved: int
 
@@ -142,43 +141,65 @@ class EncryptedClones:
 
         :raises NotCloned: when it has to be imported by itself
         :raises rbd_imgdriver.errors.ImageError: when the image cannot be used
+        :raises rbd_imgdriver.ceph.errors.CephError: when Ceph refuses
         """
         _check_room(wanted)
         golden = ciphertext.name(wanted.image, wanted.kind)
         try:
-            made = self._imported_or_cloned(wanted, golden)
-            if made is None:
-                # Nobody can open that one any more.
-                self._store.retire(golden)
-                made = self._imported_or_cloned(wanted, golden)
-        except wish.CacheUnusable as error:
-            raise NotCloned(error.code, str(error)) from error
-        except ceph_errors.CephError as error:
-            raise NotCloned(error.code, str(error)) from error
+            made = self._of_entry(wanted, golden)
+        except (ceph_errors.ImageNotFound, ceph_errors.SnapshotNotFound):
+            made = self._of_filled(wanted, golden)
+        if made is None:
+            # Nobody can open that one any more.
+            self._store.retire(golden)
+            made = self._of_filled(wanted, golden)
         if made is None:
             raise NotCloned('no-sibling', f'no volume of {golden} is left')
         return made
 
-    def _imported_or_cloned(self, wanted: Wanted, golden: str) -> Made | None:
-        """:returns: None when no volume is left whose key would open it"""
-        stripped = stripping.Stripping(
-            self._store.pool, wanted.encryption, wanted.kind)
-        filled = self._filler.fill(wish.Wish(
-            wanted.image, wanted.data, wanted.events, wanted.size,
-            project=wanted.kind.project, encrypting=wish.Encrypting(
-                golden, wanted.encryption, wanted.plain, stripped.strip)))
-        header = stripped.header or self._siblings_header(wanted, golden)
+    def _of_entry(self, wanted: Wanted, golden: str) -> Made | None:
+        """The path of a hit, without the lease.
+
+        :returns: None when no volume is left whose key would open it
+        :raises ceph_errors.ImageNotFound: when there is no entry to be used
+        """
+        if not self._store.verified(golden, wanted.image):
+            raise ceph_errors.ImageNotFound(f'{golden} is not verified')
+        header = self._siblings_header(wanted, golden)
         if header is None:
             return None
-        self._clone(wanted, golden, header)
-        wanted.events.cache('miss' if filled.imported else 'hit',
-                            wanted.image.id)
-        return Made(golden, filled.imported, filled.bytes_moved)
+        return self._cloned(wanted, golden, header, imported=False)
+
+    def _of_filled(self, wanted: Wanted, golden: str) -> Made | None:
+        """The path of a miss: an import, here or elsewhere.
+
+        :returns: None when no volume is left whose key would open it
+        """
+        stripped = stripping.Stripping(
+            self._store.pool, wanted.encryption, wanted.kind)
+        try:
+            filled = self._filler.fill(wish.Wish(
+                wanted.image, wanted.data, wanted.events, wanted.size,
+                project=wanted.kind.project, encrypting=wish.Encrypting(
+                    golden, wanted.encryption,
+                    self._store.plain(wanted.image), stripped.strip)))
+            header = stripped.header or self._siblings_header(wanted, golden)
+            if header is None:
+                return None
+            return self._cloned(wanted, golden, header, filled.imported,
+                                filled.bytes_moved)
+        except wish.CacheUnusable as error:
+            raise NotCloned(error.code, str(error)) from error
+        except (ceph_errors.ImageNotFound,
+                ceph_errors.SnapshotNotFound) as error:
+            raise NotCloned('not-cached', f'{golden} was evicted before it '
+                            'could be cloned') from error
 
     def _siblings_header(self, wanted: Wanted, golden: str) -> bytes | None:
         """A header for the wanted volume, made of a sibling's.
 
         :returns: None when there is no sibling
+        :raises ceph_errors.ImageNotFound: when there is no such entry
         :raises NotCloned: when no sibling's key can be had
         """
         while True:
@@ -202,7 +223,7 @@ class EncryptedClones:
         found = named and entry.parse(golden, named.id, 0, metadata)
         facts = ciphertext.facts(metadata)
         if not found or not facts:
-            raise NotCloned('not-cached', f'{golden} was evicted')
+            raise ceph_errors.ImageNotFound(f'there is no {golden}')
         return found, facts
 
     def _siblings(self, golden: str, facts: ciphertext.Facts) -> list[str]:
@@ -237,23 +258,32 @@ class EncryptedClones:
                      {'image': image, 'error': error})
             return None
 
-    def _clone(self, wanted: Wanted, golden: str, header: bytes) -> None:
-        """Make the volume under a name of its own, and then replace it."""
-        pool = self._store.pool
-        name = temporary.new_name(wanted.volume)
+    def _cloned(self, wanted: Wanted, golden: str, header: bytes,
+                imported: bool, bytes_moved: int = 0) -> Made:
+        parent = self._store.snapshot(golden)
         with self._store.using(golden):
-            id_ = pool.clones.clone(clones.CloneSpec(
-                parent=self._store.snapshot(golden), name=name,
-                size=wanted.size, order=wanted.kind.order,
-                metadata=wanted.metadata, id_key=temporary.MARK))
-            with undo.on_error(f'image {name}, for the sweep',
-                               lambda: pool.images.remove(name, id_)):
-                with copying.writing(pool, name) as writer:
-                    blocking.run(writer.write, header)
-                pool.images.remove(wanted.volume)
-                temporary.publish(pool, name, wanted.volume)
+            self._clone(wanted, parent, header, wanted.record(bytes_moved))
         self._store.record_use(golden)
         self._store.note(golden, ciphertext.used_by(wanted.volume))
+        wanted.events.cache('miss' if imported else 'hit', wanted.image.id)
+        return Made(parent, imported, bytes_moved)
+
+    def _clone(self, wanted: Wanted, parent: clones.SnapshotSpec,
+               header: bytes, metadata: Mapping[str, str]) -> None:
+        """Make the volume under a name of its own, and then rename it."""
+        pool = self._store.pool
+        name = temporary.new_name(wanted.volume)
+        id_ = pool.clones.clone(clones.CloneSpec(
+            parent=parent, name=name, size=wanted.size,
+            order=wanted.kind.order, metadata=metadata,
+            id_key=temporary.MARK))
+        with undo.on_error(f'image {name}, for the sweep',
+                           lambda: pool.images.remove(name, id_)):
+            with copying.writing(pool, name) as writer:
+                blocking.run(writer.write, header)
+            if wanted.replaces:
+                pool.images.remove(wanted.volume)
+            temporary.publish(pool, name, wanted.volume)
 
 
 def _check_room(wanted: Wanted) -> None:

@@ -65,6 +65,11 @@ class Store:
         """What is cloned to use an entry."""
         return clones.SnapshotSpec(self.pool.name, golden, names.SNAPSHOT)
 
+    def plain(self, image: model.Image) -> clones.SnapshotSpec | None:
+        """A snapshot that holds the image's disk, checked, if there is one."""
+        golden = names.golden(image)
+        return self.snapshot(golden) if self.usable(golden, image) else None
+
     def usable(self, golden: str, image: model.Image) -> bool:
         """Whether there is an entry that may be used for the image."""
         try:

@@ -117,6 +117,29 @@ DECLINED = {
         'Another image than one of the cache has the name of the entry.',
         'See "rbd-imgdriver-manage cache check"; rename or remove that image '
         'if nothing needs it.'),
+    'clones-off': Advice(
+        'The operator wants no clones for encrypted volumes.',
+        'Set rbd_imgdriver_encrypted_clones.'),
+    'no-clones': Advice(
+        'The operator wants no clones for volumes.',
+        'Set rbd_max_clone_depth to 1 or more.'),
+    'mirrored': Advice(
+        'Volumes of this type are mirrored, and RBD refuses to mirror a '
+        'clone of what is not.',
+        'None: each such volume is a full copy.'),
+    'no-key': Advice(
+        'There are volumes of the same encrypted data, and the key manager '
+        'gives this request the key of none of them, or none of them has '
+        'kept its master key: it was re-imaged.',
+        "Look at the log for the key manager's reason. With Barbican, let "
+        'all users of a project read its secrets, which is the default.'),
+    'no-sibling': Advice(
+        'The last volume of the encrypted data was deleted meanwhile.',
+        'Nothing: the next create makes such data again.'),
+    'no-room-for-header': Advice(
+        "The image's disk fills the volume, so that the encrypted disk and "
+        'its header do not fit; zeros at its end may have to go.',
+        'Ask for a volume that is 1 GiB larger, or make the disk smaller.'),
     'image-not-found': Advice(
         'The RBD image of the location does not exist.',
         'Glance has lost it, or it was moved. Upload the image again.'),

@@ -39,10 +39,28 @@ def encryption_of(context: Any, volume: Any) -> luks_header.Encryption:
     if not passphrase:
         raise exception.VolumeDriverException(
             message=f'The encryption key of volume {volume.id} is empty')
-    cipher = image_utils.decode_cipher(facts['cipher'], facts['key_size'])
     return luks_header.Encryption(
-        passphrase=passphrase, cipher_alg=cipher['cipher_alg'],
-        cipher_mode=cipher['cipher_mode'], ivgen_alg=cipher['ivgen_alg'])
+        passphrase, *cipher_of(facts['cipher'], facts['key_size']))
+
+
+def cipher_of(specification: str, key_size: int) -> tuple[str, str, str]:
+    """The cipher of a volume type, as QEMU and LUKS headers name it.
+
+    A type may give the size of both keys of XTS, as dm-crypt counts, where
+    QEMU asks for that of one; and leave out the hash of ESSIV, where QEMU
+    takes SHA-256.
+
+    :returns: see :attr:`luks_header.Encryption.cipher`
+    :raises cinder.exception.CinderException: when it is no cipher
+    """
+    cipher = image_utils.decode_cipher(specification, key_size)
+    algorithm, mode, ivgen = (
+        cipher['cipher_alg'], cipher['cipher_mode'], cipher['ivgen_alg'])
+    if (algorithm, mode) == ('aes-512', 'xts'):
+        algorithm = 'aes-256'
+    if ivgen == 'essiv':
+        ivgen = 'essiv:sha256'
+    return algorithm, mode, ivgen
 
 
 class ProjectKeys:

@@ -26,7 +26,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2] / PACKAGE
 # From top to bottom.  A module imports what stands below it, and its own
 # siblings within one component; never what stands above or beside it.
 LAYERS = (
-    ('driver', 'cmd'),
+    ('driver', 'manager', 'cmd'),
     ('driver_chains', 'driver_images', 'driver_manageable',
      'driver_types'),
     ('openstack', 'opts', 'metrics'),
@@ -91,7 +91,7 @@ INSIDE = {
 
 # What may know the world outside.  All may import what is not named here.
 OUTSIDE = {
-    'cinder': ('driver', 'driver_chains', 'driver_images',
+    'cinder': ('driver', 'manager', 'driver_chains', 'driver_images',
                'driver_manageable', 'driver_types',
                'openstack', 'opts'),
     'rados': ('ceph',),

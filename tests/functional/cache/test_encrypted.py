@@ -14,7 +14,6 @@
 from collections.abc import Mapping
 import dataclasses
 import secrets
-import subprocess
 import time
 
 import pytest
@@ -30,9 +29,9 @@ from rbd_imgdriver.importer import options
 from rbd_imgdriver.importer.qemu import confined
 from rbd_imgdriver.importer.qemu import luks
 from rbd_imgdriver.importer.qemu import luks_header
+from tests.functional import encryption
 from tests.functional.importer.conftest import FileData
 from tests.functional.importer.conftest import image_of
-from tests.functional.importer.conftest import qemu_img
 
 GIB = 2**30
 XTS = ('aes-256', 'xts', 'plain64')
@@ -98,7 +97,8 @@ def wanted(pool, qcow2, keys):
             'events': Events(), 'volume': name, 'size': GIB,
             'kind': ciphertext.Kind(project, '', cipher, 22),
             'encryption': luks_header.Encryption(passphrase, *cipher),
-            'keys': keys, 'metadata': {}, **facts})
+            'keys': keys, 'record': lambda moved: {}, 'replaces': True,
+            **facts})
 
     return of
 
@@ -110,21 +110,7 @@ def opened(admin, tmp_path):
     :param length: bytes from the disk's beginning
     """
     def read(name: str, passphrase: str, length: int) -> bytes | None:
-        container, plain = tmp_path / 'container', tmp_path / 'plain'
-        with admin.open_ioctx('volumes') as ioctx, \
-                rbd.Image(ioctx, name, read_only=True) as image, \
-                container.open('wb') as file:
-            file.write(image.read(0, 32 * 2**20))
-            file.truncate(image.size())
-        try:
-            qemu_img('convert', '-O', 'raw', '--object',
-                     f'secret,id=key,data={passphrase}', '--image-opts',
-                     f'driver=raw,size={max(length, 512)},file.driver=luks,'
-                     'file.key-secret=key,file.file.driver=file,'
-                     f'file.file.filename={container}', plain)
-        except subprocess.CalledProcessError:
-            return None
-        return plain.read_bytes()[:length]
+        return encryption.opened(admin, tmp_path, name, passphrase, length)
 
     return read
 
@@ -145,8 +131,8 @@ def test_the_second_is_a_clone_of_the_first_ones_data(
     made = [clones.make(one) for one in (first, second, third)]
 
     assert [one.imported for one in made] == [True, False, False]
-    assert {one.golden for one in made} == set(golden_of())
-    assert children(made[0].golden) == sorted(
+    assert {one.parent.image for one in made} == set(golden_of())
+    assert children(made[0].parent.image) == sorted(
         one.volume for one in (first, second, third))
     data = disk.read_bytes()
     for one in (first, second, third):
@@ -158,7 +144,7 @@ def test_the_second_is_a_clone_of_the_first_ones_data(
 def test_no_passphrase_opens_another_volume_or_the_ciphertext(
         clones, wanted, opened):
     first, second = wanted(), wanted()
-    golden = clones.make(first).golden
+    golden = clones.make(first).parent.image
     clones.make(second)
 
     assert opened(first.volume, second.encryption.passphrase, 1) is None
@@ -168,7 +154,7 @@ def test_no_passphrase_opens_another_volume_or_the_ciphertext(
 
 def test_nothing_of_a_key_is_kept_beside_the_header(clones, wanted, pool):
     first = wanted()
-    golden = clones.make(first).golden
+    golden = clones.make(first).parent.image
 
     for name in (golden, first.volume):
         kept = str(pool.headers.metadata(name))
@@ -213,13 +199,13 @@ def test_a_key_that_the_request_may_not_have(clones, wanted, keys):
 def test_after_the_last_volume_the_ciphertext_is_of_no_use(
         clones, at, wanted, pool, opened, disk, golden_of):
     first, second = wanted(), wanted()
-    golden = clones.make(first).golden
+    golden = clones.make(first).parent.image
     pool.images.remove(first.volume)
 
     made = at(time.time() + 60).make(second)
 
     assert made.imported
-    assert made.golden == golden
+    assert made.parent.image == golden
     assert golden_of() == [golden]
     assert opened(second.volume, second.encryption.passphrase,
                   4096) == disk.read_bytes()[:4096]

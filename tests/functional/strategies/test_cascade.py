@@ -148,11 +148,6 @@ def test_the_user_is_told_as_by_cinder(conversion_disabled, driver, create,
         message_field.Detail.IMAGE_FORMAT_UNACCEPTABLE]
 
 
-def test_encrypted_volumes_are_left_to_cinders_flow(driver, create, meta):
-    _, update, done = create(driver, meta, encryption_key_id='k' * 36)
-    assert (update, done) == ({}, False)
-
-
 def test_what_is_not_ours_in_a_parent_is_not_inherited(
         driver, create, made, disk, glance_image, admin):
     raw = host.image_meta(disk, 'raw')

@@ -53,8 +53,8 @@ def test_the_scan_finds_what_is_known_to_be_there():
     assert 'no-permission' in set(class_codes('ceph/*.py'))
 
 
-@pytest.mark.parametrize('code', sorted(set(calls('Declined',
-                                                  'CacheUnusable'))))
+@pytest.mark.parametrize('code', sorted(set(calls(
+    'Declined', 'CacheUnusable', 'NotCloned'))))
 def test_each_reason_to_decline_has_its_advice(code):
     assert code in advice.DECLINED
 
@@ -72,12 +72,13 @@ def test_each_error_that_ends_a_create_has_its_advice(code):
 
 
 def test_each_reason_to_decline_is_counted_from_the_beginning():
-    assert set(calls('Declined')) <= set(base.codes())
+    assert set(calls('Declined', 'NotCloned')) <= set(base.codes())
     assert set(base.CODES) <= set(advice.DECLINED)
 
 
 def test_no_advice_is_about_a_code_that_there_is_not():
-    used = {*calls('Declined', 'CacheUnusable'), *class_codes('**/*.py')}
+    used = {*calls('Declined', 'CacheUnusable', 'NotCloned'),
+            *class_codes('**/*.py')}
     assert set(advice.DECLINED) | set(advice.FAILED) <= used
 
 
