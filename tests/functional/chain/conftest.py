@@ -34,10 +34,14 @@ def clone_format(request) -> int:
 
 
 @pytest.fixture
-def conf(cluster, clone_format, tmp_path: pathlib.Path) -> str:
-    """A ceph.conf with which clones of that format are made."""
-    path = tmp_path / 'ceph.conf'
-    text = pathlib.Path(cluster.conf('cinder')).read_text()
+def conf(cluster, clone_format) -> str:
+    """A ceph.conf with which clones of that format are made.
+
+    The same file for all tests: a process keeps a client for each.
+    """
+    cinders = pathlib.Path(cluster.conf('cinder'))
+    text = cinders.read_text()
+    path = cinders.with_name(f'clones-of-format-{clone_format}.conf')
     path.write_text(f'{text}\n[client]\n'
                     f'rbd default clone format = {clone_format}\n')
     return str(path)
