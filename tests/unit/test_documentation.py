@@ -18,6 +18,7 @@ import json
 import pathlib
 import re
 
+from cliff import complete
 import pytest
 
 from rbd_imgdriver.cache import entry
@@ -86,7 +87,8 @@ def test_the_dashboard_asks_for_metrics_that_there_are():
 def test_the_completion_is_that_of_the_parser():
     app = manage.Manage()
     app.stdout = io.StringIO()
-    assert app.run(['complete']) == 0
+    command = complete.CompleteCommand(app, None)
+    assert command.run(command.get_parser('complete').parse_args([])) == 0
     kept = TOP / 'etc/bash_completion.d/rbd-imgdriver-manage'
     assert kept.read_text() == app.stdout.getvalue(), (
         'rbd-imgdriver-manage complete > ' + str(kept))
