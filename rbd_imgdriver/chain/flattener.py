@@ -208,19 +208,6 @@ class Flattener:
             LOG.warning('An image is attached while it is flattened: %s',
                         error)
 
-    def stop(self, patience: float = 5.0) -> None:
-        """End all flattens; their intents stay for the next start.
-
-        :param patience: seconds to wait for them to end
-        """
-        with self._lock:
-            self._queue.clear()
-            for progress in self._running.values():
-                progress.cancelled = True
-        deadline = time.monotonic() + patience
-        while self._running and time.monotonic() < deadline:
-            time.sleep(_POLL)
-
     @contextlib.contextmanager
     def _stopped(self, job: _Job, seconds: float) -> Iterator[None]:
         lease = self._ask_to_stop(job, seconds)

@@ -36,6 +36,7 @@ from oslo_config import cfg
 import oslo_messaging
 
 from rbd_imgdriver import driver as our_driver
+from sandbox import polling
 
 CONF = cfg.CONF
 PROJECT = 'p' * 32
@@ -168,3 +169,16 @@ def image_meta(path: pathlib.Path, disk_format: str, **facts) -> dict:
             'size': len(data), 'status': 'active', 'os_hash_algo': 'sha512',
             'os_hash_value': hashlib.sha512(data).hexdigest(),
             'updated_at': '2026-01-01T00:00:00Z', 'properties': {}, **facts}
+
+
+def end_flattens(driver) -> None:
+    """End what the service of a driver flattens, as its end would.
+
+    What it was to flatten is still noted on the images, for the next start.
+    """
+    flattener = driver._chains.flattener
+    with flattener._lock:
+        flattener._queue.clear()
+        for progress in flattener._running.values():
+            progress.cancelled = True
+    assert polling.wait_until(lambda: not flattener._running, 60)

@@ -29,7 +29,6 @@ from rbd_imgdriver.importer.check import rules
 # of a table, offsets of the redundant and of the real grain directory.
 _HEADER = struct.Struct('<4sIIQQQQIQQ')
 _MAGIC = b'KDMV'
-_AT_END = 2**64 - 1  # the grain directory's offset is in the footer
 _FOOTER = 512  # into the last three sectors: marker, footer, end of stream
 
 # Sectors.  qemu reads 20 of the descriptor.  It holds several grains in

@@ -205,7 +205,7 @@ class Machine(stateful.RuleBasedStateMachine):
     @stateful.rule()
     def restart(self) -> None:
         for driver in self.drivers.values():
-            driver._chains.flattener.stop()
+            host.end_flattens(driver)
         self.drivers = {pool: self.world.make(pool) for pool in POOLS}
         for driver in self.drivers.values():
             driver._chains.resume()
@@ -271,7 +271,7 @@ class Machine(stateful.RuleBasedStateMachine):
                 self._forget(volume)
                 self.drivers[volume.pool].delete_volume(volume.real)
             for driver in self.drivers.values():
-                driver._chains.flattener.stop()
+                host.end_flattens(driver)
             assert self.world.is_empty()
         finally:
             for image, _ in self.readers.values():

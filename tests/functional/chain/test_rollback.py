@@ -138,7 +138,7 @@ def backed_up(volume, disks, tmp_path, conf) -> str:
 def test_back_to_cinders_driver(driver, intree, disks, hold, image, tmp_path,
                                 conf, is_empty):
     made = make(driver, disks, image)
-    driver._chains.flattener.stop()
+    host.end_flattens(driver)
     use(intree, disks, hold, made, tmp_path, conf)
     # Cinder's driver leaves things, as always; what is left is not a volume.
     remains = leaks.Leaks(driver._pool, names.Names(), lambda _id: None)
