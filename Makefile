@@ -5,6 +5,13 @@
 PYTHON3 := /usr/bin/python3
 # For pytest: make unit ARGS='-k clone -x'
 ARGS ?=
+# What "make chaos" and "make chaos-fake" run: SEEDS=200, or one SEED=17; with
+# AGAINST=intree-deletion, flatten-with-map or reuse-by-fast-diff it has to
+# find that this loses bytes
+SEEDS ?=
+SEED ?=
+AGAINST ?=
+CHAOS = $(if $(SEEDS),--seeds $(SEEDS)) $(if $(SEED),--seed $(SEED)) $(if $(AGAINST),--against $(AGAINST)) $(ARGS)
 # For the benchmarks: make bench QUICK=1; make bench CASES=cached-clone
 QUICK ?=
 CASES ?=
@@ -24,7 +31,7 @@ SERVICE ?=
 SUITES := lint types unit contract docs functional devstack e2e
 SANDBOX := $(addprefix sandbox-,up down purge status env restart)
 
-.PHONY: help setup test $(SUITES) $(SANDBOX) demo tempest bench format sample-config constraints matrix next cinder-names docs-run dist deb release-check clean
+.PHONY: help setup test $(SUITES) $(SANDBOX) demo chaos chaos-fake tempest bench format sample-config constraints matrix next cinder-names docs-run dist deb release-check clean
 
 help: ## this list
 	@sed 's/$$(SUITES)/$(SUITES)/; s/$$(SANDBOX)/$(SANDBOX)/' Makefile \
@@ -47,6 +54,12 @@ demo: | $(PYTHON3) ## volumes from one image, four ways, in the sandbox
 
 bench: setup ## compare the drivers; QUICK=1, CASES='...'
 	@.venv/bin/python -W ignore -m bench $(if $(QUICK),--quick) $(CASES)
+
+chaos: setup ## random sequences, crashes and Ceph's faults; SEEDS=200, SEED=17
+	@.venv/bin/python -W ignore -m tests.chaos $(CHAOS)
+
+chaos-fake: setup ## the same in memory, for every night; SEEDS=10000, SEED=17
+	@.venv/bin/python -W ignore -m tests.chaos --fake --seeds 10000 $(CHAOS)
 
 tempest: | $(PYTHON3) ## Tempest in a sandbox of its own; DRIVER=intree to compare
 	@$(PYTHON3) -m tests.tempest --driver $(DRIVER)

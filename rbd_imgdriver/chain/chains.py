@@ -11,6 +11,7 @@
 # under the License.
 """All that one backend needs for its clone chains, in one place."""
 
+import contextlib
 import dataclasses
 
 from oslo_log import log as logging
@@ -23,6 +24,7 @@ from rbd_imgdriver.chain import flattener
 from rbd_imgdriver.chain import intents
 from rbd_imgdriver.chain import names
 from rbd_imgdriver.chain import snapshots
+from rbd_imgdriver import undo
 
 LOG = logging.getLogger(__name__)
 
@@ -86,14 +88,16 @@ class Chains:
         :raises SourceRemains: when it was copied but could not be deleted
         """
         target = self._pool.sibling(pool)
-        self._pool.copies.head(image, pool, image)
-        id_ = target.directory.id(image)
-        wanted = self._pool.headers.value(self._pool.directory.id(image),
-                                          intents.KEY)
-        target.headers.update_id(id_, {}, intents.KEYS)
-        if wanted is not None:
-            self.flattener.request(target, image)
-        self._rename_parents_snapshot(target, image, id_)
+        id_ = self._pool.copies.head(image, pool, image)
+        # Whoever is refused copies the volume himself, under this name.
+        with undo.on_error(f'image {pool}/{image}',
+                           lambda: target.images.remove(image, id_)):
+            wanted = self._pool.headers.value(
+                self._pool.directory.id(image), intents.KEY)
+            target.headers.update_id(id_, {}, intents.KEYS)
+            if wanted is not None:
+                self.flattener.request(target, image)
+            self._rename_parents_snapshot(target, image, id_)
         try:
             self.deleter.delete(image, moved=True)
         except errors.CephError as error:
@@ -109,8 +113,11 @@ class Chains:
         known = names.clone_snapshot(image)
         if (pool != target.name and parent.snapshot is not None
                 and parent.snapshot.name == known):
-            target.sibling(pool).snapshots.rename(
-                parent.id, known, names.moved_clone_snapshot(image))
+            # Its parent may be deleted at this moment, and with it the name.
+            with contextlib.suppress(errors.SnapshotNotFound,
+                                     errors.ImageNotFound):
+                target.sibling(pool).snapshots.rename(
+                    parent.id, known, names.moved_clone_snapshot(image))
 
     def resume(self) -> None:
         """Take up flattens that were left undone, here or elsewhere.

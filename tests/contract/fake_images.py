@@ -341,7 +341,10 @@ class Usage(_Part):
                                    _children(found))
 
     def is_watched(self, id_):
-        return self.watches(id_) > 0
+        try:
+            return self.watches(id_) > 0
+        except errors.ImageNotFound:
+            return False
 
     def watched(self, ids):
         return frozenset(image.id for image in self._pool.images

@@ -130,6 +130,7 @@ def test_what_is_held_is_not_removed(pool):
     pool.images.rename('image', 'renamed')
     hold.close()
     assert not pool.usage.is_watched(id_)
+    assert not pool.usage.is_watched('gone')
     pool.snapshots.remove('renamed', 'snap')
     pool.images.remove('renamed')
     assert not pool.directory.exists('renamed')

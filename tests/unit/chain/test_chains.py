@@ -1,0 +1,72 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Moving an image to another pool, whatever happens on the way."""
+
+import pytest
+
+from rbd_imgdriver.ceph import errors
+from rbd_imgdriver.ceph.images import clones
+from rbd_imgdriver.chain import chains
+from tests.chaos import accidents
+from tests.contract import fake_pool
+
+GIB = 2**30
+CALLS = range(1, 25)
+SNAPSHOT = 'volume-b.clone_snap'
+
+
+@pytest.fixture
+def pool():
+    made = fake_pool.FakePool()
+    made.images.create('volume-a', GIB, 22)
+    made.snapshots.create('volume-a', SNAPSHOT)
+    made.clones.clone(clones.CloneSpec(
+        clones.SnapshotSpec('volumes', 'volume-a', SNAPSHOT), 'volume-b',
+        GIB))
+    return made
+
+
+@pytest.fixture
+def moving(pool):
+    """Moves the clone, with something before the n-th call to Ceph."""
+    def move(number, accident) -> None:
+        calls = accidents.Calls()
+        counted = accidents.count(pool.sibling('volumes'), calls)
+        calls.at(number, accident)
+        chains.Chains(counted, chains.Options()).move('volume-b', 'volumes2')
+
+    return move
+
+
+@pytest.mark.parametrize('number', CALLS)
+def test_the_parents_snapshot_goes_meanwhile(pool, moving, number):
+    """Somebody deletes the volume that it was cloned from."""
+    moving(number, lambda: pool.snapshots.remove('volume-a', SNAPSHOT))
+    assert not pool.directory.exists('volume-b')
+    assert pool.sibling('volumes2').directory.exists('volume-b')
+
+
+@pytest.mark.parametrize('number', CALLS)
+def test_what_is_refused_leaves_no_copy(pool, moving, number):
+    """Cinder goes on to copy the volume itself, under the same name."""
+    def fail() -> None:
+        raise errors.PermissionDenied('not now')
+
+    try:
+        moving(number, fail)
+    except chains.SourceRemains:
+        assert pool.sibling('volumes2').directory.exists('volume-b')
+    except errors.PermissionDenied:
+        assert pool.directory.exists('volume-b')
+        assert not pool.sibling('volumes2').directory.exists('volume-b')
+    else:
+        assert pool.sibling('volumes2').directory.exists('volume-b')
