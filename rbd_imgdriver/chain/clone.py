@@ -38,6 +38,8 @@ LOG = logging.getLogger(__name__)
 # Bytes of a source that are copied inside a create: a second's work.
 _QUICK = 256 * 2**20
 
+_ATTEMPTS = 4  # to clone a snapshot before somebody else frees it
+
 
 @dataclasses.dataclass(frozen=True)
 class Wanted:
@@ -131,6 +133,18 @@ class Cloner:
 
     def _clone_now(self, source: str, wanted: Wanted, flat: bool) -> None:
         """Clone what the source holds at this moment."""
+        for _ in range(_ATTEMPTS - 1):
+            try:
+                self._clone_once(source, wanted, flat)
+                return
+            except errors.SnapshotNotFound:
+                # Another host has found it, made a clone of it and deleted
+                # or flattened that: so it was unused, and was freed.
+                LOG.debug('The snapshot for %s was freed meanwhile',
+                          wanted.name)
+        self._clone_once(source, wanted, flat)
+
+    def _clone_once(self, source: str, wanted: Wanted, flat: bool) -> None:
         snapshot = names.clone_snapshot(wanted.name)
         self._snapshot(source, snapshot)
         with undo.on_error(

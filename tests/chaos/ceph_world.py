@@ -462,18 +462,20 @@ class CephWorld:
             host.purge()
             host.repair()
 
-    def leftovers(self) -> list[str]:
-        """Whatever there is, down to RADOS objects and omap keys.
+    def images_left(self) -> list[str]:
+        """Whatever there is in the pools of volumes, and in Glance's."""
+        with self._cluster.connection() as admin:
+            return [one for pool in disks.POOLS
+                    for one in leftovers.images(admin, pool)
+                    ] + leftovers.clones(admin, 'images')
+
+    def objects_left(self) -> list[str]:
+        """RADOS objects, omap keys and leases.
 
         What only snapshots have held Ceph itself removes, after a while.
         """
+        found: list[str] = []
         with self._cluster.connection() as admin:
-            found = [one for pool in disks.POOLS
-                     for one in leftovers.images(admin, pool)]
-            found += leftovers.clones(admin, 'images')
-            if found:
-                return found
-
             def is_empty() -> bool:
                 found[:] = [one for pool in disks.POOLS
                             for one in leftovers.objects(admin, pool)]

@@ -410,7 +410,7 @@ class FakeWorld:
             host.purge()
             host.repair()
 
-    def leftovers(self) -> list[str]:
+    def images_left(self) -> list[str]:
         """Whatever there is in the pools of volumes, and in Glance's."""
         left = [f'{pool}/{image.name}{" in the trash" * image.trashed}'
                 for pool in disks.POOLS
@@ -419,6 +419,10 @@ class FakeWorld:
             left += [f'{image.name}@{one.name}' for one in image.snapshots
                      if one.name != 'snap' or not one.seen]
         return left
+
+    def objects_left(self) -> list[str]:
+        """There are only images here."""
+        return []
 
 
 def block(text: str) -> bytes:

@@ -130,13 +130,13 @@ class Machine:
                 self._run(self._deletion_of_snapshot(snapshot))
             self.check()
             self._run(self._deletion(volume))
-        left: object = 'not looked yet'
         for _ in range(_ROUNDS):
             self._world.tidy()
-            left = self._world.leftovers()
-            if not left:
-                return
-        raise disks.Leaked(f'left: {left}')
+            if not self._world.images_left():
+                break
+        left = self._world.images_left() or self._world.objects_left()
+        if left:
+            raise disks.Leaked(f'left: {left}')
 
     def _run(self, operation: Operation) -> None:
         self._say(operation.text)

@@ -30,9 +30,11 @@ note, since switching them on marks all maps as invalid until each is rebuilt
 Runs in a native thread; see :class:`rbd_imgdriver.ceph.pool.Pool`.
 """
 
+import contextlib
 import json
 from typing import Any
 
+import rados
 import rbd
 
 from rbd_imgdriver.ceph.wire import header
@@ -93,6 +95,19 @@ def switch_on(ioctx: Any, image: Any, features: int) -> None:
         # image keeps its lock meanwhile, so nothing changes under it.
         with rbd.Image(ioctx, image_id=id_) as other:
             for snapshot in snapshots:
-                other.set_snap_by_id(snapshot)
-                other.rebuild_object_map()
+                with contextlib.suppress(rbd.ImageNotFound):  # it has gone
+                    other.set_snap_by_id(snapshot)
+                    other.rebuild_object_map()
+        _remove_orphans(ioctx, id_, snapshots)
     header.update_metadata(ioctx, id_, {}, remove=(KEY,))
+
+
+def _remove_orphans(ioctx: Any, id_: str, snapshots: list[int]) -> None:
+    """Remove the maps of snapshots that went while theirs was rebuilt.
+
+    Whoever removed the snapshot has removed its map before it was written
+    again, and nobody else ever does.
+    """
+    for snapshot in set(snapshots) - set(header.snapshot_ids(ioctx, id_)):
+        with contextlib.suppress(rados.ObjectNotFound):
+            ioctx.remove_object(f'rbd_object_map.{id_}.{snapshot:016x}')

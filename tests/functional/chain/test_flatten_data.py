@@ -369,3 +369,44 @@ def test_work_that_somebody_else_may_have_begun_stops(family):
     assert family.wrong(clone.name) == []
     family.finish(clone.name)
     assert family.is_whole(clone.name)
+
+
+class Removing(rbd.Image):
+    """An image one of whose snapshots goes at a certain moment.
+
+    :ivar at: how: ``listed``, or ``opened``
+    """
+
+    at = ''
+    others: list['Removing'] = []
+
+    def list_snaps(self):
+        found = list(super().list_snaps())
+        if self.at == 'listed':
+            self.remove_snap('theirs')
+        return found
+
+    def set_snap_by_id(self, snapshot):
+        super().set_snap_by_id(snapshot)
+        if self.at == 'opened':
+            self.others[0].remove_snap('theirs')
+
+
+@pytest.mark.parametrize('at', ['listed', 'opened'])
+def test_a_snapshot_that_goes_while_maps_are_rebuilt(family, admin,
+                                                     monkeypatch, at):
+    """No object map outlives its snapshot."""
+    clone = family.clone()
+    with admin.open_ioctx('volumes') as ioctx, \
+            Removing(ioctx, clone.name) as image:
+        image.create_snap('theirs')
+        id_ = image.id()
+        monkeypatch.setattr(Removing, 'at', at)
+        monkeypatch.setattr(Removing, 'others', [image])
+        monkeypatch.setattr(rbd, 'Image', Removing)
+        object_maps.switch_on(ioctx, image, object_maps.FEATURES)
+        monkeypatch.undo()
+    family.driver.delete_volume(clone)
+    with admin.open_ioctx('volumes') as ioctx:
+        assert [one.key for one in ioctx.list_objects()
+                if one.key.startswith(f'rbd_object_map.{id_}')] == []

@@ -9,14 +9,16 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-"""Moving an image to another pool, whatever happens on the way."""
+"""Moves and clones, whatever another host does on the way."""
 
 import pytest
 
 from rbd_imgdriver.ceph import errors
 from rbd_imgdriver.ceph.images import clones
 from rbd_imgdriver.chain import chains
+from rbd_imgdriver.chain import clone
 from tests.chaos import accidents
+from tests.chaos import turns
 from tests.contract import fake_pool
 
 GIB = 2**30
@@ -70,3 +72,28 @@ def test_what_is_refused_leaves_no_copy(pool, moving, number):
         assert not pool.sibling('volumes2').directory.exists('volume-b')
     else:
         assert pool.sibling('volumes2').directory.exists('volume-b')
+
+
+@pytest.mark.parametrize('number', CALLS)
+def test_a_clone_beside_one_that_comes_and_goes(number):
+    """Whose deletion frees the snapshot that both are made of."""
+    pool = fake_pool.FakePool()
+    pool.images.create('volume-a', GIB, 22)
+    both, hosts = turns.Turns(), []
+    for _ in range(2):
+        calls = accidents.Calls()
+        calls.has_to_wait = both.wait
+        hosts.append((calls, chains.Chains(accidents.count(
+            pool.sibling('volumes'), calls), chains.Options())))
+    (calls, one), (_, other) = hosts
+
+    def comes_and_goes() -> None:
+        other.cloner.clone_volume('volume-a', False, clone.Wanted('volume-c'))
+        other.deleter.delete('volume-c')
+
+    calls.at(number, lambda: both.begin(comes_and_goes))
+    one.cloner.clone_volume('volume-a', False, clone.Wanted('volume-b'))
+    both.end()
+
+    assert sorted(pool.directory.ids()) == ['volume-a', 'volume-b']
+    assert pool.ancestry.depth('volume-b') == 1
