@@ -18,10 +18,12 @@ same settings mean the same thing to both.
 from collections.abc import Callable
 import dataclasses
 
+from rbd_imgdriver.cache import ahead
 from rbd_imgdriver.cache import ciphertext
 from rbd_imgdriver.cache import encrypted
 from rbd_imgdriver.cache import eviction
 from rbd_imgdriver.cache import fill
+from rbd_imgdriver.cache import prefetch
 from rbd_imgdriver.cache import store as cache_store
 from rbd_imgdriver.cache import sweep
 from rbd_imgdriver.ceph import connection
@@ -31,12 +33,14 @@ from rbd_imgdriver.chain import chains
 from rbd_imgdriver.importer import export
 from rbd_imgdriver.importer import importer
 from rbd_imgdriver.importer import options
+from rbd_imgdriver.importer.source import cluster
 from rbd_imgdriver import model
 from rbd_imgdriver.strategies import base
 from rbd_imgdriver.strategies import builder
 from rbd_imgdriver.strategies import encrypted_clone
 from rbd_imgdriver.strategies import encrypted_import
 from rbd_imgdriver.strategies import import_image
+from rbd_imgdriver.strategies import rbd_clone
 
 IMPORT = import_image.ImportImage.name
 
@@ -54,6 +58,7 @@ class Settings:
     :param cinder_allowed: whether ``cinder://`` locations may be cloned
     :param chains: about clones
     :param cache: limits of the cache, or None when it is switched off
+    :param marked: which images are fetched before their first use, or None
     :param encrypted_clones: which encrypted volumes share their data
     """
 
@@ -68,6 +73,7 @@ class Settings:
     cache: eviction.Limits | None
     imports: options.Options
     encrypted_clones: ciphertext.Sharing = ciphertext.Sharing.OFF
+    marked: ahead.Rules | None = None
 
     @property
     def rules(self) -> builder.Rules:
@@ -96,6 +102,22 @@ class Backend:
             self.filler if settings.cache else None))
         self._encrypted = encrypted.EncryptedClones(self.store, self.filler,
                                                     self.importer)
+
+    @property
+    def prefetcher(self) -> prefetch.Prefetcher | None:
+        """What fetches images ahead; None when none are marked."""
+        rules = self.settings.marked
+        if rules is None or self.settings.cache is None:
+            return None
+        return prefetch.Prefetcher(self.store, self.filler, rules,
+                                   self._is_clonable)
+
+    def _is_clonable(self, image: model.Image) -> bool:
+        """Whether volumes of an image are clones of Glance's own."""
+        return (rbd_clone.RbdClone.name in self.settings.cascade
+                and image.raw and not image.signature
+                and any(cluster.snapshots(image, self.pool,
+                                          self.settings.volume_pools)))
 
     def cascade(self, image: model.Image) -> list[base.Strategy]:
         """The strategies that the operator wants for an image, in order.

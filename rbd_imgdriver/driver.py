@@ -33,6 +33,7 @@ from rbd_imgdriver.ceph import connection
 from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver.ceph import parts
 from rbd_imgdriver.ceph import pool as ceph_pool
+from rbd_imgdriver import driver_ahead
 from rbd_imgdriver import driver_chains
 from rbd_imgdriver import driver_images
 from rbd_imgdriver import driver_manageable
@@ -59,7 +60,8 @@ cfg.CONF.register_opts(opts.OPTS, group=configuration.SHARED_CONF_GROUP)
 
 
 @interface.volumedriver
-class RBDImageDriver(driver_chains.ChainsMixin, driver_images.ImagesMixin,
+class RBDImageDriver(driver_ahead.AheadMixin, driver_chains.ChainsMixin,
+                     driver_images.ImagesMixin,
                      driver_manageable.ManageableMixin,
                      driver_types.TypesMixin):
     """RBD volumes, with images turned into volumes at the cost of a clone.
@@ -163,6 +165,7 @@ class RBDImageDriver(driver_chains.ChainsMixin, driver_images.ImagesMixin,
     def do_setup(self, context: Any) -> None:
         """Prepare the backend; metrics that fail do not stop volumes."""
         super().do_setup(context)
+        self._check_marks()
         try:
             volume_utils.image_conversion_dir()  # makes it
         except OSError as error:
@@ -188,6 +191,7 @@ class RBDImageDriver(driver_chains.ChainsMixin, driver_images.ImagesMixin,
         super()._start_periodic_tasks()
         # Also without a cache: a killed import leaves its image.
         self._every(_SWEEP_INTERVAL, self._sweep)
+        self._start_prefetching()
 
     def _sweep(self) -> None:
         """Remove what imports and the cache left; never stops the loop."""

@@ -87,6 +87,52 @@ ENCRYPTION_OPTS = [
              'take about a second.'),
 ]
 
+PREFETCH_OPTS = [
+    cfg.ListOpt(
+        'rbd_imgdriver_prefetch',
+        default=[],
+        help='Marks of images that are fetched into the cache as soon as '
+             'Glance has them, before anybody asks for them. Each is '
+             'key=value, or several with "+" between that must all fit; a '
+             'key is tag, owner, visibility or the name of a property: '
+             'tag=golden, owner=<project id>, owner=<project id>+tag=golden, '
+             'visibility=public. Without an owner only public images count, '
+             'since every tenant can give images of her own any tag. Needs '
+             'image_volume_cache_enabled and the credentials of [glance].'),
+    cfg.IntOpt(
+        'rbd_imgdriver_prefetch_keep',
+        default=1, min=1,
+        help='How many images of each family are fetched and kept, the '
+             'newest. Older ones are kept until these are there and nobody '
+             'has made a volume of them for a day.'),
+    cfg.ListOpt(
+        'rbd_imgdriver_prefetch_family',
+        default=['os_distro', 'os_version'],
+        help='The properties whose values are the same for all images of a '
+             'family. An image that lacks one is a family of its own.'),
+    cfg.StrOpt(
+        'rbd_imgdriver_prefetch_name_pattern',
+        help='A regular expression for names of images, instead of '
+             'rbd_imgdriver_prefetch_family: what it finds, or its first '
+             'group, is the same for all images of a family. For example '
+             '^(.*)-[0-9]+$ for nightly builds.'),
+    cfg.IntOpt(
+        'rbd_imgdriver_prefetch_max_size_gb',
+        default=0, min=0,
+        help='GiB that the images which are kept so may take together; 0 for '
+             'no limit but that of the cache.'),
+    cfg.IntOpt(
+        'rbd_imgdriver_prefetch_interval',
+        default=30, min=5,
+        help='Seconds between two looks into Glance for marked images.'),
+    cfg.StrOpt(
+        'rbd_imgdriver_prefetch_transport_url',
+        secret=True,
+        help="URL of the message bus with Glance's notifications, as "
+             'transport_url of oslo.messaging. With it, Glance is also asked '
+             'as soon as it says that it has an image.'),
+]
+
 METRICS_OPTS = [
     cfg.PortOpt(
         'rbd_imgdriver_metrics_port',
@@ -103,7 +149,7 @@ METRICS_OPTS = [
 ]
 
 OPTS: list[cfg.Opt] = [*CASCADE_OPTS, *IMPORT_OPTS, *ENCRYPTION_OPTS,
-                       *METRICS_OPTS]
+                       *PREFETCH_OPTS, *METRICS_OPTS]
 
 
 def list_opts() -> list[tuple[str, list[cfg.Opt]]]:

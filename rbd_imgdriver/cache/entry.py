@@ -30,6 +30,7 @@ _IDENTITY = _PREFIX + 'identity'
 _CREATED = _PREFIX + 'created'
 _LAST_USED = _PREFIX + 'last_used'
 _PINNED = _PREFIX + 'pinned'
+_HELD = _PREFIX + 'held'
 _DATA_SIZE = _PREFIX + 'data_size'
 _SIGNATURE = _PREFIX + 'signature'
 
@@ -44,6 +45,7 @@ class Entry:
     :param created: seconds since the epoch
     :param last_used: seconds since the epoch, exact to a minute or so
     :param pinned: whether it is kept whatever the limits
+    :param held: whether it is kept, too, because the image is marked
     :param data_size: bytes from the beginning whose digest is the identity;
         None when the data was converted and has another
     :param signature: of the image, that the import has verified; '' if none
@@ -61,6 +63,7 @@ class Entry:
     data_size: int | None = None
     signature: str = ''
     encrypted: bool = False
+    held: bool = False
 
     def verified(self, image: model.Image) -> bool:
         """Whether the image's signature, if it needs one, was verified.
@@ -152,6 +155,16 @@ def unpin() -> tuple[str, ...]:
     return (_PINNED,)
 
 
+def hold() -> dict[str, str]:
+    """The metadata of an entry that is kept because its image is marked."""
+    return {_HELD: 'true'}
+
+
+def release() -> tuple[str, ...]:
+    """The metadata keys whose removal lets it go again."""
+    return (_HELD,)
+
+
 def parse(name: str, rbd_id: str, size: int,
           metadata: Mapping[str, str]) -> Entry | None:
     """The entry that an RBD image is, or None when it is none."""
@@ -170,4 +183,5 @@ def parse(name: str, rbd_id: str, size: int,
         pinned=metadata.get(_PINNED) == 'true',
         data_size=None if data_size is None else int(data_size),
         signature=metadata.get(_SIGNATURE, ''),
-        encrypted=ciphertext.facts(metadata) is not None)
+        encrypted=ciphertext.facts(metadata) is not None,
+        held=metadata.get(_HELD) == 'true')

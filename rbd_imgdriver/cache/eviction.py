@@ -53,7 +53,8 @@ def plan(entries: Collection[entry.Entry], incoming: int, limits: Limits,
     :param in_use: names of entries that are being cloned now
     """
     candidates = sorted(
-        (e for e in entries if not e.pinned and e.name not in in_use),
+        (e for e in entries
+         if not (e.pinned or e.held) and e.name not in in_use),
         key=lambda e: (e.last_used, e.name))
     size = incoming + sum(e.size for e in entries)
     count = 1 + len(entries)

@@ -221,6 +221,13 @@ class Store:
         """Let an entry go again when room is needed."""
         self.pool.headers.update(golden, {}, remove=entry.unpin())
 
+    def release(self, golden: str) -> None:
+        """Let an entry go that was held because its image was marked."""
+        try:
+            self.pool.headers.update(golden, {}, remove=entry.release())
+        except ceph_errors.ImageNotFound:
+            return  # evicted meanwhile
+
     def retire(self, golden: str) -> bool:
         """Take an entry out of use without harm to its volumes.
 

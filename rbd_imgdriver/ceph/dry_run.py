@@ -88,6 +88,14 @@ class DryRun:
         """The monitors' answer to a command."""
         return self._pool.mon_command(prefix, **arguments)
 
+    def mgr_command(self, prefix: str, /, **arguments: str) -> str:
+        """The manager's answer to a command."""
+        return self._pool.mgr_command(prefix, **arguments)
+
+    def option(self, name: str) -> str | None:
+        """The value of an option of Ceph."""
+        return self._pool.option(name)
+
     def capacity(self) -> capacity.Capacity | None:
         """The room for new images' data."""
         return self._pool.capacity()
@@ -111,6 +119,9 @@ class _Leases:
 
     def release(self, lease: leases.Lease) -> None:
         """It was not taken."""
+
+    def drop(self, name: str) -> None:
+        """Whoever has it keeps it."""
 
 
 class _Unfinished:
@@ -264,7 +275,7 @@ class _Clones:
                 is_new: bool = False) -> None:
         """It keeps its parent."""
 
-    def probe(self, name: str) -> int:
+    def probe(self, name: str, snapshot: str) -> int:
         _refuse('whether clones can be made')
 
     def _size(self, parent: clones.SnapshotSpec) -> int:

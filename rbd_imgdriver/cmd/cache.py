@@ -14,10 +14,12 @@
 import argparse
 from collections.abc import Callable
 from collections.abc import Iterable
+import logging
 import time
 
 from rbd_imgdriver.cache import check as cache_check
 from rbd_imgdriver.cache import entry
+from rbd_imgdriver.cache import prefetch as cache_prefetch
 from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver.cmd import cache_view
 from rbd_imgdriver.cmd import commands
@@ -25,6 +27,9 @@ from rbd_imgdriver.cmd import durations
 from rbd_imgdriver.cmd import exits
 from rbd_imgdriver.cmd import output
 from rbd_imgdriver.cmd import session as sessions
+from rbd_imgdriver import errors
+
+LOG = logging.getLogger(__name__)
 
 Session = sessions.Session
 Exit = exits.Exit
@@ -45,8 +50,41 @@ class List(commands.Listing):
     columns = cache_view.COLUMNS
 
     def records(self, args: argparse.Namespace) -> Iterable[output.Record]:
-        """All that the pool has."""
-        return cache_view.listed(self.session.backend.store)
+        """All that the pool has, and what is wanted there."""
+        records = list(cache_view.listed(self.session.backend.store))
+        prefetcher = self.session.backend.prefetcher
+        if prefetcher is not None:
+            try:
+                records += cache_view.wanted(prefetcher, self.session.glance)
+            except errors.ServiceError as error:
+                LOG.warning('What is wanted cannot be shown: %s', error)
+        return records
+
+
+class Pause(commands.Doing):
+    """Fetch no marked images for a while, on all hosts.
+
+    What is under way is finished.
+    """
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """For how long."""
+        parser.add_argument(
+            '--for', dest='seconds', type=durations.seconds,
+            metavar='DURATION', default=86400,
+            help='for so long, for example 2h or 7d (default: 1d)')
+
+    def take_action(self, parsed_args: argparse.Namespace) -> None:
+        """Pause."""
+        _prefetcher(self.session).pause(parsed_args.seconds)
+
+
+class Resume(commands.Doing):
+    """Fetch marked images again."""
+
+    def take_action(self, parsed_args: argparse.Namespace) -> None:
+        """End the pause."""
+        _prefetcher(self.session).resume()
 
 
 class Show(commands.Showing):
@@ -142,7 +180,10 @@ class Evict(_Each):
 
 
 class Prune(_Each):
-    """Evict the entries that no volume is a clone of and are not pinned."""
+    """Evict the entries that no volume is a clone of.
+
+    Those that are pinned or marked stay.
+    """
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Which of them."""
@@ -158,7 +199,7 @@ class Prune(_Each):
         latest = time.time() - args.older_than
         return self.evict(
             [one for one in store.entries()
-             if not one.pinned and one.last_used <= latest
+             if not (one.pinned or one.held) and one.last_used <= latest
              and not store.pool.usage.of(one.name).children], args.dry_run)
 
 
@@ -230,6 +271,16 @@ class Sweep(commands.Listing):
         if report.kept:
             self.exit_code = Exit.PARTIAL
         return records
+
+
+def _prefetcher(session: Session) -> cache_prefetch.Prefetcher:
+    found = session.backend.prefetcher
+    if found is None:
+        raise exits.CommandError(
+            Exit.CONFIG, 'nothing is fetched ahead: set rbd_imgdriver_prefetch'
+            ' and image_volume_cache_enabled in the section '
+            f'{session.name} of cinder.conf')
+    return found
 
 
 def _bars() -> cache_check.Reading:

@@ -14,8 +14,10 @@
 from collections.abc import Iterator
 from typing import Any
 
+from rbd_imgdriver.cache import ahead
 from rbd_imgdriver.cache import entry
 from rbd_imgdriver.cache import names
+from rbd_imgdriver.cache import prefetch
 from rbd_imgdriver.cache import store as cache_store
 from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver.cmd import output
@@ -24,6 +26,8 @@ from rbd_imgdriver import model
 
 READY = 'ready'
 PINNED = 'pinned'
+HELD = 'held'
+WANTED = 'wanted'
 IMPORTING = 'importing'
 REMAINS = 'remains'
 RETIRED = 'retired'
@@ -31,6 +35,8 @@ RETIRED = 'retired'
 STATES = {
     READY: 'volumes are cloned from it',
     PINNED: 'likewise, and it is not evicted',
+    HELD: 'likewise, since it is marked (rbd_imgdriver_prefetch)',
+    WANTED: 'it is marked and not there yet; REASON says why',
     IMPORTING: 'somebody is importing it now',
     REMAINS: 'its importer died; the sweep removes it',
     RETIRED: 'evicted; volumes still need it, the sweep frees it after them',
@@ -46,6 +52,7 @@ COLUMNS = (
     output.Column('last_used', output.moment),
     output.Column('state'),
     output.Column('progress'),
+    output.Column('reason'),
 )
 
 DETAILS = (
@@ -75,6 +82,24 @@ def listed(store: cache_store.Store) -> Iterator[dict[str, Any]]:
     yield from _retired(store)
 
 
+def wanted(prefetcher: prefetch.Prefetcher,
+           catalogue: prefetch.Catalogue) -> Iterator[dict[str, Any]]:
+    """A record of each image that is marked and not there yet.
+
+    :raises rbd_imgdriver.errors.ServiceError: when Glance does not answer
+    """
+    found = prefetcher.plan(catalogue)
+    for offer, reason in prefetch.described(found, prefetcher.paused()):
+        yield {
+            'name': offer.golden,
+            'image_id': offer.image.id,
+            'image_name': offer.image.name,
+            'size': offer.disk,
+            'state': WANTED,
+            'reason': ahead.REASONS.get(reason, reason),
+        }
+
+
 def of_entry(store: cache_store.Store, one: entry.Entry) -> dict[str, Any]:
     """The record of one entry."""
     usage = store.pool.usage.of(one.name)
@@ -83,7 +108,7 @@ def of_entry(store: cache_store.Store, one: entry.Entry) -> dict[str, Any]:
         'image_id': one.image_id,
         'image_name': one.image_name,
         'identity': one.identity,
-        'state': PINNED if one.pinned else READY,
+        'state': PINNED if one.pinned else HELD if one.held else READY,
         'size': one.size,
         'used': usage.used,
         'created': one.created,

@@ -88,13 +88,20 @@ class _Verb(command.Command):
         """
         try:
             super().run(parsed_args)
-            if parsed_args.formatter == output.TABLE:
+            if getattr(parsed_args, 'formatter', '') == output.TABLE:
                 self._print_more(parsed_args)
             self.app.stdout.flush()
             return self.exit_code
         except BrokenPipeError:  # the reader has seen enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _drop_output()
             return Exit.OK
+        except OSError as error:  # of stdout: the others are translated
+            _drop_output()
+            return self._fail(error, Exit.FAILED)
+        except ValueError as error:
+            if not sessions.is_of_configuration(error):
+                raise
+            return self._fail(error, Exit.CONFIG)
         except exits.CommandError as error:
             return self._fail(error, error.exit_code)
         except errors.NotFound as error:
@@ -123,6 +130,10 @@ class _Verb(command.Command):
         return code
 
 
+class Doing(_Verb):
+    """A verb that prints nothing."""
+
+
 class Listing(_Verb, lister.Lister):
     """A verb that prints a line for each record."""
 
@@ -148,3 +159,8 @@ class Showing(_Verb, show.ShowOne):
         names, (row,) = output.rows(
             self.columns, [self.record(parsed_args)], parsed_args.formatter)
         return names, row
+
+
+def _drop_output() -> None:
+    """Let what is buffered go nowhere: Python flushes it at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -38,6 +38,8 @@ COMMANDS = {
     'cache list': 'cache:List',
     'cache show': 'cache:Show',
     'cache prefetch': 'prefetch:Prefetch',
+    'cache pause': 'cache:Pause',
+    'cache resume': 'cache:Resume',
     'cache pin': 'cache:Pin',
     'cache unpin': 'cache:Unpin',
     'cache evict': 'cache:Evict',

@@ -17,6 +17,8 @@ second of imports.
 """
 
 import argparse
+from collections.abc import Iterable
+from collections.abc import Iterator
 import functools
 import pathlib
 from typing import Any
@@ -31,7 +33,11 @@ from rbd_imgdriver import model
 if TYPE_CHECKING:
     from rbd_imgdriver.openstack import service_glance
 
+# Sections whose options the command reads, too.
+_SERVICES = ('coordination', 'database', 'oslo_concurrency')
+
 DRIVER = 'rbd_imgdriver.driver.RBDImageDriver'
+INTREE = 'cinder.volume.drivers.rbd.RBDDriver'
 
 
 class Session:
@@ -64,6 +70,15 @@ class Session:
         from rbd_imgdriver.openstack import volumes as cinder_volumes
         return cinder_volumes.volume_status(volume_id)
 
+    def volumes_called(self, name: str) -> list[str]:
+        """The ids of the volumes that have a name, or once had an id.
+
+        :raises rbd_imgdriver.errors.ServiceError: when there is no database
+        """
+        self.conf  # noqa: B018 - Cinder's modules come first
+        from rbd_imgdriver.openstack import volumes as cinder_volumes
+        return cinder_volumes.called(name)
+
     @property
     def volumes(self) -> model.ImageVolumes:
         """Cinder's volumes, from its database."""
@@ -74,10 +89,7 @@ class Session:
     @property
     def cluster(self) -> connection.ClusterSpec:
         """How the backend reaches its cluster."""
-        get = self.configuration
-        return connection.ClusterSpec(
-            get.rbd_cluster_name, get.rbd_ceph_conf or '', get.rbd_user,
-            get.rados_connect_timeout)
+        return cluster_of(self.configuration)
 
     @functools.cached_property
     def configuration(self) -> Any:
@@ -103,9 +115,8 @@ class Session:
         """The names of the options that the backend's section may have."""
         return set(self.conf[self.configuration.config_group])
 
-    @property
-    def written(self) -> set[str]:
-        """The names that are written in the backend's section."""
+    def written(self, wanted: str) -> set[str]:
+        """The names that are written in a section."""
         from oslo_config import cfg
 
         found: set[str] = set()
@@ -115,7 +126,7 @@ class Session:
         for path in paths:
             sections: dict[str, dict[str, list[str]]] = {}
             cfg.ConfigParser(str(path), sections).parse()
-            found |= set(sections.get(self.name, {}))
+            found |= set(sections.get(wanted, {}))
         return found
 
     @functools.cached_property
@@ -143,10 +154,28 @@ class Session:
         """The section that the command line names, or all of ours."""
         return [self.name] if self._args.backend else self.backends()
 
-    def backends(self) -> list[str]:
-        """The sections of ``enabled_backends`` that use our driver."""
+    def backends(self, driver: str = DRIVER) -> list[str]:
+        """The sections of ``enabled_backends`` that use a driver."""
         return [name for name in self.conf.enabled_backends or []
-                if section(self.conf, name).volume_driver == DRIVER]
+                if section(self.conf, name).volume_driver == driver]
+
+    def invalid(self, groups: Iterable[str]) -> Iterator[tuple[str, str]]:
+        """The options whose values cannot be: (section, why).
+
+        :param groups: sections besides ``[DEFAULT]`` and those of services
+        """
+        from oslo_config import cfg
+
+        conf = self.conf
+        for group in (None, *_SERVICES, *groups):
+            where = conf if group is None else conf[group]
+            for name in where:
+                try:
+                    where[name]
+                except cfg.ConfigFileValueError as error:
+                    yield group or 'DEFAULT', str(error)
+                except (cfg.Error, TypeError, AttributeError):
+                    continue  # another's to say, or not an option
 
     @functools.cached_property
     def conf(self) -> Any:
@@ -196,6 +225,19 @@ class Session:
                 'places; name it with --config-file')
         return [f'--config-{kind}={path}' for kind, paths in (
             ('file', files), ('dir', dirs)) for path in paths]
+
+
+def is_of_configuration(error: ValueError) -> bool:
+    """Whether a value of cinder.conf is one that cannot be."""
+    from oslo_config import cfg
+    return isinstance(error, cfg.ConfigFileValueError)
+
+
+def cluster_of(configuration: Any) -> connection.ClusterSpec:
+    """How a backend on RBD reaches its cluster."""
+    return connection.ClusterSpec(
+        configuration.rbd_cluster_name, configuration.rbd_ceph_conf or '',
+        configuration.rbd_user, configuration.rados_connect_timeout)
 
 
 def section(conf: Any, name: str) -> Any:

@@ -14,7 +14,9 @@
 With the credentials of :mod:`rbd_imgdriver.openstack.service_user`.
 """
 
+from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Mapping
 import contextlib
 from typing import Any
 
@@ -26,6 +28,7 @@ from keystoneauth1 import exceptions as keystone_exc
 from oslo_config import cfg
 from oslo_log import log as logging
 
+from rbd_imgdriver.cache import ahead
 from rbd_imgdriver import errors
 from rbd_imgdriver import model
 from rbd_imgdriver.openstack import glance_data
@@ -118,6 +121,30 @@ class ServiceGlance:
         return [cinder_images.image_of(one, (None, self.locations(one['id'])))
                 for one in listed[:limit]]
 
+    def offers(self, filters: Iterable[Mapping[str, str]],
+               ) -> list[ahead.Offer]:
+        """The active images that one of the filters finds.
+
+        With the locations of each, which take a request.
+
+        :param filters: as Glance's list of images takes them
+        :raises GlanceError: when Glance does not answer
+        """
+        found: dict[str, dict[str, Any]] = {}
+        for one in filters:
+            wanted: dict[str, Any] = {'status': 'active', **one}
+            if 'tag' in wanted:
+                wanted['tag'] = [wanted['tag']]
+            with _errors('list'):
+                found |= {image['id']: image for image in
+                          self._images.detail(_context(), filters=wanted)}
+        return [ahead.Offer(
+            cinder_images.image_of(one, (None, self.locations(one['id']))),
+            _iso(one.get('created_at')), int(one.get('min_disk') or 0),
+            {key: str(value) for key, value in
+             (one.get('properties') or {}).items()})
+            for one in found.values()]
+
     def min_disk(self, image_id: str) -> int:
         """The GiB that Glance says a volume of the image needs; 0 if none."""
         return int(self._show(image_id).get('min_disk') or 0)
@@ -174,6 +201,10 @@ def in_glance(image_id: str) -> bool:
         LOG.warning('Glance does not say whether it has image %(image)s: '
                     '%(error)s', {'image': image_id, 'error': error})
         return True
+
+
+def _iso(when: Any) -> str:
+    return when.isoformat() if hasattr(when, 'isoformat') else str(when or '')
 
 
 class _PrivilegedClient(glance.GlanceClientWrapper):  # type: ignore[misc]

@@ -12,6 +12,7 @@
 """Turns the options of a Cinder backend into our settings."""
 
 import math
+import re
 import tempfile
 from typing import Any
 
@@ -20,6 +21,7 @@ from cinder.volume.drivers import rbd as cinder_rbd
 from oslo_config import cfg
 
 from rbd_imgdriver import backend
+from rbd_imgdriver.cache import ahead
 from rbd_imgdriver.cache import ciphertext
 from rbd_imgdriver.cache import eviction
 from rbd_imgdriver.cache import names as cache_names
@@ -57,7 +59,34 @@ def settings_of(configuration: Any,
         cache=limits,
         imports=import_options(configuration),
         encrypted_clones=ciphertext.Sharing(
-            configuration.rbd_imgdriver_encrypted_clones))
+            configuration.rbd_imgdriver_encrypted_clones),
+        marked=ahead_rules(configuration))
+
+
+def ahead_rules(configuration: Any) -> ahead.Rules | None:
+    """Which images are fetched before their first use; None for none.
+
+    :raises oslo_config.cfg.ConfigFileValueError: when a mark or the pattern
+        is not one
+    """
+    marks = configuration.rbd_imgdriver_prefetch
+    if not marks:
+        return None
+    pattern = configuration.rbd_imgdriver_prefetch_name_pattern
+    try:
+        compiled = re.compile(pattern) if pattern else None
+        filters = tuple(ahead.mark(one) for one in marks)
+    except re.error as error:
+        raise cfg.ConfigFileValueError(
+            f'rbd_imgdriver_prefetch_name_pattern: {error}') from error
+    except ahead.BadMark as error:
+        raise cfg.ConfigFileValueError(
+            f'rbd_imgdriver_prefetch: {error}') from error
+    return ahead.Rules(
+        filters,
+        configuration.rbd_imgdriver_prefetch_keep,
+        tuple(configuration.rbd_imgdriver_prefetch_family), compiled,
+        configuration.rbd_imgdriver_prefetch_max_size_gb * model.GIB)
 
 
 def volume_pools(configuration: Any) -> frozenset[str]:

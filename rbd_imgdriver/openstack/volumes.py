@@ -77,6 +77,20 @@ def volume_status(volume_id: str) -> str | None:
     return ownership.DELETED
 
 
+def called(name: str) -> list[str]:
+    """The ids, as in the names of RBD images, of volumes that Cinder has.
+
+    :param name: their name in Cinder, or the id of one that was migrated
+        while attached
+    :raises rbd_imgdriver.errors.ServiceError: when there is no database
+    """
+    admin = context.get_admin_context()
+    with _database():
+        return [str(one.name_id) for key in ('id', 'display_name')
+                for one in objects.VolumeList.get_all(admin,
+                                                      filters={key: name})]
+
+
 def _image_volume(volume: Any) -> model.ImageVolume:
     """A volume with the marks that Glance and Cinder give image volumes.
 

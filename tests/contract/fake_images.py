@@ -249,7 +249,7 @@ class Clones(_Part):
         self._flatten(image)
         progress(1, 1)
 
-    def probe(self, name):
+    def probe(self, name, snapshot):
         self._pool.check_free(name)
         return 2
 

@@ -65,6 +65,14 @@ class FakePool:
             raise errors.CephError(f'monitor command {prefix}: unknown')
         return json.dumps({'version': 'ceph version of a fake'})
 
+    def mgr_command(self, prefix: str, /, **_arguments: str) -> str:
+        if prefix != 'rbd task list':
+            raise errors.CephError(f'manager command {prefix}: unknown')
+        return '[]'
+
+    def option(self, name: str) -> str | None:
+        return {'rbd_default_clone_format': 'auto'}.get(name)
+
     def capacity(self) -> capacity.Capacity | None:
         return capacity.Capacity(2**40, 0, 2**40)
 

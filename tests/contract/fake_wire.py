@@ -37,6 +37,9 @@ class Leases:
         if self._held.get(lease.name, ('', {}))[0] == lease.cookie:
             del self._held[lease.name]
 
+    def drop(self, name):
+        self._held.pop(name, None)
+
     def holder(self, name):
         held = self._held.get(name)
         return dict(held[1]) if held else None

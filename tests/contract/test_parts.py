@@ -73,6 +73,9 @@ def test_the_handle(pool):
     assert 'version' in pool.mon_command('version')
     with pytest.raises(errors.CephError):
         pool.mon_command('no such command')
+    with pytest.raises(errors.CephError):
+        pool.mgr_command('no such command')
+    assert pool.option('rbd_default_clone_format') == 'auto'
     assert pool.credentials().user == 'cinder'
     assert pool.capacity().free > 0
 
@@ -307,7 +310,7 @@ def test_a_flatten_that_is_cancelled(child):
 
 
 def test_the_probe_leaves_nothing(pool):
-    assert pool.clones.probe('probe') == 2
+    assert pool.clones.probe('.partial-probe', 'snap') == 2
     assert pool.directory.ids() == {}
 
 

@@ -230,3 +230,8 @@ def test_leases(pool):
     assert pool.leases.holder('work') == {'host': 'one'}
     pool.leases.release(first)
     assert pool.leases.holder('work') is None
+    pool.leases.drop('work')
+    assert pool.leases.acquire(first, {'host': 'one'})
+    pool.leases.drop('work')
+    assert pool.leases.acquire(second, {'host': 'two'})
+    pool.leases.release(second)

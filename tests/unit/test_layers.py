@@ -27,7 +27,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2] / PACKAGE
 # siblings within one component; never what stands above or beside it.
 LAYERS = (
     ('driver', 'manager', 'cmd'),
-    ('driver_chains', 'driver_images', 'driver_manageable',
+    ('driver_ahead', 'driver_chains', 'driver_images', 'driver_manageable',
      'driver_types'),
     ('openstack', 'opts', 'metrics'),
     ('backend',),
@@ -46,9 +46,9 @@ LAYERS = (
 # The same within a component, by its modules and folders.
 INSIDE = {
     'cache': (
-        ('check', 'encrypted'),
+        ('check', 'encrypted', 'prefetch'),
         ('fill', 'sweep'),
-        ('eviction', 'store'),
+        ('ahead', 'eviction', 'store'),
         ('entry', 'stripping'),
         ('ciphertext', 'wish', 'verdict'),
         ('names',),
@@ -91,7 +91,8 @@ INSIDE = {
 
 # What may know the world outside.  All may import what is not named here.
 OUTSIDE = {
-    'cinder': ('driver', 'manager', 'driver_chains', 'driver_images',
+    'cinder': ('driver', 'manager', 'driver_ahead', 'driver_chains',
+               'driver_images',
                'driver_manageable', 'driver_types',
                'openstack', 'opts'),
     'rados': ('ceph',),

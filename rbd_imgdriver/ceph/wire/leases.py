@@ -107,6 +107,19 @@ class Leases(native.Part):
             return
 
     @native.in_native_thread
+    def drop(self, name: str) -> None:
+        """End a lease, whichever client has it; for notes, not for work."""
+        try:
+            with errors.translated(f'end of lease {name}',
+                                   errors.ObjectNotFound), \
+                    rados.WriteOpCtx() as op:
+                op.rm_xattr('lock.' + name)
+                op.rm_xattr(_HOLDER + name)
+                self._ioctx.operate_write_op(op, _OBJECT)
+        except errors.ObjectNotFound:
+            return
+
+    @native.in_native_thread
     def holder(self, name: str) -> dict[str, str] | None:
         """What the holder of a lease said of itself; None when it is free."""
         ioctx = self._ioctx

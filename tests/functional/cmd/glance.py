@@ -35,6 +35,15 @@ BASE = ('id', 'name', 'status', 'owner', 'visibility', 'disk_format',
         'locations')
 
 
+# What is asked of the list besides what images are to be like.
+PAGING = ('limit', 'marker', 'sort_key', 'sort_dir', 'sort')
+
+
+def _fits(image: dict, asked: dict[str, str]) -> bool:
+    return all(value in image.get('tags', []) if key == 'tag'
+               else image.get(key) == value for key, value in asked.items())
+
+
 class Glance:
     """The images in a directory: ``<id>.json`` and ``<id>.data``."""
 
@@ -111,6 +120,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             case ['versions']:
                 self._json({'versions': [
                     {'id': VERSION, 'status': 'SUPPORTED'}]})
+            case ['v3']:
+                self._json({'version': {'id': 'v3.14', 'status': 'stable',
+                                        'links': [{'rel': 'self', 'href':
+                                                   self.path}]}})
             case ['v2', 'tasks'] if hidden:
                 self.send_error(403)
             case ['v2', 'tasks']:
@@ -123,11 +136,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 self._json({'name': 'image', 'properties': {
                     name: {'type': 'string'} for name in BASE}})
             case ['v2', 'images']:
-                name = urllib.parse.parse_qs(url.query).get('name', [None])[0]
+                asked = {key: value for key, value in
+                         urllib.parse.parse_qsl(url.query)
+                         if key not in PAGING}
                 found = [json.loads(path.read_text())
                          for path in self.directory.glob('*.json')]
                 self._json({'images': [one for one in found
-                                       if name in (None, one['name'])]})
+                                       if _fits(one, asked)]})
             case ['v2', 'images', _] if facts.exists():
                 self._bytes(facts.read_bytes(), 'application/json')
             case ['v2', 'images', _, 'file'] if facts.exists():
@@ -139,6 +154,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
                             else b'[]', 'application/json')
             case _:
                 self.send_error(404)
+
+    def do_POST(self) -> None:
+        """As a Keystone that knows nobody."""
+        self.send_error(401)
 
     def _json(self, value: object) -> None:
         self._bytes(json.dumps(value).encode(), 'application/json')
