@@ -225,11 +225,12 @@ def of_code(subject: str, result: int) -> CephError:
 
 def kind_of(result: int,
             missing: type[CephError] = ImageNotFound) -> type[CephError]:
-    """The class of the error for a negative result.
+    """The class of the error for a result.
 
     :param missing: what it means that something does not exist
     """
-    kind = _CODES.get(-result, CephError)
+    # The bindings answer 110 where a manager does not, and -13 elsewhere.
+    kind = _CODES.get(abs(result), CephError)
     return missing if kind is ImageNotFound else kind
 
 

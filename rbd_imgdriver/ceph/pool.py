@@ -92,14 +92,24 @@ class Pool(native.Part):
 
         :raises errors.PermissionDenied: when the user may not ask
         """
-        command = json.dumps({'prefix': prefix, 'format': 'json', **arguments})
-        with errors.translated(f'monitor command {prefix}'):
-            code, answer, status = self.cluster.client().mon_command(
-                command, b'')
-        if code:
-            kind = errors.kind_of(code, errors.ObjectNotFound)
-            raise kind(f'monitor command {prefix}: {status}')
-        return str(answer.decode())
+        return self._command('monitor', self.cluster.client().mon_command,
+                             {'prefix': prefix, **arguments})
+
+    @native.in_native_thread
+    def mgr_command(self, prefix: str, /, **arguments: str) -> str:
+        """The manager's answer to a command, as JSON text.
+
+        Without an active manager librados waits for one.
+
+        :raises errors.PermissionDenied: when the user may not ask
+        """
+        return self._command('manager', self.cluster.client().mgr_command,
+                             {'prefix': prefix, **arguments})
+
+    @native.in_native_thread
+    def option(self, name: str) -> str | None:
+        """The value of an option of Ceph, as our client sees it."""
+        return self.cluster.option(name)
 
     @native.in_native_thread
     def holding(self, image: str) -> 'Pool | None':
@@ -126,6 +136,17 @@ class Pool(native.Part):
         """
         return capacity.read(self.cluster.client(),
                              self.data.pool() or self.name)
+
+    @staticmethod
+    def _command(whom: str, ask: Any, command: dict[str, str]) -> str:
+        subject = f'{whom} command {command["prefix"]}'
+        with errors.translated(subject):
+            code, answer, status = ask(
+                json.dumps({'format': 'json', **command}), b'')
+        if code:
+            kind = errors.kind_of(code, errors.ObjectNotFound)
+            raise kind(f'{subject}: {status}')
+        return str(answer.decode())
 
     @native.in_native_thread
     def credentials(self) -> credentials.Credentials:

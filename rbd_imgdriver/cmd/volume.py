@@ -12,6 +12,7 @@
 """``rbd-imgdriver-manage volume explain``: how a volume came to be."""
 
 import argparse
+from collections.abc import Iterator
 from typing import Any
 
 from rbd_imgdriver.chain import intents
@@ -19,6 +20,7 @@ from rbd_imgdriver.cmd import commands
 from rbd_imgdriver.cmd import exits
 from rbd_imgdriver.cmd import output
 from rbd_imgdriver.cmd import session as sessions
+from rbd_imgdriver import errors
 from rbd_imgdriver import model
 
 Exit = exits.Exit
@@ -52,29 +54,59 @@ class Explain(commands.Showing):
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """The volume."""
-        parser.add_argument('volume', metavar='VOLUME',
-                            help="the volume's id or its RBD image's name")
+        parser.add_argument(
+            'volume', metavar='VOLUME',
+            help="the volume's id or name, or its RBD image's name; looked "
+            'for in every backend unless --backend names one')
 
     def record(self, args: argparse.Namespace) -> output.Record:
         """What the pool says of the volume."""
-        facts = _facts(_name(args.volume, self.session), self.session)
+        facts = _facts(*_find(args.volume, self.session))
         if facts['parents']:
             self.also(_PARENTS, facts['parents'])
         return facts
 
 
-def _name(wanted: str, session: sessions.Session) -> str:
-    """The name of the RBD image that is meant.
+def _find(wanted: str,
+          session: sessions.Session) -> tuple[str, sessions.Session]:
+    """The name of the volume's RBD image, and the backend that has it.
 
-    :raises exits.CommandError: when there is none
+    :raises exits.CommandError: when none has it
     """
-    template = session.backend.settings.chains.rules.template
-    for name in (wanted, template % wanted):
-        if session.backend.pool.directory.exists(name):
-            return name
+    backends = [session.of(name) for name in session.chosen()]
+    for meant in _meant(wanted, session):
+        for backend in backends:
+            found = _in_pool(meant, backend)
+            if found:
+                return found, backend
+    pools = ', '.join(dict.fromkeys(one.backend.pool.name
+                                    for one in backends))
     raise exits.CommandError(
-        Exit.NOT_FOUND,
-        f'pool {session.backend.pool.name} has no volume {wanted}')
+        Exit.NOT_FOUND, f'there is no volume {wanted} in the pools of the '
+        f'backends: {pools or "there are none"}')
+
+
+def _in_pool(wanted: str, backend: sessions.Session) -> str | None:
+    """The name of the RBD image, if the backend's pool has it."""
+    template = backend.backend.settings.chains.rules.template
+    for name in (wanted, template % wanted):
+        if backend.backend.pool.directory.exists(name):
+            return name
+    return None
+
+
+def _meant(wanted: str, session: sessions.Session) -> Iterator[str]:
+    """It may be an id already; if not, Cinder may know it by this name."""
+    yield wanted
+    try:
+        ids = session.volumes_called(wanted)
+    except errors.ServiceError:
+        return  # it is looked for in Ceph only
+    if len(ids) > 1:
+        raise exits.CommandError(
+            Exit.USAGE, f'several volumes are called {wanted}: '
+            + ', '.join(sorted(ids)))
+    yield from ids
 
 
 def _facts(name: str, session: sessions.Session) -> dict[str, Any]:

@@ -183,9 +183,9 @@ class Clones(native.Part):
         flatten.flatten(self._ioctx, id_, progress, is_new)
 
     @native.in_native_thread
-    def probe(self, name: str) -> int:
+    def probe(self, name: str, snapshot: str) -> int:
         """Make, clone and remove an image; see :func:`probe.clones`."""
-        return probe.clones(self._ioctx, name,
+        return probe.clones(self._ioctx, name, snapshot,
                             layouts.features(self.cluster))
 
 

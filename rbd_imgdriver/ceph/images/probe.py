@@ -18,41 +18,60 @@ from typing import Any
 import rbd
 
 from rbd_imgdriver.ceph import errors
+from rbd_imgdriver import model
 
 _SIZE = 4 * 1024 ** 2
-_SNAPSHOT = 'probe'
 
 
-def clones(ioctx: Any, name: str, features: int) -> int:
+def clones(ioctx: Any, name: str, snapshot: str, features: int) -> int:
     """Make an image, clone it, and remove both.
 
-    :param name: for the image; the clone has the same with an ending
+    Both carry the mark of an incomplete import, and the image the snapshot
+    of one: what a cluster that stands still keeps of them is the sweep's.
+
+    :param name: for the image, as for an incomplete import; the clone has
+        the same with an ending
+    :param snapshot: name for the snapshot
     :returns: the format of clones, 1 or 2
     :raises errors.CephError: when any step fails
     """
     client = rbd.RBD()
     child = name + '-clone'
     with errors.translated(f'probe {name}'), contextlib.ExitStack() as undo:
+        # Before it is made: what timed out may have happened.
+        undo.callback(_remove, ioctx, name)
         client.create(ioctx, name, _SIZE, 22, old_format=False,
                       features=features)
-        undo.callback(client.remove, ioctx, name)
+        _mark(ioctx, name)
+        undo.callback(_remove_snapshot, ioctx, name, snapshot)
         with rbd.Image(ioctx, name) as image:
-            image.create_snap(_SNAPSHOT)
-        undo.callback(_remove_snapshot, ioctx, name)
+            image.create_snap(snapshot)
         version = 2
+        undo.callback(_remove, ioctx, child)
         try:
-            client.clone(ioctx, name, _SNAPSHOT, ioctx, child, features)
+            client.clone(ioctx, name, snapshot, ioctx, child, features)
         except rbd.InvalidArgument:
             version = 1
             with rbd.Image(ioctx, name) as image:
-                image.protect_snap(_SNAPSHOT)
-            client.clone(ioctx, name, _SNAPSHOT, ioctx, child, features)
-        client.remove(ioctx, child)
+                image.protect_snap(snapshot)
+            client.clone(ioctx, name, snapshot, ioctx, child, features)
+        _mark(ioctx, child)
     return version
 
 
-def _remove_snapshot(ioctx: Any, name: str) -> None:
+def _mark(ioctx: Any, name: str) -> None:
     with rbd.Image(ioctx, name) as image:
-        if image.is_protected_snap(_SNAPSHOT):
-            image.unprotect_snap(_SNAPSHOT)
-        image.remove_snap(_SNAPSHOT)
+        image.metadata_set(model.PARTIAL_MARK, image.id())
+
+
+def _remove(ioctx: Any, name: str) -> None:
+    with contextlib.suppress(rbd.ImageNotFound):
+        rbd.RBD().remove(ioctx, name)
+
+
+def _remove_snapshot(ioctx: Any, name: str, snapshot: str) -> None:
+    with contextlib.suppress(rbd.ImageNotFound), \
+            rbd.Image(ioctx, name) as image:
+        if image.is_protected_snap(snapshot):
+            image.unprotect_snap(snapshot)
+        image.remove_snap(snapshot)

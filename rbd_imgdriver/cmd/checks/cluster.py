@@ -11,33 +11,58 @@
 # under the License.
 """What the cluster can do for us, found by doing it with a probe."""
 
+from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Set
+import dataclasses
 import json
-import secrets
+from typing import Any
 
+from rbd_imgdriver.cache import names
 from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver.ceph.images import clones
 from rbd_imgdriver.ceph import parts
 from rbd_imgdriver.cmd.checks import findings
+from rbd_imgdriver.cmd.checks import health
 from rbd_imgdriver.cmd.checks import pools
+from rbd_imgdriver.importer import temporary
 from rbd_imgdriver import locations
 from rbd_imgdriver import model
 from rbd_imgdriver import trust
 
 Finding = findings.Finding
 
-PROBE = 'rbd-imgdriver-probe-'
+PROBE = 'rbd-imgdriver-probe'
+
+# An address that cannot be parsed: whoever may blocklist clients is answered
+# EINVAL, and nothing is blocklisted (prepare_command of OSDMonitor.cc).
+_NO_ADDRESS = 'rbd-imgdriver/1'
+# What an error says besides that something failed.
+FAILED = {
+    ceph_errors.NoSpace: 'pool-full',
+    ceph_errors.TimedOut: 'osds-unreachable',
+    ceph_errors.Disconnected: 'osds-unreachable',
+    ceph_errors.PoolNotFound: 'pool-missing',
+}
+_FAILED = 'probe-failed'
+_FORMAT = 'rbd_default_clone_format'
+
+
+@dataclasses.dataclass(frozen=True)
+class Told:
+    """What the monitors say; the answers to the commands of these names."""
+
+    health: Mapping[str, Any]
+    osd_dump: Mapping[str, Any]
+    df: Mapping[str, Any]
 
 
 def reachable(pool: parts.Pool) -> Finding:
-    """Whether the cluster answers, and has the pool."""
+    """Whether the monitors answer."""
     try:
         fsid = pool.fsid()
         version = json.loads(pool.mon_command('version'))['version']
-        pool.directory.exists(PROBE)
-    except ceph_errors.PoolNotFound as error:
-        return Finding('pool-missing', pool.name, str(error))
     except ceph_errors.KeyTooNew as error:
         return Finding('key-too-new', pool.name, str(error))
     except ceph_errors.CephError as error:
@@ -45,38 +70,109 @@ def reachable(pool: parts.Pool) -> Finding:
     return Finding('cluster', pool.name, f'{fsid}, {version}')
 
 
+def told(pool: parts.Pool) -> Told:
+    """Ask the monitors."""
+    return Told(*(json.loads(pool.mon_command(command))
+                  for command in ('health', 'osd dump', 'df')))
+
+
+def readable(pool: parts.Pool) -> Iterator[Finding]:
+    """Why the pool cannot be read; nothing if it can."""
+    try:
+        pool.directory.exists(PROBE)
+    except ceph_errors.PermissionDenied as error:
+        yield Finding('pool-forbidden', pool.name, str(error))
+    except ceph_errors.CephError as error:
+        yield failed(pool.name, error)
+
+
+def failed(subject: str, error: ceph_errors.CephError,
+           code: str = _FAILED) -> Finding:
+    """What it means that an operation on a pool failed.
+
+    :param code: what it means if the error does not say it
+    """
+    return Finding(FAILED.get(type(error), code), subject, _sentence(error))
+
+
+def data_pool(pool: parts.Pool, known: Told) -> Iterator[Finding]:
+    """Where new images' data goes, if not into the pool itself."""
+    name = pool.data.pool()
+    if not name:
+        return
+    if not pools.exists(name, known.osd_dump):
+        yield Finding('data-pool-missing', name,
+                      'osd dump does not list it')
+        return
+    yield Finding('data-pool', name, f'data of images in {pool.name}')
+    yield from pools.fullness(name, known.osd_dump, known.df)
+
+
 def probe(pool: parts.Pool) -> Iterator[Finding]:
     """Make, clone and remove an image."""
-    name = PROBE + secrets.token_hex(4)
     try:
-        version = pool.clones.probe(name)
+        version = pool.clones.probe(temporary.new_name(PROBE),
+                                    names.SNAPSHOT)
     except ceph_errors.CephError as error:
-        yield Finding('probe-failed', pool.name, _sentence(error))
+        yield failed(pool.name, error)
         return
     yield Finding('probe', pool.name, f'clones of format {version}')
-    if version < 2:
+    if version > 1:
+        return
+    configured = pool.option(_FORMAT)
+    if configured == '1':
+        yield Finding('clone-format-set', pool.name, f'{_FORMAT} = 1')
+    else:
         yield Finding('clone-format-1', pool.name,
                       'a snapshot has to be protected to be cloned')
 
 
 def caps(pool: parts.Pool) -> Iterator[Finding]:
-    """Whether the user has rights that no driver needs.
+    """Rights that the user has and no driver needs, and the other way round.
 
     A user of the profile ``rbd`` may not list the others.
     """
+    if _may(pool.mon_command, 'auth ls'):
+        yield Finding('caps-wide', pool.name, 'it may list all keys')
+    if not _may(pool.mon_command, 'osd blocklist', blocklistop='add',
+                addr=_NO_ADDRESS):
+        yield Finding('monitor-caps', pool.name,
+                      '"osd blocklist add" is refused')
+
+
+def manager(pool: parts.Pool) -> Iterator[Finding]:
+    """Whether the manager answers our user.
+
+    The monitors miss a manager after half a minute only, and librados waits
+    for one as long as it may: so it is not asked where they miss it.
+    """
     try:
-        pool.mon_command('auth ls')
+        seen = json.loads(pool.mon_command('health'))
+        if health.manager_is_up(seen) and not _may(
+                pool.mgr_command, 'rbd task list'):
+            yield Finding('manager-caps', pool.name,
+                          '"rbd task list" is refused')
+    except ceph_errors.TimedOut as error:
+        yield Finding('manager-down', pool.name, str(error))
     except ceph_errors.CephError:
-        return
-    yield Finding('caps-wide', pool.name, 'it may list all keys')
+        return  # the check of the pool says why
+
+
+def _may(ask: Callable[..., str], command: str, **arguments: str) -> bool:
+    try:
+        ask(command, **arguments)
+    except ceph_errors.PermissionDenied:
+        return False
+    except ceph_errors.TimedOut:
+        raise
+    except ceph_errors.CephError:
+        return command != 'auth ls'  # it was allowed, and failed
+    return True
 
 
 def settings(pool: parts.Pool) -> Iterator[Finding]:
-    """How the pool is set up, and what it holds."""
-    yield from pools.check(
-        pool.name, json.loads(pool.mon_command('osd dump')),
-        json.loads(pool.mon_command('df')))
-    yield from _data_pool(pool)
+    """How images are made, and what the pool holds."""
+    yield from pools.features(pool.name, pool.option('rbd_default_features'))
     yield from pools.snapshots(pool.snapshots.counts())
     trashed = pool.trash.entries()
     if trashed:
@@ -87,22 +183,8 @@ def settings(pool: parts.Pool) -> Iterator[Finding]:
                       f'every {", ".join(intervals)}')
 
 
-def _data_pool(pool: parts.Pool) -> Iterator[Finding]:
-    name = pool.data.pool()
-    if not name:
-        return
-    try:
-        pool.sibling(name).directory.exists(PROBE)
-    except ceph_errors.PoolNotFound as error:
-        yield Finding('data-pool-missing', name, str(error))
-    except ceph_errors.PermissionDenied:
-        yield Finding('data-pool', name, 'its objects cannot be read')
-    else:
-        yield Finding('data-pool', name, f'data of images in {pool.name}')
-
-
 def glance_clone(pool: parts.Pool, images: list[model.Image],
-                 volume_pools: Set[str]) -> Iterator[Finding]:
+                 volume_pools: Set[str], known: Told) -> Iterator[Finding]:
     """Clone an image of Glance, and remove the clone.
 
     :param volume_pools: names of the pools that hold volumes
@@ -114,7 +196,12 @@ def glance_clone(pool: parts.Pool, images: list[model.Image],
             objection = trust.objection(image, trust.RbdClaim(
                 location, fsid, volume_pools))
             if objection is None:
-                yield _try(pool, location)
+                # A clone is noted at its parent, too.
+                full = list(pools.fullness(location.pool, known.osd_dump,
+                                           known.df))
+                yield from full
+                if not any(one.code == 'pool-full' for one in full):
+                    yield _try(pool, location)
                 return
             if location.fsid != fsid:
                 elsewhere.append(image.id)
@@ -135,15 +222,15 @@ def _locations(image: model.Image) -> Iterator[locations.RbdLocation]:
 
 
 def _try(pool: parts.Pool, location: locations.RbdLocation) -> Finding:
-    name = PROBE + secrets.token_hex(4)
+    name = temporary.new_name(PROBE)
     parent = clones.SnapshotSpec(location.pool, location.image,
                                  location.snapshot)
     try:
-        pool.clones.clone(clones.CloneSpec(parent, name))
+        pool.clones.clone(clones.CloneSpec(parent, name,
+                                           id_key=temporary.MARK))
         pool.images.remove(name)
     except ceph_errors.CephError as error:
-        return Finding('glance-clone-failed', location.pool,
-                       _sentence(error))
+        return failed(location.pool, error, 'glance-clone-failed')
     return Finding('glance-clone', location.pool, str(location))
 
 

@@ -68,6 +68,41 @@ KINDS = {
         _ERROR, 'The cluster does not answer.',
         "Compare rbd_ceph_conf, rbd_user and the keyring with what 'ceph -s "
         "--id <user>' needs; look at the network to the monitors."),
+    'osds-unreachable': Kind(
+        _ERROR, 'The monitors answer, and the OSDs of the pool do not: every '
+        'create, attach and deletion hangs or times out.',
+        "See 'ceph health detail' and the network to the OSDs."),
+    'healthy': Kind(_OK, 'Ceph has nothing to report.'),
+    'health': Kind(
+        _INFO, 'Ceph reports something that does not stop creates.',
+        "See 'ceph health detail'."),
+    'manager-down': Kind(
+        _WARNING, 'No manager of Ceph is active: volumes work, but what '
+        'Cinder knows of free space is no longer renewed, and no trash is '
+        'purged on schedule.', 'Start a ceph-mgr.'),
+    'monitor-down': Kind(
+        _WARNING, 'A monitor is down: creates work as long as the majority '
+        'of the monitors do.', "See 'ceph health detail'."),
+    'osd-down': Kind(
+        _WARNING, 'OSDs are down: creates work, with fewer copies, as long '
+        'as Ceph does not report data as unavailable.',
+        "See 'ceph osd tree' and 'ceph health detail'."),
+    'data-unavailable': Kind(
+        _ERROR, 'Placement groups are not available: creates and reads that '
+        'need them hang until they are.', "See 'ceph health detail'."),
+    'slow-operations': Kind(
+        _WARNING, 'OSDs or monitors are slow: creates take longer, and may '
+        'time out.', "See 'ceph health detail'."),
+    'cluster-full': Kind(
+        _ERROR, 'OSDs or pools are full: creates fail, and so may deletions, '
+        'and imports hang.',
+        'Add OSDs, or raise the quota (ceph osd pool set-quota). To be able '
+        'to delete at all, raise full_ratio a little (ceph osd '
+        'set-full-ratio 0.97) for that time.'),
+    'cluster-nearly-full': Kind(
+        _WARNING, 'OSDs or pools are nearly full: imports will fail soon; '
+        'clones cost nothing until they are written to.',
+        'Add OSDs; or rbd-imgdriver-manage cache prune, leaks list.'),
     'key-too-new': Kind(
         _ERROR, "The user's key is of the type aes256k, which this host's "
         'librados cannot read.',
@@ -82,7 +117,34 @@ KINDS = {
     'probe-failed': Kind(
         _ERROR, 'Making, cloning or removing a probe image failed.',
         "Give the cephx user 'profile rbd' on monitors and manager and "
-        "'profile rbd pool=<pool>' on the OSDs."),
+        "'profile rbd pool=<pool>' on the OSDs: rbd-imgdriver-manage caps "
+        'prints the command.'),
+    'pool-forbidden': Kind(
+        _ERROR, 'The cephx user may not read the pool.',
+        "Give it 'profile rbd pool=<pool>' on the OSDs: "
+        'rbd-imgdriver-manage caps prints the command.'),
+    'monitor-caps': Kind(
+        _WARNING, 'The cephx user may not blocklist a client: a lock of a '
+        'client that died cannot be broken, and the volume cannot be opened '
+        'for writing.',
+        "Give it 'profile rbd' on the monitors instead of 'allow r': "
+        'rbd-imgdriver-manage caps prints the command.'),
+    'manager-caps': Kind(
+        _WARNING, 'The cephx user may ask the manager nothing.',
+        "Give it 'profile rbd pool=<pool>' on the managers: "
+        'rbd-imgdriver-manage caps prints the command.'),
+    'clone-format-set': Kind(
+        _WARNING, 'Clones are of format 1 because rbd_default_clone_format '
+        'says so: listing the children of a parent is slow, and a removed '
+        'parent is not freed with its last child.',
+        'Take rbd_default_clone_format out of ceph.conf and of "ceph config '
+        'dump".'),
+    'features-missing': Kind(
+        _WARNING, 'New images do not have all features that the driver uses: '
+        'without exclusive-lock several clients may write to one, without '
+        'object-map a copy or a deletion looks at every object.',
+        'Take rbd_default_features out of ceph.conf and of "ceph config '
+        'dump": the default is 61.'),
     'clone-format-1': Kind(
         _WARNING, 'Clones are of format 1: listing the children of a parent '
         'is slow, and a removed parent is not freed with its last child.',
@@ -92,8 +154,9 @@ KINDS = {
         "Give it no more than 'profile rbd' on the monitors and on its own "
         'pool; see the documentation about the installation.'),
     'pool-full': Kind(
-        _ERROR, 'The pool is full.',
-        'Add capacity; or rbd-imgdriver-manage cache prune, leaks list.'),
+        _ERROR, 'The pool is full: creates fail, and imports hang.',
+        'Add capacity, or raise its quota (ceph osd pool set-quota); or '
+        'rbd-imgdriver-manage cache prune, leaks list.'),
     'pool-nearly-full': Kind(
         _WARNING, 'The pool is nearly full.',
         'Add capacity; or rbd-imgdriver-manage cache prune, leaks list.'),
@@ -209,6 +272,21 @@ KINDS = {
         'Set image_upload_use_internal_tenant = true, '
         'cinder_internal_tenant_project_id and '
         'cinder_internal_tenant_user_id.'),
+    'depth-differs': Kind(
+        _WARNING, 'Backends that share a pool, and so chains of clones, have '
+        'different limits for these.',
+        'Give them the same rbd_max_clone_depth.'),
+    'pool-shared-with-intree': Kind(
+        _WARNING, "A backend of this driver and one of Cinder's own share a "
+        'pool: the other one flattens and deletes what this one cares for.',
+        'Change volume_driver of both, or give each a pool.'),
+    'option-invalid': Kind(
+        _ERROR, 'An option of cinder.conf has a value that it cannot have: '
+        'cinder-volume does not start.', 'Correct it.'),
+    'secret-malformed': Kind(
+        _ERROR, 'rbd_secret_uuid is no UUID: libvirt has no such secret, and '
+        'servers cannot attach volumes.',
+        "Set it to what 'virsh secret-list' shows on the compute hosts."),
     'always-copies': Kind(
         _WARNING, 'rbd_max_clone_depth is 0 or less: volumes are full '
         "copies, but for clones of Glance's own snapshots.",
@@ -229,6 +307,29 @@ KINDS = {
         'coordination backend is on this host only.',
         'Set [coordination] backend_url to etcd3+http, redis or another '
         'driver of tooz that all hosts share.'),
+    'coordination-unreachable': Kind(
+        _ERROR, 'The coordination backend does not answer: cinder-volume '
+        'does not start, or waits for locks for ever.',
+        'Look at the service that [coordination] backend_url names, and at '
+        'the network to it.'),
+    'metrics-port-twice': Kind(
+        _ERROR, 'Backends have the same port for their metrics: only the '
+        'first to start has any.',
+        'Give each backend a rbd_imgdriver_metrics_port of its own.'),
+    'metrics-port-taken': Kind(
+        _WARNING, 'Another program has the port of the metrics.',
+        'Set rbd_imgdriver_metrics_port to one that is free.'),
+    'metrics-public': Kind(
+        _WARNING, 'Whoever reaches this host reads the metrics.',
+        'Set rbd_imgdriver_metrics_address to that of the network of '
+        'Prometheus.'),
+    'database': Kind(_OK, "Cinder's database answers."),
+    'unanswered': Kind(
+        _WARNING, 'A check did not end in time; what it would have found is '
+        'not known.', 'Run this again, with a longer --timeout.'),
+    'check-failed': Kind(
+        _ERROR, 'A check ended with an error that nobody expected.',
+        'Run this with --verbose, and report a bug.'),
     'database-unreachable': Kind(
         _WARNING, "Cinder's database cannot be read here: what deleted "
         'volumes left cannot be distinguished from what volumes need.',
@@ -270,6 +371,10 @@ KINDS = {
         _WARNING, 'As root, cinder-volume runs qemu-img as a user that other '
         'programs use as well.',
         'Make a user for it and name it in rbd_imgdriver_converter_user.'),
+    'converter-user-root': Kind(
+        _ERROR, 'rbd_imgdriver_converter_user is root: qemu-img would read '
+        "tenants' images with all privileges.",
+        'Name a user without privileges.'),
     'converter-user-missing': Kind(
         _ERROR, 'The user that qemu-img is to run as does not exist.',
         'Correct rbd_imgdriver_converter_user.'),

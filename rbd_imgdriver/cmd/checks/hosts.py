@@ -33,12 +33,8 @@ _SECONDS = 60
 _MOUNTS = '/proc/self/mountinfo'
 
 
-def conversion_dir(directory: str,
-                   largest: int | None) -> Iterator[Finding]:
-    """Whether temporary files can be written.
-
-    :param largest: bytes of the largest image that may be written there
-    """
+def conversion_dir(directory: str) -> Iterator[Finding]:
+    """Whether temporary files can be written."""
     path = pathlib.Path(directory)
     if not _usable(path):
         yield Finding('conversion-dir-unusable', directory,
@@ -50,7 +46,18 @@ def conversion_dir(directory: str,
                   f'{kind}, {output.size(free)} free')
     if kind in ('tmpfs', 'ramfs'):
         yield Finding('conversion-dir-memory', directory, kind)
-    if largest is not None and free < largest:
+
+
+def conversion_space(directory: str,
+                     largest: int | None) -> Iterator[Finding]:
+    """Whether temporary files have room.
+
+    :param largest: bytes of the largest image that may be written there
+    """
+    if largest is None or not pathlib.Path(directory).is_dir():
+        return
+    free = shutil.disk_usage(directory).free
+    if free < largest:
         yield Finding('conversion-dir-small', directory,
                       f'{output.size(free)} free, an image has '
                       f'{output.size(largest)}')
@@ -137,9 +144,12 @@ def converter(user: str, memory: int) -> Iterator[Finding]:
     :param memory: bytes of address space that one may take
     """
     try:
-        pwd.getpwnam(user)
+        number = pwd.getpwnam(user).pw_uid
     except KeyError:
         yield Finding('converter-user-missing', user, 'no such user')
+        return
+    if number == 0:
+        yield Finding('converter-user-root', user, 'user 0')
         return
     if user == _SHARED and os.geteuid() == 0:
         yield Finding('converter-user-shared', user, 'asked as root')

@@ -16,19 +16,27 @@ Pure: from option values to findings.
 
 from collections.abc import Iterator
 from collections.abc import Mapping
+import difflib
 from typing import Any
 import urllib.parse
+import uuid
 
 from rbd_imgdriver.cmd.checks import findings
 from rbd_imgdriver import opts
 
 Finding = findings.Finding
 
+# The section that all backends inherit.
+DEFAULTS = 'backend_defaults'
+
 # Options by these beginnings are this driver's, its parent's or the cache's.
 _OURS = ('rbd_', 'image_volume_cache_', 'rados_')
 
+# How alike a name must be to one of those, from 0 to 1.
+_ALIKE = 0.85
+
 # Coordination that works within one host only: tooz's file and IPC drivers.
-_LOCAL = ('file', 'ipc', 'zake')
+LOCAL = ('file', 'ipc', 'zake')
 
 
 def check(backend: str, value: Mapping[str, Any]) -> Iterator[Finding]:
@@ -73,7 +81,11 @@ def _rbd(backend: str, value: Mapping[str, Any]) -> Iterator[Finding]:
     if value['rados_connect_timeout'] < 0:
         yield Finding('no-timeout', backend, 'rados_connect_timeout = '
                       f'{value["rados_connect_timeout"]}')
-    if not value['rbd_secret_uuid']:
+    secret = value['rbd_secret_uuid']
+    if secret and not _is_uuid(secret):
+        yield Finding('secret-malformed', backend,
+                      f'rbd_secret_uuid = {secret}')
+    if not secret:
         yield Finding('no-secret', backend, 'rbd_secret_uuid is not set')
 
 
@@ -84,24 +96,19 @@ def unknown(backend: str, written: set[str],
     :param written: names in the section
     :param known: names that the driver and Cinder know
     """
+    ours = [name for name in known if name.startswith(_OURS)]
     for name in sorted(written - known):
-        if name.startswith(_OURS):
+        if name.startswith(_OURS) or difflib.get_close_matches(
+                name, ours, cutoff=_ALIKE):
             yield Finding('unknown-option', backend, name)
 
 
-def shared_caches(
-        limits: Mapping[str, tuple[str, str, Any]]) -> Iterator[Finding]:
-    """Backends that share a cache and differ about its limits.
-
-    :param limits: (cluster, pool, limits) of each backend
-    """
-    by_pool: dict[tuple[str, str], dict[str, Any]] = {}
-    for backend, (cluster, pool, limit) in limits.items():
-        by_pool.setdefault((cluster, pool), {})[backend] = limit
-    for (_, pool), backends in by_pool.items():
-        if len(set(backends.values())) > 1:
-            yield Finding('cache-limits-differ', ', '.join(sorted(backends)),
-                          f'they share pool {pool}')
+def _is_uuid(text: str) -> bool:
+    try:
+        uuid.UUID(text)
+    except ValueError:
+        return False
+    return True
 
 
 def coordination(cluster: str | None, backend_url: str) -> Iterator[Finding]:
@@ -110,6 +117,6 @@ def coordination(cluster: str | None, backend_url: str) -> Iterator[Finding]:
     :param cluster: the option of that name, None when it is not set
     """
     scheme = urllib.parse.urlparse(backend_url).scheme
-    if cluster and scheme in _LOCAL:
+    if cluster and scheme in LOCAL:
         yield Finding('coordination-local', cluster,
                       f'backend_url = {scheme}://...')

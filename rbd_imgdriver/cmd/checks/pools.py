@@ -25,6 +25,9 @@ KRBD_LIMIT = 510
 _NEARLY = 0.8
 # Of the capacity that Ceph lets a pool use; it warns itself at 85 %.
 _NEARLY_FULL = 0.85
+# RBD's features that the driver's ways of working use, with their bits
+# (librbd/features.h); a copy without fast-diff is only slower.
+_FEATURES = {'layering': 1, 'exclusive-lock': 4, 'object-map': 8}
 
 
 def check(name: str, osd_dump: Mapping[str, Any],
@@ -34,12 +37,11 @@ def check(name: str, osd_dump: Mapping[str, Any],
     :param osd_dump: the answer to ``osd dump``
     :param df: the answer to ``df``
     """
-    pool = next((one for one in osd_dump['pools']
-                 if one['pool_name'] == name), None)
+    pool = _find(name, osd_dump)
     if pool is None:
         yield Finding('pool-missing', name, 'osd dump does not list it')
         return
-    yield from _fullness(name, pool, df)
+    yield from fullness(name, osd_dump, df)
     if pool['size'] < 2 and pool['type'] == 1:
         yield Finding('single-copy', name, f'size = {pool["size"]}')
     if 'rbd' not in pool.get('application_metadata', {}):
@@ -49,8 +51,36 @@ def check(name: str, osd_dump: Mapping[str, Any],
         yield Finding('autoscaler-off', name, 'pg_autoscale_mode = off')
 
 
-def _fullness(name: str, pool: Mapping[str, Any],
-              df: Mapping[str, Any]) -> Iterator[Finding]:
+def features(name: str, configured: str | None) -> Iterator[Finding]:
+    """Which features new images do not have.
+
+    :param configured: ``rbd_default_features``, a number as librbd gives it
+    """
+    bits = int(configured or 0)
+    missing = [feature for feature, bit in _FEATURES.items()
+               if bits and not bits & bit]
+    if missing:
+        yield Finding('features-missing', name,
+                      f'rbd_default_features = {bits}, without '
+                      + ', '.join(missing))
+
+
+def exists(name: str, osd_dump: Mapping[str, Any]) -> bool:
+    """Whether the cluster has a pool of that name."""
+    return _find(name, osd_dump) is not None
+
+
+def _find(name: str, osd_dump: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    return next((one for one in osd_dump['pools']
+                 if one['pool_name'] == name), None)
+
+
+def fullness(name: str, osd_dump: Mapping[str, Any],
+             df: Mapping[str, Any]) -> Iterator[Finding]:
+    """Whether a pool is full, or nearly so."""
+    pool = _find(name, osd_dump)
+    if pool is None:
+        return
     flags = set(pool['flags_names'].split(','))
     if flags & {'full', 'full_quota'}:
         yield Finding('pool-full', name, f'flags {pool["flags_names"]}')
@@ -59,10 +89,16 @@ def _fullness(name: str, pool: Mapping[str, Any],
                   if one['name'] == name), None)
     if stats is None:
         return
-    quota = pool.get('quota_max_bytes') or 0
     shares = {'of its capacity': stats['percent_used']}
-    if quota:
-        shares['of its quota'] = stats['bytes_used'] / quota
+    # Ceph compares what clients have stored, not its copies (OSDMonitor.cc,
+    # check_full of the pool's statistics).
+    for quota, used, what in (
+            ('quota_max_bytes', stats.get('stored', stats['bytes_used']),
+             'of its quota of bytes'),
+            ('quota_max_objects', stats.get('objects', 0),
+             'of its quota of objects')):
+        if pool.get(quota):
+            shares[what] = used / pool[quota]
     for of_what, share in shares.items():
         if share >= _NEARLY_FULL:
             yield Finding('pool-nearly-full', name, f'{share:.0%} {of_what}')

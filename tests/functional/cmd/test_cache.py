@@ -74,11 +74,13 @@ def test_prefetch_names_what_glance_does_not_have(manage):
 
 
 def test_show_tells_who_depends_on_an_entry(manage, golden, clone_of):
-    name = golden(DATA)
+    name = golden(DATA, name='ubuntu')
     clone_of(name, 'volume-1')
 
-    shown = manage.json('cache', 'show', name)
+    shown = manage.json('cache', 'show', 'ubuntu')
 
+    assert shown == manage.json('cache', 'show', shown['image_id'])
+    assert shown['name'] == name
     assert shown['volumes'] == ['volumes/volume-1']
     assert shown['identity'].startswith('sha512:')
     assert 'volumes/volume-1' in manage.run('cache', 'show', name).stdout

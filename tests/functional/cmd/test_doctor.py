@@ -12,13 +12,26 @@
 """``doctor`` on a real cluster."""
 
 import base64
+import contextlib
 import json
+import os
 import pathlib
+import signal
+import socket
 import struct
+import subprocess
+import sys
 import time
 
 import pytest
 import rbd
+
+from rbd_imgdriver.cache import store as cache_store
+from rbd_imgdriver.cache import sweep
+from sandbox import ceph
+from sandbox import polling
+from tests.functional.conftest import CAPS
+from tests.functional.conftest import open_pool
 
 
 def test_a_deployment_that_works(doctor, glance, glance_image, disk):
@@ -157,6 +170,295 @@ def test_a_trash_that_ceph_purges(doctor, admin):
 
     assert found['trash-schedule']['detail'] == 'every 1d'
     assert 'trash-schedule' not in doctor(code=6)
+
+
+
+@pytest.mark.parametrize(('caps', 'found'), [
+    ({'mon': 'allow r'}, {'monitor-caps'}),
+    ({'mgr': ''}, {'manager-caps'}),
+    ({'mon': 'allow *'}, {'caps-wide'}),
+    ({'osd': 'profile rbd pool=volumes2'}, {'pool-forbidden'}),
+    # Neither lets a client call the object classes of RBD.
+    ({'osd': 'allow rw pool=volumes'}, {'pool-forbidden', 'probe-failed'}),
+    ({'osd': 'allow rw class-read pool=volumes'}, {'probe-failed'}),
+], ids=str)
+def test_one_thing_wrong_with_the_capabilities(doctor, cluster, manage, caps,
+                                               found):
+    caps = {**CAPS, **caps}
+    cluster.create_user('odd', {one: text for one, text in caps.items()
+                                if text})
+    _change(manage, 'rbd_user = cinder', 'rbd_user = odd')
+    _change(manage, str(cluster.conf('cinder')), str(cluster.conf('odd')))
+
+    seen = _wrong(doctor)
+
+    assert len(seen) == 1
+    assert seen <= found
+
+
+@pytest.mark.parametrize(('line', 'found'), [
+    ('rbd_default_clone_format = 1', {'clone-format-set'}),
+    ('rbd_default_features = 1', {'features-missing'}),
+    ('rbd_default_data_pool = nonesuch', {'data-pool-missing'}),
+    ('rbd_default_data_pool = volumes2', set()),
+    ('keyring = /nonexistent', {'cluster-unreachable'}),
+    ('key = AQBzdGh1dmFs8hAAc2VjcmV0c2VjcmV0c2VjcmU=',
+     {'cluster-unreachable'}),
+])
+def test_one_thing_wrong_with_ceph_conf(doctor, cluster, manage, tmp_path,
+                                        line, found):
+    conf = tmp_path / 'ceph.conf'
+    text = pathlib.Path(cluster.conf('cinder')).read_text()
+    if line.startswith('key'):
+        text = '\n'.join(one for one in text.splitlines()
+                         if not one.startswith('keyring'))
+    conf.write_text(f'{text}\n{line}\n')
+    _change(manage, str(cluster.conf('cinder')), str(conf))
+
+    assert _wrong(doctor) == found
+
+
+@pytest.mark.parametrize(('old', 'new', 'found'), [
+    ('rbd_user = cinder', 'rbd_user = nobody', 'cluster-unreachable'),
+    ('rbd_ceph_conf = ', 'rbd_ceph_conf = /nonexistent',
+     'cluster-unreachable'),
+    ('rbd_user = cinder', 'rbd_user = cinder\nrbd_max_clone_depth = many',
+     'option-invalid'),
+    ('[DEFAULT]', '[DEFAULT]\nallow_availability_zone_fallback = perhaps',
+     'option-invalid'),
+    ('[theirs]', '[backend_defaults]\nrbd_max_clone_dept = 3\n[theirs]',
+     'unknown-option'),
+    ('rbd_user = cinder', 'rbd_user = cinder\nimage_volume_cach_max_count = 1',
+     'unknown-option'),
+    ('[ours]', '[ours]\nrbd_secret_uuid = cinder', 'secret-malformed'),
+    ('conversion\n', 'none\n', 'conversion-dir-unusable'),
+    ('auth_strategy = noauth', '', 'glance-unreachable'),
+    # Cinder reads it in the backend's section only.
+    ('image_volume_cache_enabled = true\n',
+     '[DEFAULT]\nimage_volume_cache_enabled = true\n', 'cache-off'),
+])
+def test_one_thing_wrong_with_cinder_conf(doctor, manage, old, new, found):
+    _change(manage, old, new)
+
+    assert _wrong(doctor) == {found}
+
+
+def test_a_password_that_is_wrong_and_a_keystone_that_is_down(
+        doctor, manage, glance):
+    _change(manage, 'auth_strategy = noauth', '')
+    manage.conf.write_text(manage.conf.read_text() + f"""
+[glance]
+auth_type = password
+auth_url = {glance.url}/v3
+username = cinder
+password = wrong-password
+project_name = service
+user_domain_name = Default
+project_domain_name = Default
+""")
+
+    found = doctor(code=7)
+    _change(manage, f'auth_url = {glance.url}', 'auth_url = http://127.0.0.1:1')
+    down = doctor(code=7)
+
+    for one in (found, down):
+        assert '[glance]' in one['glance-unreachable']['remedy']
+        assert 'glance-clone-untested' not in one
+        assert 'wrong-password' not in str(one)
+
+
+@pytest.mark.parametrize(('ratios', 'found'), [
+    ((0.00001, 0.9, 0.95), {'cluster-nearly-full'}),
+    ((0.00001, 0.00002, 0.00003), {'cluster-full', 'pool-full'}),
+])
+def test_a_cluster_that_fills_up(doctor, cluster, ratios, found):
+    """And no advice about capabilities."""
+    names = ('nearfull', 'backfillfull', 'full')
+    try:
+        with cluster.connection() as client:
+            for name, ratio in zip(names, ratios, strict=True):
+                ceph.command(client, f'osd set-{name}-ratio', ratio=ratio)
+        _await_health(cluster, 'OSD_NEARFULL' if len(found) == 1
+                      else 'OSD_FULL')
+        seen = _wrong(doctor)
+    finally:
+        with cluster.connection() as client:
+            for name, ratio in zip(names, (0.85, 0.9, 0.95), strict=True):
+                ceph.command(client, f'osd set-{name}-ratio', ratio=ratio)
+        _await_health(cluster, None)
+
+    assert seen - {'pool-nearly-full'} == found
+
+
+def test_a_quota_that_is_used_up(doctor, cluster, pool):
+    pool.images.create('volume-1', 2**20, 20)
+    try:
+        cluster.command('osd pool set-quota', pool='volumes',
+                        field='max_objects', val='1')
+        _await_health(cluster, 'POOL_FULL')
+        found = _wrong(doctor)
+    finally:
+        cluster.command('osd pool set-quota', pool='volumes',
+                        field='max_objects', val='0')
+        _await_health(cluster, None)
+
+    assert found == {'pool-full'}
+
+
+def test_without_a_manager(doctor, cluster):
+    manager = _daemon(cluster, 'ceph-mgr')
+    manager.stop()
+    try:
+        found = _wrong(doctor)
+    finally:
+        manager.launch()
+        manager.await_ready()
+
+    assert found == {'manager-down'}
+
+
+def test_clients_that_are_too_old(doctor, cluster):
+    cluster.command('osd set-require-min-compat-client', version='luminous')
+    try:
+        found = doctor(code=6)
+    finally:
+        cluster.command('osd set-require-min-compat-client', version='mimic')
+
+    assert 'min-compat-client' in found['clone-format-1']['remedy']
+
+
+def test_pools_that_are_one_by_two_spellings(doctor, cluster, manage,
+                                             tmp_path):
+    """A cluster is known by its fsid."""
+    other = tmp_path / 'other.conf'
+    other.write_text(pathlib.Path(cluster.conf('cinder')).read_text())
+    manage.conf.write_text(manage.conf.read_text() + f"""
+[theirs]
+rbd_ceph_conf = {other}
+rbd_user = cinder
+rbd_pool = volumes
+[more]
+volume_driver = rbd_imgdriver.driver.RBDImageDriver
+rbd_ceph_conf = {other}
+rbd_user = cinder
+rbd_pool = volumes
+rbd_max_clone_depth = 2
+image_volume_cache_enabled = true
+image_volume_cache_max_count = 7
+""")
+    _change(manage, 'enabled_backends = ours', 'enabled_backends = more, ours')
+
+    assert _wrong(doctor) == {'pool-shared-with-intree', 'depth-differs',
+                              'cache-limits-differ'}
+
+
+@pytest.mark.parametrize(('which', 'code'), [
+    ('ceph-mon', 'cluster-unreachable'), ('ceph-osd.0', 'osds-unreachable')])
+def test_it_ends_whatever_is_down(manage, cluster, tmp_path, which, code):
+    """A daemon stands still, and what else it asks accepts and is silent."""
+    with socket.create_server(('127.0.0.1', 0)) as silent, \
+            _paused(_daemon(cluster, which)):
+        where = f'127.0.0.1:{silent.getsockname()[1]}'
+        _change(manage, 'glance_api_servers = ',
+                f'glance_api_servers = http://{where}\n#')
+        manage.conf.write_text(manage.conf.read_text() + f"""
+[coordination]
+backend_url = etcd3+http://{where}
+[database]
+connection = mysql+pymysql://cinder:secret@{where}/cinder
+""")
+        began = time.monotonic()
+        found = {one['code'] for one in manage.json('doctor', code=7)}
+        took = time.monotonic() - began
+
+    assert {code, 'glance-unreachable', 'coordination-unreachable',
+            'database-unreachable'} <= found
+    # 20 s, and the start and the end of the process; the rest is for a
+    # machine that has much to do.
+    assert took < 90
+
+
+def test_a_probe_of_a_doctor_that_was_killed_goes(manage, cluster, contents):
+    """By the sweep, when Ceph has forgotten the client."""
+    for _ in range(10):
+        process = subprocess.Popen(
+            [sys.executable, '-m', 'rbd_imgdriver.cmd.manage', 'doctor',
+             '--config-file', str(manage.conf)],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while not (left := contents()[0]) and process.poll() is None:
+            pass
+        process.kill()
+        process.wait()
+        if left := contents()[0]:
+            break
+    else:
+        pytest.fail(f'it was never caught in its work, but left {left}')
+
+    def swept() -> bool:
+        pool = open_pool(cluster, 'volumes')
+        later = time.time() + 3600
+        sweep.Sweep(cache_store.Store(pool), lambda _: True,
+                    clock=lambda: later).run()
+        return contents() == ([], [])
+
+    assert polling.wait_until(swept, timeout=300)
+
+
+def test_a_disk_that_is_full(manage):
+    with open('/dev/full', 'w') as full:
+        done = subprocess.run(
+            [sys.executable, '-m', 'rbd_imgdriver.cmd.manage', 'doctor',
+             '--config-file', str(manage.conf)], stdout=full,
+            stderr=subprocess.PIPE, text=True, timeout=300)
+
+    assert done.returncode == 1
+    assert 'No space left' in done.stderr
+    assert 'Traceback' not in done.stderr
+
+
+def test_an_invalid_value_ends_every_verb_with_a_sentence(manage):
+    _change(manage, 'rbd_user = cinder',
+            'rbd_user = cinder\nrbd_imgdriver_concurrent_imports = many')
+
+    done = manage.run('cache', 'list')
+
+    assert done.returncode == 3
+    assert 'rbd_imgdriver_concurrent_imports' in done.stderr
+    assert 'Traceback' not in done.stderr
+
+
+# What is odd about the cluster and the configuration of these tests.
+_ALWAYS = {'single-copy', 'converter-user-shared'}
+
+
+def _wrong(doctor) -> set[str]:
+    """The codes of what a run warns of, beyond what it always does."""
+    found = doctor(code=None)
+    return {code for code, one in found.items()
+            if one['severity'] in ('warning', 'error')} - _ALWAYS
+
+
+def _daemon(cluster, name: str):
+    return next(one for one in cluster.daemons() if one.name == name)
+
+
+@contextlib.contextmanager
+def _paused(daemon):
+    pid = daemon.running().pid
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def _await_health(cluster, check: str | None) -> None:
+    """Wait until Ceph reports something, or nothing any more."""
+    def seen() -> bool:
+        checks = cluster.command('health')['checks']
+        return check in checks if check else not checks
+
+    assert polling.wait_until(seen, timeout=300)
 
 
 def _change(manage, old: str, new: str) -> None:

@@ -11,6 +11,8 @@
 # under the License.
 """``image explain`` and ``volume explain`` on a real cluster."""
 
+import uuid
+
 import pytest
 import rbd
 
@@ -135,6 +137,32 @@ def test_a_parent_in_the_trash_is_named(manage, pool, admin):
 
     assert explained['parents'] == [{
         'parent': 'volumes/volume-a@s', 'size': 2**30, 'trashed': True}]
+
+
+def test_a_volume_is_found_in_whichever_backend_has_it(
+        manage, cluster, database, knows, pool):
+    manage.conf.write_text(manage.conf.read_text().replace(
+        'enabled_backends = ours', 'enabled_backends = ours, more') + f'''
+[more]
+volume_driver = rbd_imgdriver.driver.RBDImageDriver
+rbd_ceph_conf = {cluster.conf('cinder')}
+rbd_user = cinder
+rbd_pool = volumes2
+''')
+    id_, twice = str(uuid.uuid4()), [str(uuid.uuid4()) for _ in range(2)]
+    pool.sibling('volumes2').images.create(f'volume-{id_}', 2**30, 22)
+    knows(id_, 'available', name='data of mine')
+    for one in twice:
+        knows(one, 'available', name='twice')
+
+    for wanted in (id_, f'volume-{id_}', 'data of mine'):
+        found = manage.json('volume', 'explain', wanted)
+        assert found['name'] == f'volumes2/volume-{id_}'
+    assert manage.run('volume', 'explain', id_,
+                      '--backend', 'ours').returncode == 4
+    several = manage.run('volume', 'explain', 'twice')
+    assert several.returncode == 2
+    assert all(one in several.stderr for one in twice)
 
 
 @pytest.mark.parametrize('noun', ['image', 'volume'])

@@ -12,9 +12,6 @@
 """leaks: what drivers have left, found and removed by the real command."""
 
 import pathlib
-import shutil
-import subprocess
-import sys
 import uuid
 
 from cinder.volume.drivers import rbd as cinder_rbd
@@ -22,47 +19,6 @@ import pytest
 import rbd
 
 from tests.functional import host
-
-
-@pytest.fixture(scope='session')
-def schema(tmp_path_factory) -> pathlib.Path:
-    """An empty Cinder database."""
-    directory = tmp_path_factory.mktemp('database')
-    conf = directory / 'cinder.conf'
-    database = directory / 'cinder.sqlite'
-    conf.write_text(f'[database]\nconnection = sqlite:///{database}\n'
-                    f'[DEFAULT]\nstate_path = {directory}\n')
-    manage = pathlib.Path(sys.executable).with_name('cinder-manage')
-    subprocess.run([manage, '--config-file', conf, 'db', 'sync'], check=True,
-                   stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    return database
-
-
-@pytest.fixture
-def database(manage, schema, tmp_path) -> pathlib.Path:
-    """The database that the command reads."""
-    path = tmp_path / 'cinder.sqlite'
-    shutil.copy(schema, path)
-    with manage.conf.open('a') as file:
-        file.write(f'[database]\nconnection = sqlite:///{path}\n')
-    return path
-
-
-@pytest.fixture
-def knows(database):
-    """Adds a volume to Cinder's database."""
-    def tell(volume_id: str, status: str, name_id: str | None = None) -> None:
-        import sqlite3
-        with sqlite3.connect(database) as connection:
-            connection.execute(
-                'INSERT INTO volumes (id, _name_id, status, deleted, size, '
-                'use_quota, shared_targets, volume_type_id) '
-                'VALUES (?, ?, ?, 0, 1, 1, 0, '
-                '(SELECT id FROM volume_types LIMIT 1))',
-                (volume_id, name_id, status))
-
-    return tell
-
 
 BOTH_FORMATS = pytest.mark.parametrize('clone_format', [1, 2],
                                        ids=['v1', 'v2'])

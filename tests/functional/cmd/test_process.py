@@ -15,6 +15,7 @@ from concurrent import futures
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -64,13 +65,37 @@ def test_an_interrupt_ends_it_at_once(cluster, start, which, words):
     """Whatever librados waits for."""
     daemon = next(one for one in cluster.daemons() if one.name == which)
     with paused(daemon):
-        process = start(*words)
-        while not connected(process):
-            assert process.poll() is None
-        os.killpg(process.pid, signal.SIGINT)
-        interrupted = time.monotonic()
-        _, errors = process.communicate(timeout=60)
-        took = time.monotonic() - interrupted
+        interrupt(start(*words))
+
+
+@pytest.mark.parametrize('words', [
+    ('cache', 'list'), ('volume', 'explain', 'x'), ('doctor',),
+    ('caps', '--admin')], ids=' '.join)
+def test_an_interrupt_ends_it_where_no_monitor_answers(
+        cluster, manage, start, tmp_path, words):
+    """Something accepts connections and is silent."""
+    conf = tmp_path / 'ceph.conf'
+    manage.conf.write_text(manage.conf.read_text().replace(
+        str(cluster.conf('cinder')), str(conf)))
+    with socket.create_server(('127.0.0.1', 0)) as silent:
+        conf.write_text(f'''[global]
+mon_host = 127.0.0.1:{silent.getsockname()[1]}
+[client]
+keyring = {cluster.keyring('cinder')}
+[client.admin]
+keyring = {cluster.keyring()}
+''')
+        interrupt(start(*words))
+
+
+def interrupt(process: subprocess.Popen) -> None:
+    """Interrupt a command at work, and see it end."""
+    while not connected(process):
+        assert process.poll() is None
+    os.killpg(process.pid, signal.SIGINT)
+    interrupted = time.monotonic()
+    _, errors = process.communicate(timeout=60)
+    took = time.monotonic() - interrupted
     assert process.returncode == 1, errors
     assert 'interrupted' in errors
     assert 'Traceback' not in errors

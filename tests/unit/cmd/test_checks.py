@@ -15,11 +15,13 @@ import pathlib
 
 import pytest
 
+from rbd_imgdriver.cmd.checks import cluster
 from rbd_imgdriver.cmd.checks import glance
 from rbd_imgdriver.cmd.checks import hosts
 from rbd_imgdriver.cmd.checks import options
 from rbd_imgdriver.cmd.checks import pools
 from rbd_imgdriver import model
+from tests.contract import fake_pool
 
 GOOD = {
     'rbd_imgdriver_strategies': ['rbd-clone', 'cinder-clone', 'cached-clone',
@@ -31,14 +33,14 @@ GOOD = {
     'rbd_max_clone_depth': 5,
     'rbd_flatten_volume_from_snapshot': False,
     'rados_connect_timeout': 30,
-    'rbd_secret_uuid': 'a-uuid',
+    'rbd_secret_uuid': '7c7f5f3e-4bd1-4f9a-9f6e-2f6a3c1f0f11',
     'image_upload_use_cinder_backend': False,
     'image_upload_use_internal_tenant': False,
 }
 POOL = {'pool_name': 'volumes', 'size': 3, 'type': 1, 'flags_names':
         'hashpspool', 'application_metadata': {'rbd': {}},
         'quota_max_bytes': 0, 'pg_autoscale_mode': 'on'}
-STATS = {'percent_used': 0.5, 'bytes_used': 50}
+STATS = {'percent_used': 0.5, 'stored': 50, 'bytes_used': 150, 'objects': 5}
 MIB = 2**20
 
 
@@ -62,6 +64,7 @@ def test_good_options_are_not_mentioned():
     ({'rbd_flatten_volume_from_snapshot': True}, 'flatten-from-snapshot'),
     ({'rados_connect_timeout': -1}, 'no-timeout'),
     ({'rbd_secret_uuid': None}, 'no-secret'),
+    ({'rbd_secret_uuid': 'cinder'}, 'secret-malformed'),
     ({'image_upload_use_cinder_backend': True}, 'image-volumes-of-tenants'),
 ])
 def test_one_odd_option_is_found(change, code):
@@ -69,22 +72,17 @@ def test_one_odd_option_is_found(change, code):
 
 
 def test_misspelt_options_are_found_and_others_left_alone():
+    known = {'rbd_pool', 'image_volume_cache_max_count', 'volume_clear',
+             'rbd_imgdriver_strategies', 'rados_connect_timeout'}
+    odd = ['image_volum_cache_max_count', 'image_volume_cach_max_count',
+           'image_volume_cache_enable', 'rado_connect_timeout',
+           'rbd_imgdriver_strategy', 'rbd_poool', 'rdb_imgdriver_strategies']
+
     found = list(options.unknown(
-        'a', {'rbd_poool', 'rbd_pool', 'image_volume_cache_enable', 'foo'},
-        {'rbd_pool'}))
+        'a', {*odd, 'rbd_pool', 'foo', 'volume_clear_sise', 'pool'}, known))
 
-    assert [one.detail for one in found] == ['image_volume_cache_enable',
-                                             'rbd_poool']
-
-
-def test_backends_that_share_a_cache_agree_about_its_limits():
-    same = {'a': ('c', 'volumes', (10, 0)), 'b': ('c', 'volumes', (10, 0)),
-            'd': ('c', 'volumes2', (5, 0)), 'e': ('c2', 'volumes', (7, 0))}
-
-    assert codes(options.shared_caches(same)) == []
-    found = list(options.shared_caches(
-        same | {'b': ('c', 'volumes', (20, 0))}))
-    assert [one.subject for one in found] == ['a, b']
+    assert [one.detail for one in found] == odd
+    assert set(codes(found)) == {'unknown-option'}
 
 
 @pytest.mark.parametrize(('cluster', 'url', 'found'), [
@@ -118,12 +116,45 @@ def test_a_good_pool_is_not_mentioned():
     ({'flags_names': 'full_quota'}, {}, 'pool-full'),
     ({}, {'percent_used': 0.86}, 'pool-nearly-full'),
     ({'quota_max_bytes': 55}, {}, 'pool-nearly-full'),
+    ({'quota_max_objects': 5}, {}, 'pool-nearly-full'),
     ({'size': 1}, {}, 'single-copy'),
     ({'application_metadata': {}}, {}, 'no-application'),
     ({'pg_autoscale_mode': 'off'}, {}, 'autoscaler-off'),
 ])
 def test_one_odd_thing_about_a_pool_is_found(pool, stats, code):
     assert pool_codes(pool, stats) == [code]
+
+
+def test_a_quota_is_of_what_is_stored_and_not_of_its_copies():
+    # Three copies of 40 GiB are 120 of the 100, and yet 60 are left.
+    assert pool_codes({'quota_max_bytes': 100},
+                      {'stored': 40, 'bytes_used': 120}) == []
+
+
+@pytest.mark.parametrize(('configured', 'found'), [
+    ('61', []), ('125', []), ('0', []), (None, []), ('13', []),
+    ('1', ['features-missing']), ('5', ['features-missing']),
+    ('9', ['features-missing']), ('60', ['features-missing'])])
+def test_features_that_new_images_lack(configured, found):
+    assert codes(pools.features('volumes', configured)) == found
+
+
+def test_no_clone_is_tried_of_a_pool_that_is_full():
+    """A clone is noted at its parent, too: that would hang."""
+    pool = fake_pool.FakePool()
+    picture = image('a', disk_format='raw', locations=(
+        f'rbd://{pool.fsid()}/images/a/snap',))
+
+    def found(flags: str) -> list[str]:
+        dump = {'pools': [POOL | {'pool_name': 'images',
+                                  'flags_names': flags}]}
+        return codes(cluster.glance_clone(
+            pool, [picture], {'volumes'},
+            cluster.Told({}, dump, {'pools': []})))
+
+    assert found('hashpspool,full') == ['pool-full']
+    assert found('hashpspool') == ['glance-clone-failed']  # there is none
+    assert pool.directory.ids() == {}
 
 
 def test_an_erasure_coded_pool_is_no_single_copy():
@@ -157,12 +188,24 @@ def test_the_file_system_of_a_path(path, kind):
 
 
 def test_a_conversion_directory_is_measured(tmp_path):
-    assert codes(hosts.conversion_dir(str(tmp_path), 1))[0] == (
-        'conversion-dir')
-    assert 'conversion-dir-small' in codes(
-        hosts.conversion_dir(str(tmp_path), 2**60))
-    assert codes(hosts.conversion_dir(str(tmp_path / 'none'), None)) == [
-        'conversion-dir-unusable']
+    assert codes(hosts.conversion_dir(str(tmp_path)))[0] == 'conversion-dir'
+    assert codes(hosts.conversion_space(str(tmp_path), 1)) == []
+    assert codes(hosts.conversion_space(str(tmp_path), None)) == []
+    assert codes(hosts.conversion_space(str(tmp_path), 2**60)) == [
+        'conversion-dir-small']
+    none = str(tmp_path / 'none')
+    assert codes(hosts.conversion_dir(none)) == ['conversion-dir-unusable']
+    assert codes(hosts.conversion_space(none, 2**60)) == []
+
+
+def test_a_conversion_directory_in_memory():
+    assert 'conversion-dir-memory' in codes(hosts.conversion_dir('/dev/shm'))
+
+
+def test_nobody_converts_as_root():
+    assert codes(hosts.converter('root', 2**32)) == ['converter-user-root']
+    assert codes(hosts.converter('no such user', 2**32)) == [
+        'converter-user-missing']
 
 
 def test_qemu_img_has_to_know_its_formats():
