@@ -23,12 +23,15 @@ import dataclasses
 import hashlib
 import pathlib
 from typing import Any
+import uuid
 
 import pytest
 import rbd
 
+from sandbox import cloud as cloud_of
 from sandbox import context
 from sandbox import polling
+from sandbox import progress
 from sandbox import rest
 from sandbox import storage
 
@@ -109,6 +112,37 @@ class Cloud:
         ident = self.ask_for_volume(image, kind, size, **more)
         self.await_status(ident, 'available')
         return ident
+
+    def attach(self, volume: str) -> str:
+        """Attach a volume as Nova does, without a server; the id of that."""
+        made = self.api.volume('POST', '/attachments', {'attachment': {
+            'volume_uuid': volume, 'instance_uuid': str(uuid.uuid4()),
+            'connector': {'host': 'compute', 'ip': '127.0.0.1', 'mode': 'rw',
+                          'multipath': False, 'platform': 'x86_64',
+                          'os_type': 'linux', 'initiator': None}}})
+        ident = made['attachment']['id']
+        self.api.volume('POST', f'/attachments/{ident}/action',
+                        {'os-complete': None})
+        self._made.append(lambda: self.detach(ident))
+        self.await_status(volume, 'in-use')
+        return ident
+
+    def detach(self, attachment: str) -> None:
+        """End an attachment; one that is gone does no harm."""
+        with self._until_gone():
+            self.api.volume('DELETE', f'/attachments/{attachment}')
+
+    def clone(self, volume: str, kind: str) -> str:
+        """A volume like another; its id."""
+        return self.volume(None, kind, source_volid=volume)
+
+    @contextlib.contextmanager
+    def opened(self, volume: str, kind: str) -> Iterator[rbd.Image]:
+        """A volume as a server has it open."""
+        with (self._cluster.connection() as client,
+              client.open_ioctx(POOLS[kind]) as ioctx,
+              rbd.Image(ioctx, f'volume-{volume}') as image):
+            yield image
 
     def upload_volume(self, volume: str, disk_format: str,
                       container: str = 'bare') -> str:
@@ -213,6 +247,13 @@ class Cloud:
                     found[pool] = names | trash
         return found
 
+    def is_cached(self, image: str) -> bool:
+        """Whether the cache of img1 has the image."""
+        with (self._cluster.connection() as client,
+              client.open_ioctx(POOLS['img1']) as ioctx):
+            return any(name.startswith(f'{CACHED}{image}-')
+                       for name in rbd.RBD().list(ioctx))
+
     def clean_up(self) -> None:
         while self._made:
             self._made.pop()()
@@ -276,6 +317,23 @@ def cloud(sandbox: context.Context) -> Iterator[Cloud]:
     # Glance deletes an image's data after it has answered.
     polling.wait_until(lambda: cloud.contents() == before, 10)
     assert cloud.contents() == before
+
+
+@pytest.fixture
+def reconfigured(sandbox: context.Context):
+    """Adds to cinder.conf and restarts the services, and undoes that."""
+    drop_in = sandbox.layout.etc / 'cinder/cinder.conf.d/e2e.conf'
+    services = ['cinder-volume', 'cinder-volume2'][
+        :sandbox.settings.volume_hosts]
+
+    def write(text: str) -> None:
+        drop_in.write_text(text)
+        cloud_of.Cloud(sandbox, progress.Progress()).restart(services)
+
+    yield write
+    if drop_in.exists():
+        write('')
+        drop_in.unlink()
 
 
 @pytest.fixture
