@@ -142,14 +142,19 @@ def _child(seeds: range, directory: pathlib.Path,
          json.dumps({**facts, 'pipe': write})], pass_fds=[write])
     os.close(write)
     last, pending = seeds.start, False
-    with os.fdopen(read) as answers:
-        for line in answers:
-            word, number = line.split()
-            if word == 'begin':
-                last, pending = int(number), True
-                continue
-            tally.count(int(number), word == 'passed')
-            pending = False
+    try:
+        with os.fdopen(read) as answers:
+            for line in answers:
+                word, number = line.split()
+                if word == 'begin':
+                    last, pending = int(number), True
+                    continue
+                tally.count(int(number), word == 'passed')
+                pending = False
+    except BaseException:
+        child.kill()  # it would start daemons again
+        child.wait()
+        raise
     status = child.wait()
     if pending or status:
         say(f'seed {last}: FAILED: the process ended with status {status}')

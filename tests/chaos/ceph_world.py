@@ -133,7 +133,7 @@ class Host:
     def stop(self) -> None:
         """End; what it has open is closed, as after a kill in the end."""
         for driver in self.drivers.values():
-            driver._chains.flattener.stop()
+            cinder.end_flattens(driver)
         for driver in self.drivers.values():
             connection.cluster(driver._cluster_spec()).close(10)
 

@@ -14,6 +14,7 @@
 
 from collections.abc import Iterator
 from concurrent import futures
+import os
 import pathlib
 import subprocess
 import tempfile
@@ -42,12 +43,20 @@ CAPS = {
 @pytest.fixture(scope='session')
 def cluster(tmp_path_factory: pytest.TempPathFactory,
             ) -> Iterator[ceph.Cluster]:
-    """A cluster with the pools of a cloud and a user ``cinder``."""
+    """A cluster with the pools of a cloud and a user ``cinder``.
+
+    ``CEPH_OPTIONS`` of the environment are options of its object stores and
+    of all its clients, for example ``ms_inject_socket_failures=500``.
+    """
     cluster = ceph.Cluster(tmp_path_factory.mktemp('ceph'), pools=POOLS,
                            bound=True)
     try:
         cluster.start()
         cluster.create_user('cinder', CAPS)
+        for option in os.environ.get('CEPH_OPTIONS', '').split():
+            name, _, value = option.partition('=')
+            for who in ('osd', 'client'):
+                cluster.command('config set', who=who, name=name, value=value)
         yield cluster
     finally:
         cluster.purge()
