@@ -32,6 +32,7 @@ class Crash(BaseException):
 class Calls:
     """The calls of one host to Ceph.
 
+    :ivar is_dead: whether it has crashed
     :ivar has_to_wait: called when the host meets a lease of the other one
     :ivar leases: (pool, lease) that it has got, and that nobody gives back
         when it has crashed
@@ -40,7 +41,7 @@ class Calls:
     def __init__(self) -> None:
         self.has_to_wait: Callable[[], None] = lambda: None
         self.leases: list[tuple[Any, Any]] = []
-        self._is_dead = False
+        self.is_dead = False
         self._left = 0
         self._accident: Callable[[], None] | None = None
         self._thread: threading.Thread | None = None
@@ -61,13 +62,13 @@ class Calls:
 
     def crash(self) -> None:
         """Die."""
-        self._is_dead = True
+        self.is_dead = True
         raise Crash
 
     def made(self, function: Callable[..., Any], *args: Any,
              **kwargs: Any) -> Any:
         """Make a call, unless it comes to that."""
-        if self._is_dead:
+        if self.is_dead:
             raise Crash
         if (self._accident is not None
                 and threading.current_thread() is self._thread):

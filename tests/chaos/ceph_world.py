@@ -133,7 +133,10 @@ class Host:
     def stop(self) -> None:
         """End; what it has open is closed, as after a kill in the end."""
         for driver in self.drivers.values():
-            cinder.end_flattens(driver)
+            if not self.calls.is_dead:
+                cinder.end_flattens(driver)
+            for progress in list(driver._chains.flattener._running.values()):
+                progress.cancelled = True
         for driver in self.drivers.values():
             connection.cluster(driver._cluster_spec()).close(10)
 
