@@ -25,13 +25,18 @@ export SANDBOX_NOVA
 CINDER_SRC ?=
 # Where to build the package: make deb SUITE=sid ARGS=--test
 SUITE ?=
+# Hostile images: make mutations COUNT=5000 SEED=1; ALL_WAYS=1: each by every
+# way; CORPUS=1: those that were made by hand, by every way
+COUNT ?= 5000
+ALL_WAYS ?=
+CORPUS ?=
 # What to restart: make sandbox-restart SERVICE=cinder-volume
 SERVICE ?=
 
 SUITES := lint types unit contract docs functional devstack e2e
 SANDBOX := $(addprefix sandbox-,up down purge status env restart)
 
-.PHONY: help setup test $(SUITES) $(SANDBOX) demo chaos chaos-fake tempest bench format sample-config constraints matrix next cinder-names docs-run dist deb release-check clean
+.PHONY: help setup test $(SUITES) $(SANDBOX) demo chaos chaos-fake tempest bench mutations format sample-config constraints matrix next cinder-names docs-run dist deb release-check clean
 
 help: ## this list
 	@sed 's/$$(SUITES)/$(SUITES)/; s/$$(SANDBOX)/$(SANDBOX)/' Makefile \
@@ -63,6 +68,11 @@ chaos-fake: setup ## the same in memory, for every night; SEEDS=10000, SEED=17
 
 tempest: | $(PYTHON3) ## Tempest in a sandbox of its own; DRIVER=intree to compare
 	@$(PYTHON3) -m tests.tempest --driver $(DRIVER)
+
+mutations: setup ## thousands of hostile images into volumes; COUNT, SEED
+	@.venv/bin/python -W ignore -m tests.functional.importer.mutate \
+	    --count $(COUNT) --seed $(or $(SEED),1) $(if $(ALL_WAYS),--all-ways) \
+	    $(if $(CORPUS),--corpus) $(ARGS)
 
 format: setup ## sort the imports, mend what ruff can
 	@.venv/bin/isort --quiet .

@@ -9,12 +9,13 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-"""A file of the host that nobody has a reason to open."""
+"""What nobody has a reason to open or to connect to."""
 
 import contextlib
 import ctypes
 import os
 import pathlib
+import socket
 import struct
 
 _WORDS = b'THIS MUST NOT GET INTO A VOLUME '
@@ -24,7 +25,7 @@ _EVENT = struct.Struct('iIII')
 
 
 class Canary:
-    """Knows who has opened the file, not only who has read it.
+    """A file of the host: knows who opened it, not only who has read it.
 
     :param path: of the file, which is made
     """
@@ -56,3 +57,25 @@ class Canary:
     def close(self) -> None:
         """Stop watching."""
         os.close(self._inotify)
+
+
+class Listener:
+    """A port of the host: knows who has connected to it."""
+
+    def __init__(self) -> None:
+        self._socket = socket.create_server(('127.0.0.1', 0), backlog=64)
+        self._socket.setblocking(False)
+        self.port: int = self._socket.getsockname()[1]
+
+    def connected(self) -> int:
+        """How often somebody did since the last question."""
+        count = 0
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                self._socket.accept()[0].close()
+                count += 1
+        return count
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._socket.close()

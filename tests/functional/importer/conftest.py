@@ -165,8 +165,8 @@ def stopped_converter() -> int | None:
     return None
 
 
-def children(name: str) -> list[int]:
-    """Our child processes of a name, and theirs."""
+def children(*names: str) -> list[int]:
+    """Our child processes of these names, and theirs."""
     parents, found = {}, []
     for path in pathlib.Path('/proc').glob('[0-9]*/stat'):
         try:
@@ -176,7 +176,7 @@ def children(name: str) -> list[int]:
         comm, rest = fields[fields.index('(') + 1:].rsplit(')', 1)
         pid = int(path.parent.name)
         parents[pid] = int(rest.split()[1])
-        if comm == name:
+        if comm in names:
             found.append(pid)
     return [pid for pid in found if os.getpid() in _ancestors(pid, parents)]
 

@@ -54,6 +54,11 @@ def _text(secret: object, *, extent: str = 'RW 2048 FLAT "{}" 0\n',
             f'{kind}{extent.format(secret)}ddb.adapterType = "ide"\n').encode()
 
 
+def descriptor(name: object = 'disk-flat.vmdk') -> bytes:
+    """A VMDK without data: the text that names the file that has it."""
+    return _text(name)
+
+
 _FOOLED = 'CREATETYPE="monolithicSparse"\nNOACCESS 0 ZERO\n'
 _TABS = 'RW\t2048\t{kind}\t"{{}}"{offset}\t=\n'
 _EXTENTS = {'flat': _TABS.format(kind='FLAT', offset='\t0'),
@@ -219,17 +224,25 @@ def _regions(data: bytes, *more: tuple[bytes, int]) -> bytes:
         at += 32
     table = changed[_REGIONS:_REGIONS + 65536]
     table[4:8] = bytes(4)
-    changed[_REGIONS + 4:_REGIONS + 8] = struct.pack('<I', _crc32c(table))
+    changed[_REGIONS + 4:_REGIONS + 8] = struct.pack('<I', crc32c(table))
     return bytes(changed)
 
 
-def _crc32c(data: bytes) -> int:
+def crc32c(data: bytes) -> int:
+    """The checksum of VHDX's structures (RFC 3720, appendix B.4)."""
     crc = 0xffffffff
     for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = crc >> 1 ^ (0x82f63b78 if crc & 1 else 0)
+        crc = crc >> 8 ^ _CRC[(crc ^ byte) & 0xff]
     return crc ^ 0xffffffff
+
+
+def _crc_of(byte: int) -> int:
+    for _ in range(8):
+        byte = byte >> 1 ^ (0x82f63b78 if byte & 1 else 0)
+    return byte
+
+
+_CRC = [_crc_of(byte) for byte in range(256)]
 
 
 def _metadata(data: bytes) -> int:
@@ -237,17 +250,18 @@ def _metadata(data: bytes) -> int:
     return data.index(b'metadata', 2**20)
 
 
-def _vhdx() -> Iterator[hostile.Hostile]:
-    def locator(originals: Originals, secret: pathlib.Path) -> bytes:
-        data = originals['vhdx']
-        table = _metadata(data)
-        (count,) = struct.unpack_from('<H', data, table + 10)
-        words = f'absolute_win32_path={secret}'.encode('utf-16-le')
-        item = struct.pack('<16sIIII', _PARENT, 131072, len(words), 4, 0)
-        return hostile.patched(
-            data, (table + 10, struct.pack('<H', count + 1)),
-            (table + 32 + 32 * count, item), (table + 131072, words))
+def with_locator(data: bytes, name: object) -> bytes:
+    """The same VHDX with the place of a parent."""
+    table = _metadata(data)
+    (count,) = struct.unpack_from('<H', data, table + 10)
+    words = f'absolute_win32_path={name}'.encode('utf-16-le')
+    item = struct.pack('<16sIIII', _PARENT, 131072, len(words), 4, 0)
+    return hostile.patched(
+        data, (table + 10, struct.pack('<H', (count + 1) % 2**16)),
+        (table + 32 + 32 * count, item), (table + 131072, words))
 
+
+def _vhdx() -> Iterator[hostile.Hostile]:
     def bits(originals: Originals, _: pathlib.Path, value: int = 2,
              ) -> bytes:
         data = originals['vhdx']
@@ -257,7 +271,8 @@ def _vhdx() -> Iterator[hostile.Hostile]:
         return hostile.patched(data, (table + offset + 4,
                                       struct.pack('<I', value)))
 
-    yield _one('parent-locator', 'vhdx', locator)
+    yield _one('parent-locator', 'vhdx', lambda originals, secret:
+               with_locator(originals['vhdx'], secret))
     yield _one('parent-bit', 'vhdx', bits)
     yield _one('second-metadata', 'vhdx', lambda originals, _: _regions(
         originals['vhdx'], (_METADATA, 2**20)))
