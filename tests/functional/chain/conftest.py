@@ -128,6 +128,20 @@ class Disks:
             return [one['name'] for one in image.list_snaps()
                     if not one['namespace']]
 
+    def blank(self, name: str, pool: str) -> str:
+        """Make an image of 1 MiB; how the rbd command names it."""
+        with self._client.open_ioctx(pool) as ioctx:
+            rbd.RBD().create(ioctx, name, 2**20)
+        return f'{pool}/{name}'
+
+    def remove(self, name: str, pool: str) -> None:
+        """Remove an image with its snapshots."""
+        with self._client.open_ioctx(pool) as ioctx:
+            with rbd.Image(ioctx, name) as image:
+                for snapshot in list(image.list_snaps()):
+                    image.remove_snap(snapshot['name'])
+            rbd.RBD().remove(ioctx, name)
+
     def hold(self, image: str, writable: bool = True) -> client.Client:
         """Another process that has an image open."""
         return client.Client(self._conf, 'cinder', image, writable)
