@@ -67,14 +67,19 @@ class DebianRoot:
 
     def run(self, words: Sequence[str], check: bool = True,
             directory: pathlib.Path = TOP) -> subprocess.CompletedProcess:
-        """Run something in the root, with this checkout at its own place."""
+        """Run something in the root, with this checkout at its own place.
+
+        The root is exchanged, not only changed: the kernel makes no user
+        namespace, which bubblewrap needs, for whoever is in a ``chroot``.
+        """
         mounts = '; '.join(
             f'mkdir -p {self.path}{place}; '
             f'mount --rbind {place} {self.path}{place}'
             for place in ('/proc', '/dev', '/sys', TOP))
         return run(['unshare', '--mount', '--propagation', 'private', 'sh',
-                    '-ec', f'{mounts}; exec "$@"', 'sh', 'chroot',
-                    str(self.path), *CLEAN, *_proxies(), 'sh', '-c',
+                    '-ec', f'mount --rbind {self.path} {self.path}; {mounts}; '
+                    f'cd {self.path}; pivot_root . .; umount -l .; '
+                    'cd /; exec "$@"', 'sh', *CLEAN, *_proxies(), 'sh', '-c',
                     f'cd {directory} && exec "$@"', 'sh', *words],
                    check=check)
 
