@@ -133,7 +133,7 @@ class Glance:
         handler = type('Handler', (_Handler,), {'glance': self})
         with server.ThreadingHTTPServer(('127.0.0.1', 0), handler) as http:
             self.url = f'http://127.0.0.1:{http.server_port}'
-            thread = threading.Thread(target=http.serve_forever)
+            thread = threading.Thread(target=http.serve_forever, args=(0.02,))
             thread.start()
             try:
                 yield self

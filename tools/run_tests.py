@@ -121,7 +121,7 @@ def suites() -> dict[str, Checks | Pytest]:
             Check('shellcheck', ['shellcheck', *scripts]),
         ]),
         'types': Checks(10, [Check('mypy', module('mypy'))]),
-        'unit': Pytest(10, 'tests/unit'),
+        'unit': Pytest(10, 'tests/unit', workers=2),
         'contract': Pytest(10, 'tests/contract'),
         'docs': Checks(10, [
             Check('package', module(
@@ -186,7 +186,7 @@ def run_pytest(suite: Pytest, deadline: float,
     name = pathlib.Path(suite.directory).name
     # Two runs may go on in one checkout.
     report = RESULTS / f'{name}-{os.getpid()}.xml'
-    # Each worker has a cluster of its own.
+    # Each worker has a cluster of its own, if it needs one.
     spread = (f'--numprocesses={suite.workers}', '--dist=worksteal')
     process = processes.Process(
         module('pytest', suite.directory, f'--junitxml={report}',

@@ -13,6 +13,7 @@
 
 import ast
 from collections.abc import Iterator
+import functools
 import pathlib
 
 import pytest
@@ -26,10 +27,16 @@ from rbd_imgdriver.strategies import base
 PACKAGE = pathlib.Path(__file__).resolve().parents[3] / 'rbd_imgdriver'
 
 
+@functools.cache
+def nodes(path: pathlib.Path) -> list[ast.AST]:
+    """What is in a module."""
+    return list(ast.walk(ast.parse(path.read_text())))
+
+
 def calls(*names: str) -> Iterator[str]:
     """The constant first arguments of calls of something of these names."""
     for path in PACKAGE.rglob('*.py'):
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in nodes(path):
             if not isinstance(node, ast.Call) or not node.args:
                 continue
             called = getattr(node.func, 'attr', getattr(node.func, 'id', ''))
@@ -52,7 +59,7 @@ def class_codes(*paths: str) -> Iterator[str]:
     """The values of ``code = '...'`` in classes."""
     for pattern in paths:
         for path in PACKAGE.glob(pattern):
-            for node in ast.walk(ast.parse(path.read_text())):
+            for node in nodes(path):
                 if (isinstance(node, ast.Assign)
                         and isinstance(node.targets[0], ast.Name)
                         and node.targets[0].id == 'code'

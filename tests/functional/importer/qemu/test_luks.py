@@ -22,6 +22,7 @@ import pytest
 from rbd_imgdriver.ceph.images import clones
 from rbd_imgdriver import errors
 from rbd_imgdriver.importer.qemu import confined
+from rbd_imgdriver.importer.qemu import luks
 from rbd_imgdriver.importer.qemu import luks_header
 from rbd_imgdriver.importer.source import local
 from rbd_imgdriver.importer import target as targets
@@ -81,6 +82,17 @@ def test_a_blank_volume(importer, pool, unlocked, conversion_dir):
     assert VOLUME < pool.headers.size(NAME) < VOLUME + 4 * MIB
     assert sorted(pool.directory.ids()) == [NAME]
     assert list(conversion_dir.iterdir()) == []
+
+
+def test_a_cipher_that_only_qemu_knows():
+    """cryptsetup does not, without root; qemu takes its time."""
+    cipher = 'serpent-256', 'xts', 'plain64'
+    limits = confined.Limits('nobody', 2**32, 60, 600)
+    with luks.key(luks_header.Encryption('secret', *cipher)) as key:
+        made = key.header(1000, limits)
+
+    assert luks_header.parse(made).cipher == cipher
+    assert luks_header.parse(made).length == len(made)
 
 
 def test_a_blank_volume_with_a_cipher_that_there_is_not(

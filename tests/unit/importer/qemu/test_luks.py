@@ -26,9 +26,8 @@ def header(*cipher: str) -> bytes:
         return key.header(1000, LIMITS)
 
 
-@pytest.mark.parametrize('cipher', [
-    ('aes-256', 'xts', 'plain64'), ('serpent-256', 'xts', 'plain64')])
-def test_ciphers_of_cryptsetup_and_of_qemu(cipher):
+def test_a_header():
+    cipher = 'aes-256', 'xts', 'plain64'
     made = header(*cipher)
 
     assert luks_header.parse(made).cipher == cipher
