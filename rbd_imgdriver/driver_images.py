@@ -131,7 +131,7 @@ class ImagesMixin(cinder_rbd.RBDDriver):
         """The strategies for an encrypted volume.
 
         :param replaces: whether Cinder has made an empty one already
-        :raises cinder.exception.CinderException: when its type is no good
+        :raises cinder.exception.CinderException: when its type cannot be used
         """
         backend = self._backend
         return backend.encrypted_cascade(encrypted_clone.Terms(

@@ -118,7 +118,7 @@ class Prefetcher:
         return Report(tuple(done[True]), tuple(done[False]), found.release)
 
     def pause(self, seconds: float) -> None:
-        """Let every host fetch nothing for so long; until then, anew."""
+        """Let every host fetch nothing for so long; until then, again."""
         self.resume()
         self._leases.acquire(leases.Lease(_PAUSED, _COOKIE, seconds),
                              {'host': socket.gethostname()})

@@ -189,7 +189,7 @@ class _Examination:
             yield parallel.Task(name, functools.partial(self._other, name))
 
     def _glance(self) -> Iterator[Finding]:
-        """Ask Glance; who waits for its images has none if it fails."""
+        """Ask Glance; a caller that waits for images gets none if it fails."""
         glance_ = self._session.glance
         try:
             images = glance_.some(_IMAGES)

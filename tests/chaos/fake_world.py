@@ -159,7 +159,7 @@ class Host:
         return self._name
 
     def start(self) -> None:
-        """Begin anew; whoever was here before does nothing any more."""
+        """Begin again; whoever was here before does nothing any more."""
         self.calls = accidents.Calls()
         self._backends: dict[str, Backend] = {}
 
