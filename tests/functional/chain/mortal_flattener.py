@@ -11,7 +11,8 @@
 # under the License.
 """Flattens an image and dies on the way, as a killed cinder-volume does.
 
-Arguments: ceph.conf, pool, image, and where to die: ``<call>-before`` or
+Arguments: ceph.conf, pool, image, where to die, and by which signal (KILL;
+STOP: it stands still instead): ``<call>-before`` or
 ``<call>-after``, where a call is one of librbd's: ``update_features(off)``,
 ``flatten``, ``update_features(on)`` or ``rebuild_object_map``; or ``flatten``
 alone, for its middle.
@@ -23,12 +24,13 @@ import sys
 
 import rbd
 
-CONF, POOL, IMAGE, WHERE = sys.argv[1:]
+CONF, POOL, IMAGE, WHERE = sys.argv[1:5]
+SIGNAL = getattr(signal, f'SIG{"".join(sys.argv[5:]) or "KILL"}')
 
 
 def die_at(where: str) -> None:
     if where == WHERE:
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), SIGNAL)
 
 
 class Image(rbd.Image):

@@ -16,8 +16,10 @@ the client that flattens.
 """
 
 import contextlib
+import hashlib
 import pathlib
 import random
+import signal
 import subprocess
 import sys
 import threading
@@ -278,6 +280,43 @@ def test_a_host_that_is_killed(family, conf, cluster, admin, where):
     assert family.disks.parent(clone.name) is None
     assert family.wrong(clone.name, own=own) == []
     assert family.is_whole(clone.name)
+
+
+@pytest.mark.parametrize('where', ['update_features(off)-before', 'flatten',
+                                   'flatten-after'])
+@pytest.mark.timeout(600)
+def test_a_host_that_stands_still_beyond_its_lease(family, conf, admin, hold,
+                                                   where):
+    """What it does when it goes on harms no byte of what was made since."""
+    clone, made = family.clone(), host.volume()
+    snapshot = host.snapshot(clone)
+    still = subprocess.Popen(
+        [sys.executable, '-W', 'ignore', '-m',
+         'tests.functional.chain.mortal_flattener', conf, 'volumes',
+         clone.name, where, 'STOP'], cwd=pathlib.Path(__file__).parents[3])
+    try:
+        status = pathlib.Path(f'/proc/{still.pid}/status')
+        assert polling.wait_until(
+            lambda: 'State:\tT' in status.read_text(), 120)
+        name = flatten.lease_name(family.pool.directory.id(clone.name))
+        with admin.open_ioctx('volumes') as ioctx:
+            ioctx.rm_xattr('rbd-imgdriver.leases', f'lock.{name}')  # expires
+        family.driver.create_snapshot(snapshot)
+        family.driver.create_volume_from_snapshot(made, snapshot)
+        guest = hold(f'volumes/{made.name}')
+        guest.write(159 * 2**22, 4096, 'g')
+        still.send_signal(signal.SIGCONT)
+        still.wait(timeout=240)
+    finally:
+        still.kill()
+    family.finish(clone.name)
+    own = {159: b'g' * 4096}
+    assert family.wrong(clone.name, snapshot.name) == []
+    assert family.wrong(clone.name) == []
+    assert family.wrong(made.name, own=own) == []
+    for number in (0, 80, 158):
+        assert guest.read(number * 2**22, 4096) == hashlib.sha256(
+            block(number)).hexdigest()
 
 
 def test_an_image_that_is_open_is_left_alone(family, hold):
