@@ -52,7 +52,7 @@ CACHED = 2
 _SMALL = 4  # objects of the images that are sent in full
 _DAY = 86400.0
 _SETTLED = 60.0  # seconds for flattens in the background
-_TRIMMED = 60.0  # and for Ceph to remove what removed snapshots have held
+_TRIMMED = 240.0  # and for Ceph to remove what removed snapshots have held
 _LEASES = 'rbd-imgdriver.leases'
 
 # What an operation may raise when Ceph does not work.
