@@ -15,35 +15,20 @@ What a strategy asks is answered by the real pool.  What it would change is
 checked as far as reading shows: a clone needs its parent's snapshot, and
 that has to fit.  Whether the user may clone it only a real clone shows.
 
-What no strategy does before its volume is made raises :class:`NotInDryRun`.
+What no strategy does before its volume is made raises :class:`.NotInDryRun`.
 """
 
-from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Mapping
-from typing import NoReturn
 
 from rbd_imgdriver.ceph import capacity
 from rbd_imgdriver.ceph import credentials
+from rbd_imgdriver.ceph import dry_clones
 from rbd_imgdriver.ceph import errors
 from rbd_imgdriver.ceph.images import clones
-from rbd_imgdriver.ceph.images import flatten
-from rbd_imgdriver.ceph.images import snapshots
 from rbd_imgdriver.ceph import parts
 from rbd_imgdriver.ceph.wire import leases
-
-_NO_ID = 'none'  # of what was made only for show
-
-
-class NotInDryRun(errors.CephError):
-    """What was asked for can only be done, not tried."""
-
-    code = 'not-in-dry-run'
-
-
-def _refuse(what: str) -> NoReturn:
-    raise NotInDryRun(f'{what} cannot be tried without doing it')
 
 
 class DryRun:
@@ -64,9 +49,10 @@ class DryRun:
         self.headers: parts.Headers = _Headers(pool)
         self.images: parts.Images = _Images(pool)
         self.data: parts.Data = _Data(pool)
-        self.snapshots: parts.Snapshots = _Snapshots(pool, self._made)
-        self.clones: parts.Clones = _Clones(pool, self._made)
-        self.copies: parts.Copies = _Copies()
+        self.snapshots: parts.Snapshots = dry_clones.Snapshots(
+            pool, self._made)
+        self.clones: parts.Clones = dry_clones.Clones(pool, self._made)
+        self.copies: parts.Copies = dry_clones.Copies()
         self.ancestry: parts.Ancestry = pool.ancestry  # it only reads
         self.usage: parts.Usage = pool.usage  # it only reads
         self.trash: parts.Trash = _Trash(pool)
@@ -102,7 +88,7 @@ class DryRun:
 
     def credentials(self) -> credentials.Credentials:
         """What another program needs, which would not run dry."""
-        _refuse('another program')
+        dry_clones.refuse('another program')
 
 
 class _Leases:
@@ -134,7 +120,7 @@ class _Unfinished:
         """Nothing has begun."""
 
     def remove(self, ids: Collection[str]) -> None:
-        _refuse('the end of some work')
+        dry_clones.refuse('the end of some work')
 
 
 class _Headers:
@@ -165,7 +151,7 @@ class _Images:
                metadata: Mapping[str, str] | None = None,
                id_key: str | None = None) -> str:
         self._check_free(image)
-        return _NO_ID
+        return dry_clones.NO_ID
 
     def resize(self, image: str, size: int) -> None:
         """It keeps its size."""
@@ -174,10 +160,10 @@ class _Images:
         self._check_free(new_name)
 
     def finish_rename(self, image: str, new_name: str, id_: str) -> bool:
-        _refuse('a rename that was cut short')
+        dry_clones.refuse('a rename that was cut short')
 
     def hold(self, image: str) -> parts.Hold:
-        _refuse(f'keeping {image} open')
+        dry_clones.refuse(f'keeping {image} open')
 
     def drop_name(self, image: str, id_: str) -> None:
         """It stays."""
@@ -199,107 +185,10 @@ class _Data:
         self.pool = pool.data.pool
 
     def writer(self, image: str) -> parts.Writer:
-        _refuse(f'writing to {image}')
+        dry_clones.refuse(f'writing to {image}')
 
     def check_layout(self, image: str, size: int, order: int) -> None:
         """It was not made."""
-
-
-class _Snapshots:
-    """Snapshots that are made only for show."""
-
-    def __init__(self, pool: parts.Pool,
-                 made: set[clones.SnapshotSpec]) -> None:
-        self._pool = pool
-        self._made = made
-        self.entries = pool.snapshots.entries
-        self.counts = pool.snapshots.counts
-        self.sealed = pool.snapshots.sealed
-
-    def create(self, image: str, snapshot: str,
-               seal: bool = False) -> None:
-        id_ = self._pool.directory.id(image)
-        if any(one.name == snapshot for one in self.entries(id_)):
-            raise errors.SnapshotExists(f'{image}@{snapshot} exists')
-        self.ensure(image, snapshot)
-
-    def ensure(self, image: str, snapshot: str) -> None:
-        self._pool.directory.id(image)
-        self._made.add(clones.SnapshotSpec(self._pool.name, image, snapshot))
-
-    def remove(self, image: str, snapshot: str) -> None:
-        """What was made for show need not be removed."""
-
-    def drop(self, id_: str, name: str, hidden_name: str) -> None:
-        """It stays."""
-
-    def drop_where(self, id_: str, droppable: Callable[[str], bool],
-                   ) -> snapshots.Remaining:
-        _refuse(f'removing the snapshots of image id {id_}')
-
-    def rename(self, id_: str, name: str, new_name: str) -> None:
-        """It keeps its name."""
-
-
-class _Clones:
-    """Clones whose parents are looked at."""
-
-    def __init__(self, pool: parts.Pool,
-                 made: set[clones.SnapshotSpec]) -> None:
-        self._pool = pool
-        self._made = made
-
-    def clone(self, spec: clones.CloneSpec) -> str:
-        """Raise what a clone would, as far as reading shows."""
-        parent = spec.parent
-        size = self._size(parent)
-        key = spec.parent_id_key
-        if key is not None:
-            named = self._pool.sibling(parent.pool).directory.named(
-                parent.image)
-            if (named is None or named.metadata is None
-                    or named.metadata.get(key) != named.id):
-                raise errors.ImageNotFound(f'{parent} is another image')
-        if spec.size is not None and size > spec.size:
-            raise clones.SourceTooLarge(parent, size, spec.size)
-        return _NO_ID
-
-    def copy(self, spec: clones.CloneSpec) -> str:
-        return self.clone(spec)
-
-    def restore_object_maps(self, id_: str,
-                            progress: flatten.Progress) -> None:
-        """They stay as they are."""
-
-    def flatten(self, id_: str, progress: flatten.Progress,
-                is_new: bool = False) -> None:
-        """It keeps its parent."""
-
-    def probe(self, name: str, snapshot: str) -> int:
-        _refuse('whether clones can be made')
-
-    def _size(self, parent: clones.SnapshotSpec) -> int:
-        pool = self._pool.sibling(parent.pool)
-        if parent in self._made:
-            return pool.headers.size(parent.image)
-        for one in pool.snapshots.entries(pool.directory.id(parent.image)):
-            if one.name == parent.snapshot and not one.trashed:
-                return one.size
-        raise errors.SnapshotNotFound(f'{parent} does not exist')
-
-
-class _Copies:
-    """Copies are not tried."""
-
-    def head(self, image: str, target: str, name: str) -> str:
-        _refuse(f'copying {image}')
-
-    def unused_head(self, image: str, name: str,
-                    most: int | None = None) -> str | None:
-        _refuse(f'copying {image}')
-
-    def drop_inherited(self, image: str) -> None:
-        """Nothing is written."""
 
 
 class _Trash:
@@ -316,8 +205,8 @@ class _Trash:
         """It stays half where it is."""
 
     def free(self, id_: str, snapshot: str) -> bool:
-        _refuse(f'freeing image id {id_}')
+        dry_clones.refuse(f'freeing image id {id_}')
 
     def remove(self, id_: str) -> bool:
-        _refuse(f'removing image id {id_}')
+        dry_clones.refuse(f'removing image id {id_}')
 

@@ -17,7 +17,6 @@ from collections.abc import Iterable
 import logging
 import time
 
-from rbd_imgdriver.cache import check as cache_check
 from rbd_imgdriver.cache import entry
 from rbd_imgdriver.cache import prefetch as cache_prefetch
 from rbd_imgdriver.ceph import errors as ceph_errors
@@ -35,13 +34,6 @@ Session = sessions.Session
 Exit = exits.Exit
 
 _ENTRY = "the image's id or name, or the name of its RBD image"
-
-RESULTS = (
-    output.Column('name'),
-    output.Column('image_id'),
-    output.Column('result'),
-    output.Column('reason'),
-)
 
 
 class List(commands.Listing):
@@ -105,7 +97,7 @@ class Show(commands.Showing):
 class _Each(commands.Listing):
     """Does something to each entry."""
 
-    columns = RESULTS
+    columns = cache_view.RESULTS
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """The entries."""
@@ -166,7 +158,7 @@ class Evict(_Each):
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """The entries."""
         super().add_arguments(parser)
-        _dry_run(parser)
+        commands.add_dry_run(parser)
 
     def records(self, args: argparse.Namespace) -> list[output.Record]:
         """Evict them, unless one is pinned."""
@@ -191,7 +183,7 @@ class Prune(_Each):
             '--older-than', type=durations.seconds, metavar='DURATION',
             default=0,
             help='only those not used for so long, for example 12h or 30d')
-        _dry_run(parser)
+        commands.add_dry_run(parser)
 
     def records(self, args: argparse.Namespace) -> list[output.Record]:
         """Evict them."""
@@ -203,76 +195,6 @@ class Prune(_Each):
              and not store.pool.usage.of(one.name).children], args.dry_run)
 
 
-class Check(commands.Listing):
-    """Look for damage and remains.
-
-    Volumes are never touched; a damaged entry is evicted by --repair.
-    """
-
-    columns = (
-        output.Column('name'),
-        output.Column('code'),
-        output.Column('detail'),
-        output.Column('repaired', output.yes),
-    )
-
-    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        """How much is done."""
-        parser.add_argument('--repair', action='store_true',
-                            help='put right what is found')
-        parser.add_argument(
-            '--deep', action='store_true',
-            help="also compare the data of raw images with Glance's digest; "
-            'reads all of it')
-
-    def records(self, args: argparse.Namespace) -> list[output.Record]:
-        """Look, and repair if that is asked for."""
-        checking = cache_check.Check(
-            self.session.backend.store, self.session.glance.has,
-            _bars() if args.deep else None)
-        found = checking.run(args.repair)
-        left = [one for one in found if not one.repaired]
-        if left:
-            self.exit_code = (
-                Exit.ERROR if any(one.code in cache_check.DAMAGE
-                                  for one in left) else Exit.WARNING)
-        return [{'name': one.name, 'code': one.code, 'detail': one.detail,
-                 'repaired': one.repaired} for one in found]
-
-
-class Sweep(commands.Listing):
-    """Remove what nobody needs.
-
-    That is what dead importers left, what Glance no longer has, and retired
-    entries that no volume needs. cinder-volume does the same from time to
-    time.
-    """
-
-    columns = RESULTS
-
-    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        """Whether it is done."""
-        _dry_run(parser)
-
-    def records(self, args: argparse.Namespace) -> list[output.Record]:
-        """Sweep."""
-        report = self.session.backend.sweep(self.session.glance.has,
-                                            args.dry_run)
-        done = {'removed': report.removed, 'finished': report.finished,
-                'freed': report.freed, 'dropped': report.dropped}
-        would = 'would be ' if args.dry_run else ''
-        records: list[output.Record] = [
-            {'name': name, 'result': would + what}
-            for what, names in done.items() for name in names]
-        records += [{'name': name, 'result': 'kept',
-                     'reason': 'volumes need it'} for name in report.needed]
-        records += [{'name': name, 'result': 'failed', 'reason': reason}
-                    for name, reason in report.kept]
-        if report.kept:
-            self.exit_code = Exit.PARTIAL
-        return records
-
-
 def _prefetcher(session: Session) -> cache_prefetch.Prefetcher:
     found = session.backend.prefetcher
     if found is None:
@@ -281,19 +203,6 @@ def _prefetcher(session: Session) -> cache_prefetch.Prefetcher:
             ' and image_volume_cache_enabled in the section '
             f'{session.name} of cinder.conf')
     return found
-
-
-def _bars() -> cache_check.Reading:
-    """A progress bar for each entry that is read."""
-    bars: dict[str, output.Progress] = {}
-
-    def show(name: str, done: int, total: int) -> None:
-        bar = bars.setdefault(name, output.Progress(name))
-        bar.show(done, total)
-        if done == total:
-            bar.close()
-
-    return show
 
 
 def _find(session: Session, wanted: Iterable[str]) -> list[entry.Entry]:
@@ -320,8 +229,3 @@ def _find(session: Session, wanted: Iterable[str]) -> list[entry.Entry]:
                 f'was done, give an id: {", ".join(ids)}')
         found.update({one.name: one for one in named})
     return list(found.values())
-
-
-def _dry_run(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('--dry-run', action='store_true',
-                        help='say only what would be done')

@@ -42,6 +42,13 @@ STATES = {
     RETIRED: 'evicted; volumes still need it, the sweep frees it after them',
 }
 
+RESULTS = (
+    output.Column('name'),
+    output.Column('image_id'),
+    output.Column('result'),
+    output.Column('reason'),
+)
+
 COLUMNS = (
     output.Column('image_id'),
     output.Column('image_name'),

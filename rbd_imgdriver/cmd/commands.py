@@ -164,3 +164,9 @@ class Showing(_Verb, show.ShowOne):
 def _drop_output() -> None:
     """Let what is buffered go nowhere: Python flushes it at the end."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def add_dry_run(parser: argparse.ArgumentParser) -> None:
+    """The option of a verb that removes something."""
+    parser.add_argument('--dry-run', action='store_true',
+                        help='say only what would be done')

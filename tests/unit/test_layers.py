@@ -77,6 +77,7 @@ INSIDE = {
     ),
     'ceph': (
         ('pool', 'dry_run'),
+        ('dry_clones',),
         ('parts',),
         ('images',),
         ('wire',),
