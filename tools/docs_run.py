@@ -37,6 +37,8 @@ import sys
 import tempfile
 import textwrap
 
+from sandbox import polling
+
 TOP = pathlib.Path(__file__).resolve().parents[1]
 MARK = re.compile(r'^ *\.\. (run|not run): *(\S.*)$')
 # What begins a block: a language that is a shell's, or none.
@@ -48,6 +50,17 @@ COMMANDS = re.compile(
 # The doctor warns of what a sandbox is; that is not a failure.
 DOCTOR = re.compile(r'^(rbd-imgdriver-manage doctor)$', re.MULTILINE)
 SECONDS = 600
+# What an operator's host has: the commands, and cinder.conf where Cinder's own
+# commands find it.
+SANDBOX = (
+    'eval "$(make -s sandbox-env)"',
+    'export PATH="$SANDBOX_VENV/bin:$PATH" HOME="$(mktemp -d)"',
+    'trap \'rm -rf "$HOME"\' EXIT',
+    'mkdir "$HOME/.cinder"',
+    # One backend, as the pages have it: else many need --backend.
+    'sed "s/^enabled_backends = .*/enabled_backends = img1/" "$CINDER_CONF"'
+    ' > "$HOME/.cinder/cinder.conf"',
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,10 +131,8 @@ def script(block: Block, image: str, volume: str) -> str:
         r'<([^<>\n]*)>',
         lambda name: volume if re.search('(id|volume)$', name[1]) and not
         name[1].startswith('image') else image, text)
-    lines = ['set -e', text]
-    if block.where == 'sandbox':
-        lines.insert(1, 'eval "$(make -s sandbox-env)"')
-    return '\n'.join(lines)
+    return '\n'.join(['set -e', *(SANDBOX if block.where == 'sandbox' else ()),
+                      text])
 
 
 def run(text: str) -> str:
@@ -151,6 +162,10 @@ class Fixtures:
         self.volume = self._openstack(
             f'volume create --image {self.image} --size 1 docs-run '
             '-f value -c id')
+        if not polling.wait_until(lambda: self._openstack(
+                f'volume show {self.volume} -f value -c status') in (
+                    'available', 'error'), SECONDS, interval=1):
+            raise SystemExit(f'volume {self.volume} is still not made')
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -158,8 +173,8 @@ class Fixtures:
         self._openstack(f'image delete {self.image}')
 
     def _openstack(self, words: str) -> str:
-        return run('set -e\neval "$(make -s sandbox-env)"\n'
-                   f'openstack {words}').split()[-1:][0]
+        return run('\n'.join(['set -e', *SANDBOX, f'openstack {words}'])
+                   ).strip().rpartition('\n')[2]
 
 
 def main() -> int:

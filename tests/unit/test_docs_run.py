@@ -62,7 +62,7 @@ def test_what_is_run():
     block, *_ = docs_run.blocks('page', PAGE)
 
     assert docs_run.script(block, 'I', 'V').splitlines() == [
-        'set -e', 'eval "$(make -s sandbox-env)"',
+        'set -e', *docs_run.SANDBOX,
         'rbd-imgdriver-manage doctor || [ $? = 6 ]',
         'rbd-imgdriver-manage volume explain V']
 
