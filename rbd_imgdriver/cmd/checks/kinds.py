@@ -1,0 +1,37 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""What a kind of finding is: how bad, and what to do about it."""
+
+import dataclasses
+import enum
+
+
+class Severity(enum.IntEnum):
+    """How bad a finding is."""
+
+    OK = 0
+    INFO = 1
+    WARNING = 2
+    ERROR = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """One kind of finding.
+
+    :param meaning: one sentence
+    :param remedy: one sentence; '' when there is nothing to do
+    """
+
+    severity: Severity
+    meaning: str
+    remedy: str = ''
