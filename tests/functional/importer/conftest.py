@@ -167,6 +167,11 @@ def stopped_converter() -> int | None:
 
 def children(*names: str) -> list[int]:
     """Our child processes of these names, and theirs."""
+    return descendants(os.getpid(), *names)
+
+
+def descendants(root: int, *names: str) -> list[int]:
+    """The child processes of one, and theirs, that have these names."""
     parents, found = {}, []
     for path in pathlib.Path('/proc').glob('[0-9]*/stat'):
         try:
@@ -178,7 +183,7 @@ def children(*names: str) -> list[int]:
         parents[pid] = int(rest.split()[1])
         if comm in names:
             found.append(pid)
-    return [pid for pid in found if os.getpid() in _ancestors(pid, parents)]
+    return [pid for pid in found if root in _ancestors(pid, parents)]
 
 
 def _ancestors(pid: int, parents: dict[int, int]) -> Iterator[int]:

@@ -16,6 +16,7 @@ import contextlib
 import os
 import pathlib
 import subprocess
+import sys
 
 import pytest
 
@@ -24,9 +25,12 @@ from rbd_imgdriver.importer.qemu import confined
 from rbd_imgdriver.importer.qemu import convert
 from rbd_imgdriver.importer.qemu import memfd
 from rbd_imgdriver.importer.qemu import sandbox
+from sandbox import polling
 from tests.functional.importer import canary
+from tests.functional.importer.conftest import descendants
 from tests.functional.importer import differences
 
+CHECKOUT = pathlib.Path(__file__).resolve().parents[4]
 LIMITS = confined.Limits('nobody', 2**32, 60, 60)
 # Those that need no original.
 TEXTS = [one for one in differences.corpus()
@@ -157,3 +161,28 @@ def test_a_program_that_stalls_leaves_no_process_behind():
                      sandboxed=True)
 
     assert not pathlib.Path(f'/proc/{seen[-1]}').exists()
+
+
+SERVICE = """
+from rbd_imgdriver.importer.qemu import confined
+
+confined.run(['sleep', '600'], confined.Limits('nobody', 2**32, 60, 600),
+             sandboxed=True)
+"""
+
+
+def test_nothing_outlives_a_service_that_is_killed():
+    """The sandbox and what is in it go with the service."""
+    with subprocess.Popen([sys.executable, '-W', 'ignore', '-c', SERVICE],
+                          cwd=CHECKOUT) as service:
+        try:
+            assert polling.wait_until(
+                lambda: len(descendants(service.pid, 'sleep')) == 1, 120)
+            left = descendants(service.pid, 'bwrap', 'sleep')
+        finally:
+            service.kill()
+
+    assert len(left) == 2
+    assert polling.wait_until(
+        lambda: not any(pathlib.Path(f'/proc/{pid}').exists()
+                        for pid in left), 60)
