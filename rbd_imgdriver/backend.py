@@ -81,6 +81,12 @@ class Settings:
         return builder.Rules(self.order, self.max_depth, self.volume_pools,
                              self.cinder_allowed)
 
+    @property
+    def encryption_rules(self) -> encrypted_clone.Rules:
+        """The same about encrypted volumes."""
+        return encrypted_clone.Rules(self.encrypted_clones, self.order,
+                                     self.max_depth, self.cache is not None)
+
 
 class Backend:
     """The parts of one backend on one cluster."""
@@ -144,15 +150,14 @@ class Backend:
 
         Other strategies would put what is not encrypted into it.
         """
-        settings, cached = self.settings, self.settings.cache is not None
+        settings = self.settings
         return [
             encrypted_clone.EncryptedClone(
-                self._encrypted, encrypted_clone.Rules(
-                    settings.encrypted_clones, settings.order,
-                    settings.max_depth, cached), terms),
+                self._encrypted, settings.encryption_rules, terms),
             encrypted_import.EncryptedImport(
-                self.pool, self.importer, self.store if cached else None,
-                settings.order, terms.encryption, terms.replaces)]
+                self.pool, self.importer,
+                self.store if settings.cache else None, settings.order,
+                terms.encryption, terms.replaces)]
 
     def sweep(self, in_glance: Callable[[str], bool],
               dry_run: bool = False) -> sweep.Report:

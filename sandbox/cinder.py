@@ -24,6 +24,7 @@ from sandbox import libvirt
 from sandbox import parts
 from sandbox import polling
 from sandbox import rest
+from sandbox import settings
 from sandbox import steps
 from sandbox import storage
 from sandbox import templates
@@ -31,6 +32,7 @@ from sandbox import volume_types
 from sandbox import webservice
 
 IN_TREE = 'cinder.volume.drivers.rbd.RBDDriver'
+MANAGER = 'rbd_imgdriver.manager.VolumeManager'
 DIRECTORIES = ('backup', 'conversion', 'coordination', 'lock')
 HOST = 'sandbox'
 
@@ -201,7 +203,15 @@ class Cinder(parts.Part):
         name = 'cinder-volume' + host.removeprefix(HOST)
         self.sandbox.render(
             'cinder-volume.conf', f'cinder/{name}.conf', host=host,
-            cluster=f'cluster = {HOST}' if clustered else '')
+            cluster=f'cluster = {HOST}' if clustered else '',
+            manager=self._manager(host))
+
+    def _manager(self, host: str) -> str:
+        """The last host has our volume manager, the others have Cinder's."""
+        ours = self.sandbox.settings.driver == settings.OUR_DRIVER
+        if not ours or host != self._volume_hosts()[-1]:
+            return ''
+        return f'volume_manager = {MANAGER}'
 
     @property
     def _conf(self) -> pathlib.Path:

@@ -22,6 +22,7 @@ from bench.cases import chains
 from bench.cases import clones
 from bench.cases import cloud
 from bench.cases import concurrency
+from bench.cases import encrypted
 from bench.cases import imports
 from bench.cases import lifecycle
 from bench.cases import scaling
@@ -43,6 +44,8 @@ ALL: dict[str, Case] = {
     'import-qcow2-in-cluster': imports.qcow2_in_cluster,
     'import-luks': imports.luks,
     'import-memory': imports.memory,
+    'encrypted-clone': encrypted.warm,
+    'encrypted-clone-cold': encrypted.cold,
     'concurrent-cached': concurrency.cached,
     'concurrent-uncached': concurrency.uncached,
     'blank': lifecycle.blank,
@@ -54,4 +57,6 @@ CASES: dict[str, Case] = ALL | {
     for kind in clones.TITLES}
 
 # Those for which programs of their own connect to the cluster.
-PROGRAMS = ('import-qcow2', 'import-qcow2-in-cluster', 'import-luks')
+PROGRAMS = ('import-qcow2', 'import-qcow2-in-cluster', 'import-luks',
+            'encrypted-clone', 'encrypted-clone-step-one',
+            'encrypted-clone-cold', 'encrypted-clone-cold-step-one')

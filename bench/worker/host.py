@@ -139,16 +139,18 @@ class Host:
     # -- measured
 
     def from_image(self, image_id: str, size: int, count: int = 1,
-                   encrypted: bool = False,
+                   encrypted: bool = False, ahead: bool = False,
                    watch: bool = False) -> dict[str, Any]:
         """Make volumes of an image, one after the other.
 
         :param size: GiB
+        :param ahead: whether a driver is asked to clone for an encrypted
+            volume before a download, as by our volume manager
         :param watch: whether to watch memory and temporary files
         """
         volumes = [self._volume(size, encrypted) for _ in range(count)]
         return self._measure(
-            lambda: [self._from_image(volume, image_id)
+            lambda: [self._from_image(volume, image_id, ahead)
                      for volume in volumes], volumes, watch)
 
     def from_image_at_once(self, image_id: str, size: int,
@@ -212,7 +214,8 @@ class Host:
                 'volumes': [str(volume.id) for volume in volumes],
                 'names': [str(volume.name) for volume in volumes]}
 
-    def _from_image(self, volume: Any, image_id: str) -> None:
+    def _from_image(self, volume: Any, image_id: str,
+                    ahead: bool = False) -> None:
         """The steps of Cinder's ``_create_from_image``, in its order.
 
         What Cinder does in its database around them is left out: it is the
@@ -220,7 +223,7 @@ class Host:
         """
         image, service = self._images[image_id], self._service()
         cloned = False
-        if volume.encryption_key_id is None:
+        if volume.encryption_key_id is None or ahead:
             _, cloned = self._driver.clone_image(
                 self._context, volume, image['location'], image['meta'],
                 service)

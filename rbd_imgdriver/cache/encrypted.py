@@ -25,7 +25,9 @@ written.  A volume that was re-imaged or converted has another.
 """
 
 from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Mapping
+import contextlib
 import dataclasses
 import time
 from typing import Protocol
@@ -69,6 +71,10 @@ class NotCloned(Exception):
     def __init__(self, code: str, reason: str) -> None:
         super().__init__(reason)
         self.code = code
+
+
+class _NoSibling(Exception):
+    """No volume is left whose key would open a ciphertext."""
 
 
 class Keys(Protocol):
@@ -143,37 +149,49 @@ class EncryptedClones:
         :raises rbd_imgdriver.errors.ImageError: when the image cannot be used
         :raises rbd_imgdriver.ceph.errors.CephError: when Ceph refuses
         """
-        _check_room(wanted)
+        check_room(wanted.image, wanted.size)
         golden = ciphertext.name(wanted.image, wanted.kind)
-        try:
-            made = self._of_entry(wanted, golden)
-        except (ceph_errors.ImageNotFound, ceph_errors.SnapshotNotFound):
-            made = self._of_filled(wanted, golden)
-        if made is None:
-            # Nobody can open that one any more.
-            self._store.retire(golden)
-            made = self._of_filled(wanted, golden)
-        if made is None:
-            raise NotCloned('no-sibling', f'no volume of {golden} is left')
-        return made
+        for attempt in (self._of_entry, self._of_filled):
+            try:
+                return attempt(wanted, golden)
+            except (ceph_errors.ImageNotFound,
+                    ceph_errors.SnapshotNotFound) as error:
+                LOG.debug('%(golden)s cannot be cloned: %(error)s',
+                          {'golden': golden, 'error': error})
+            except _NoSibling:
+                self._store.retire(golden)
+        return self._last(wanted, golden)
 
-    def _of_entry(self, wanted: Wanted, golden: str) -> Made | None:
+    def _last(self, wanted: Wanted, golden: str) -> Made:
+        try:
+            return self._of_filled(wanted, golden)
+        except (ceph_errors.ImageNotFound,
+                ceph_errors.SnapshotNotFound) as error:
+            raise NotCloned('not-cached', f'{golden} was evicted before it '
+                            'could be cloned') from error
+        except _NoSibling as error:
+            raise NotCloned('no-sibling',
+                            f'no volume of {golden} is left') from error
+
+    def _of_entry(self, wanted: Wanted, golden: str) -> Made:
         """The path of a hit, without the lease.
 
-        :returns: None when no volume is left whose key would open it
+        The clone is made while its header is.
+
+        :raises _NoSibling: when no volume is left whose key would open it
         :raises ceph_errors.ImageNotFound: when there is no entry to be used
         """
-        if not self._store.verified(golden, wanted.image):
+        found, facts = self._entry(golden)
+        if wanted.image.signature and not found.verified(wanted.image):
             raise ceph_errors.ImageNotFound(f'{golden} is not verified')
-        header = self._siblings_header(wanted, golden)
-        if header is None:
-            return None
-        return self._cloned(wanted, golden, header, imported=False)
+        with self._cloning(wanted, golden, 0) as complete:
+            complete(self._siblings_header(wanted, golden, found, facts))
+        return self._made(wanted, golden, imported=False)
 
-    def _of_filled(self, wanted: Wanted, golden: str) -> Made | None:
+    def _of_filled(self, wanted: Wanted, golden: str) -> Made:
         """The path of a miss: an import, here or elsewhere.
 
-        :returns: None when no volume is left whose key would open it
+        :raises: as :meth:`_of_entry`
         """
         stripped = stripping.Stripping(
             self._store.pool, wanted.encryption, wanted.kind)
@@ -183,38 +201,43 @@ class EncryptedClones:
                 project=wanted.kind.project, encrypting=wish.Encrypting(
                     golden, wanted.encryption,
                     self._store.plain(wanted.image), stripped.strip)))
-            header = stripped.header or self._siblings_header(wanted, golden)
-            if header is None:
-                return None
-            return self._cloned(wanted, golden, header, filled.imported,
-                                filled.bytes_moved)
         except wish.CacheUnusable as error:
             raise NotCloned(error.code, str(error)) from error
-        except (ceph_errors.ImageNotFound,
-                ceph_errors.SnapshotNotFound) as error:
-            raise NotCloned('not-cached', f'{golden} was evicted before it '
-                            'could be cloned') from error
+        if stripped.header is None:
+            return self._of_entry(wanted, golden)
+        with self._cloning(wanted, golden, filled.bytes_moved) as complete:
+            complete(stripped.header)
+        return self._made(wanted, golden, filled.imported,
+                          filled.bytes_moved)
 
-    def _siblings_header(self, wanted: Wanted, golden: str) -> bytes | None:
+    def _siblings_header(self, wanted: Wanted, golden: str,
+                         found: entry.Entry,
+                         facts: ciphertext.Facts) -> bytes:
         """A header for the wanted volume, made of a sibling's.
 
-        :returns: None when there is no sibling
-        :raises ceph_errors.ImageNotFound: when there is no such entry
+        :raises _NoSibling: when there is none
         :raises NotCloned: when no sibling's key can be had
         """
+        tried: set[str] = set()
+        # The latest is known without a look at all of them.
+        known = [facts.sibling] if facts.sibling else []
         while True:
-            found, facts = self._entry(golden)
-            siblings = self._siblings(golden, facts)
-            for image in siblings[:_MOST_SIBLINGS]:
+            for image in known:
+                tried.add(image)
                 header = self._rekeyed(image, facts, wanted)
                 if header is not None:
                     return header
-            if siblings:
+            children = siblings(self._store, golden)
+            known = [name for name in children if name not in tried]
+            known = known[:_MOST_SIBLINGS - len(tried)]
+            if known:
+                continue
+            if children:
                 raise NotCloned(
-                    'no-key', f'of the {len(siblings)} volumes of {golden} '
+                    'no-key', f'of the {len(children)} volumes of {golden} '
                     'there is none whose key this request may use')
             if self._clock() - found.created > _PATIENCE:
-                return None
+                raise _NoSibling
             self._sleep(_POLL)
 
     def _entry(self, golden: str) -> tuple[entry.Entry, ciphertext.Facts]:
@@ -225,15 +248,6 @@ class EncryptedClones:
         if not found or not facts:
             raise ceph_errors.ImageNotFound(f'there is no {golden}')
         return found, facts
-
-    def _siblings(self, golden: str, facts: ciphertext.Facts) -> list[str]:
-        """Names of the volumes of a ciphertext, the latest first."""
-        prefix = f'{self._store.pool.name}/'
-        children = [one.name.removeprefix(prefix)
-                    for one in self._store.pool.usage.of(golden).children
-                    if one.name.startswith(prefix) and not one.trashed]
-        latest = [facts.sibling] if facts.sibling in children else []
-        return list(dict.fromkeys([*latest, *children]))
 
     def _rekeyed(self, image: str, facts: ciphertext.Facts,
                  wanted: Wanted) -> bytes | None:
@@ -258,42 +272,70 @@ class EncryptedClones:
                      {'image': image, 'error': error})
             return None
 
-    def _cloned(self, wanted: Wanted, golden: str, header: bytes,
-                imported: bool, bytes_moved: int = 0) -> Made:
-        parent = self._store.snapshot(golden)
-        with self._store.using(golden):
-            self._clone(wanted, parent, header, wanted.record(bytes_moved))
+    def _made(self, wanted: Wanted, golden: str, imported: bool,
+              bytes_moved: int = 0) -> Made:
         self._store.record_use(golden)
         self._store.note(golden, ciphertext.used_by(wanted.volume))
         wanted.events.cache('miss' if imported else 'hit', wanted.image.id)
-        return Made(parent, imported, bytes_moved)
+        return Made(self._store.snapshot(golden), imported, bytes_moved)
 
-    def _clone(self, wanted: Wanted, parent: clones.SnapshotSpec,
-               header: bytes, metadata: Mapping[str, str]) -> None:
-        """Make the volume under a name of its own, and then rename it."""
+    @contextlib.contextmanager
+    def _cloning(self, wanted: Wanted, golden: str, bytes_moved: int,
+                 ) -> Iterator[Callable[[bytes], None]]:
+        """Begin to clone, under a name of its own, and go on meanwhile.
+
+        :returns: completes the volume with a header and gives it its name
+        """
         pool = self._store.pool
         name = temporary.new_name(wanted.volume)
-        id_ = pool.clones.clone(clones.CloneSpec(
-            parent=parent, name=name, size=wanted.size,
-            order=wanted.kind.order, metadata=metadata,
-            id_key=temporary.MARK))
-        with undo.on_error(f'image {name}, for the sweep',
-                           lambda: pool.images.remove(name, id_)):
+        ids: list[str] = []
+        worker = blocking.Worker[clones.CloneSpec](
+            lambda spec: ids.append(pool.clones.clone(spec)), 1)
+
+        def undone() -> None:
+            worker.abandon()
+            for id_ in ids:
+                pool.images.remove(name, id_)
+
+        def complete(header: bytes) -> None:
+            worker.finish()
             with copying.writing(pool, name) as writer:
                 blocking.run(writer.write, header)
             if wanted.replaces:
                 pool.images.remove(wanted.volume)
             temporary.publish(pool, name, wanted.volume)
 
+        with self._store.using(golden), undo.on_error(
+                f'image {name}, for the sweep', undone):
+            worker.put(clones.CloneSpec(
+                parent=self._store.snapshot(golden), name=name,
+                size=wanted.size, order=wanted.kind.order,
+                metadata=wanted.record(bytes_moved), id_key=temporary.MARK))
+            yield complete
 
-def _check_room(wanted: Wanted) -> None:
-    """A disk that fills the volume loses its end to the header.
+
+def check_room(image: model.Image, size: int) -> None:
+    """Refuse a disk that fills the volume: it loses its end to the header.
 
     Larger volumes of the same ciphertext would miss that end.
+
+    :param size: bytes of the volume
+    :raises NotCloned: when there is no room for both
     """
-    size = wanted.image.minimal_size or 0
-    room = wanted.size - stripping.LENGTH
-    if size > room:
+    room = size - stripping.LENGTH
+    if (image.minimal_size or 0) > room:
         raise NotCloned('no-room-for-header',
-                        f'the disk has {size} bytes and a volume with a '
-                        f'header room for {room}')
+                        f'the disk has {image.minimal_size} bytes and a '
+                        f'volume with a header room for {room}')
+
+
+def siblings(store: cache_store.Store, golden: str) -> list[str]:
+    """Names of the volumes of a ciphertext.
+
+    Those that are being made, or whose maker died, have no header yet.
+    """
+    prefix = f'{store.pool.name}/'
+    names = [one.name.removeprefix(prefix)
+             for one in store.pool.usage.of(golden).children
+             if one.name.startswith(prefix) and not one.trashed]
+    return [name for name in names if not name.startswith(temporary.PREFIX)]

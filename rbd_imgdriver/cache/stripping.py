@@ -65,8 +65,8 @@ def beginning(pool: parts.Pool, name: str) -> bytes:
     found = bytearray(LENGTH)
     with contextlib.closing(cluster.Source(pool, name, 0).pieces()) as pieces:
         for offset, data in pieces:
-            if offset >= LENGTH:
-                break
-            part = data[:LENGTH - offset]
+            part = data[:max(LENGTH - offset, 0)]
             found[offset:offset + len(part)] = part
+            if offset + len(data) >= LENGTH:
+                break  # before more is read
     return bytes(found)

@@ -31,7 +31,7 @@ class Exit(enum.IntEnum):
     USAGE = 2, 'The command line is not right.'
     CONFIG = 3, ('cinder.conf cannot be read, or has no such backend, or '
                  'lacks what the command needs.')
-    NOT_FOUND = 4, 'There is no such image, volume or cache entry.'
+    NOT_FOUND = 4, 'There is no such image, volume, type or cache entry.'
     PARTIAL = 5, 'Some was done and some could not be; the output says what.'
     WARNING = 6, 'The check found what should be looked at.'
     ERROR = 7, 'The check found what does not work or is damaged.'

@@ -25,6 +25,7 @@ from rbd_imgdriver.ceph.images import clones
 from rbd_imgdriver.ceph import parts
 from rbd_imgdriver.cmd import advice
 from rbd_imgdriver.cmd import commands
+from rbd_imgdriver.cmd import encrypted_image
 from rbd_imgdriver.cmd import exits
 from rbd_imgdriver.cmd import output
 from rbd_imgdriver.cmd import session as sessions
@@ -46,10 +47,8 @@ _STRATEGIES = (
     output.Column('reason'),
 )
 
-USED = 'would be used'
-POSSIBLE = 'possible'
-DECLINES = 'declines'
-FAILS = 'fails'
+USED, POSSIBLE = encrypted_image.USED, encrypted_image.POSSIBLE
+DECLINES, FAILS = encrypted_image.DECLINES, encrypted_image.FAILS
 
 
 class Explain(commands.Showing):
@@ -85,6 +84,9 @@ class Explain(commands.Showing):
         parser.add_argument(
             '--project', metavar='ID',
             help="project of the volume (default: the image's owner)")
+        parser.add_argument(
+            '--type', metavar='NAME',
+            help='type of the volume (default: one without encryption)')
 
     def record(self, args: argparse.Namespace) -> output.Record:
         """What each strategy would say."""
@@ -95,8 +97,15 @@ class Explain(commands.Showing):
                 * model.GIB)
         target = model.Target('none', 'volume-none', size,
                               args.project or image.owner)
-        verdicts = list(_verdicts(session.backend, model.Request(
-            image, target, _Unread(), session.volumes, _Nobody())))
+        encrypted = session.encrypted_type(args.type) if args.type else None
+        if encrypted is None:
+            verdicts = list(_verdicts(session.backend, model.Request(
+                image, target, _Unread(), session.volumes, _Nobody())))
+        else:
+            verdicts = list(encrypted_image.verdicts(
+                session.backend, image, target, encrypted.id,
+                encrypted.cipher))
+            self.say(encrypted_image.downloads(session.conf.volume_manager))
         self.also(_STRATEGIES, verdicts)
         for sentence in _advice(verdicts):
             self.say(sentence)

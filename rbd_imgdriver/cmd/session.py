@@ -31,6 +31,7 @@ from rbd_imgdriver.cmd import privileges
 from rbd_imgdriver import model
 
 if TYPE_CHECKING:
+    from rbd_imgdriver.openstack import encryption as cinder_encryption
     from rbd_imgdriver.openstack import service_glance
 
 # Sections whose options the command reads, too.
@@ -85,6 +86,22 @@ class Session:
         self.conf  # noqa: B018 - Cinder's modules come first
         from rbd_imgdriver.openstack import volumes as cinder_volumes
         return cinder_volumes.all_volumes()
+
+    def encrypted_type(
+            self, name: str) -> 'cinder_encryption.EncryptedType | None':
+        """How volumes of a type are encrypted; None when they are not.
+
+        :raises exits.CommandError: when there is no such type
+        """
+        self.conf  # noqa: B018 - Cinder's modules come first
+        from cinder import exception
+
+        from rbd_imgdriver.openstack import encryption
+        try:
+            return encryption.encrypted_type(name)
+        except exception.NotFound as error:
+            raise exits.CommandError(exits.Exit.NOT_FOUND,
+                                     str(error)) from error
 
     @property
     def cluster(self) -> connection.ClusterSpec:

@@ -12,13 +12,16 @@
 """Reads how Cinder wants a volume to be encrypted."""
 
 from collections.abc import Callable
+import dataclasses
 from typing import Any
 
 from castellan.common import exception as castellan_exception
 from castellan import key_manager
+from cinder import context
 from cinder import exception
 from cinder.image import image_utils
 from cinder import objects
+from cinder.volume import volume_types
 from cinder.volume import volume_utils
 from oslo_config import cfg
 from oslo_log import log as logging
@@ -29,13 +32,14 @@ LOG = logging.getLogger(__name__)
 CONF = cfg.CONF
 
 
-def encryption_of(context: Any, volume: Any) -> luks_header.Encryption:
+def encryption_of(where: Any, volume: Any) -> luks_header.Encryption:
     """How a volume is to be encrypted, as Cinder's RBD driver finds it.
 
+    :param where: the request's context
     :raises cinder.exception.CinderException: when its type cannot be used
     """
-    facts = volume_utils.check_encryption_provider(volume, context)
-    passphrase = _passphrase(context, facts['encryption_key_id'])
+    facts = volume_utils.check_encryption_provider(volume, where)
+    passphrase = _passphrase(where, facts['encryption_key_id'])
     if not passphrase:
         raise exception.VolumeDriverException(
             message=f'The encryption key of volume {volume.id} is empty')
@@ -63,19 +67,46 @@ def cipher_of(specification: str, key_size: int) -> tuple[str, str, str]:
     return algorithm, mode, ivgen
 
 
+@dataclasses.dataclass(frozen=True)
+class EncryptedType:
+    """A volume type whose volumes are encrypted.
+
+    :param cipher: see :attr:`luks_header.Encryption.cipher`
+    """
+
+    id: str
+    cipher: tuple[str, str, str]
+
+
+def encrypted_type(name: str) -> EncryptedType | None:
+    """How volumes of a type are encrypted; None when they are not.
+
+    :param name: of the type, or its id
+    :raises cinder.exception.CinderException: when there is none of that name
+    """
+    admin = context.get_admin_context()
+    found = volume_types.get_by_name_or_id(admin, name)
+    facts = volume_types.get_volume_type_encryption(admin, found['id'])
+    if not facts:
+        return None
+    return EncryptedType(str(found['id']),
+                         cipher_of(facts['cipher'], facts['key_size']))
+
+
 class ProjectKeys:
     """Keys of a project's volumes, fetched with a request's own context.
 
     Whether a request may have a key is the key manager's decision; that a
     volume is the project's is Cinder's database's.
 
+    :param where: the request's context
     :param project_id: of the volume that is being made
     :param volume_id_of: finds the volume's id from its RBD image's name
     """
 
-    def __init__(self, context: Any, project_id: str,
+    def __init__(self, where: Any, project_id: str,
                  volume_id_of: Callable[[str], str | None]) -> None:
-        self._context = context
+        self._context = where
         self._project_id = project_id
         self._volume_id_of = volume_id_of
 
@@ -98,7 +129,7 @@ class ProjectKeys:
             return None
 
 
-def _passphrase(context: Any, key_id: str) -> str:
+def _passphrase(where: Any, key_id: str) -> str:
     """As os-brick, QEMU and Cinder make it of a key."""
-    return (key_manager.API(CONF).get(context, key_id).get_encoded()
+    return (key_manager.API(CONF).get(where, key_id).get_encoded()
             or b'').hex()

@@ -83,13 +83,17 @@ def objection(target: model.Target, rules: Rules) -> model.Declined | None:
     return None
 
 
-def kind_of(target: model.Target, rules: Rules, terms: Terms,
-            ) -> ciphertext.Kind:
-    """With which volumes a volume may share its data."""
+def kind_of(target: model.Target, rules: Rules, volume_type: str,
+            cipher: tuple[str, str, str]) -> ciphertext.Kind:
+    """With which volumes a volume may share its data.
+
+    :param volume_type: its id
+    :param cipher: see :attr:`luks_header.Encryption.cipher`
+    """
     of_type = rules.sharing is ciphertext.Sharing.VOLUME_TYPE
     return ciphertext.Kind(
-        str(target.project_id), terms.volume_type if of_type else '',
-        terms.encryption.cipher, rules.order)
+        str(target.project_id), volume_type if of_type else '', cipher,
+        rules.order)
 
 
 class EncryptedClone:
@@ -121,6 +125,7 @@ class EncryptedClone:
         target, terms = request.target, self._terms
         return encrypted.Wanted(
             request.image, request.data, request.events, target.name,
-            target.size, kind_of(target, self._rules, terms),
+            target.size, kind_of(target, self._rules, terms.volume_type,
+                                 terms.encryption.cipher),
             terms.encryption, terms.keys,
             lambda moved: request.record(self.name, moved), terms.replaces)

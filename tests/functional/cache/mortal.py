@@ -14,6 +14,7 @@
 Started by tests, with one JSON object as its argument.
 """
 
+import itertools
 import json
 import os
 import pathlib
@@ -64,13 +65,20 @@ class Events:
         """Nobody listens."""
 
 
-def mortal(pool: ceph_pool.Pool, part: str, operation: str) -> None:
-    """Let a pool's user be killed as soon as an operation is done."""
+def mortal(pool: ceph_pool.Pool, part: str, operation: str,
+           times: int = 1) -> None:
+    """Let a pool's user be killed as soon as an operation is done.
+
+    :param times: how often it is done
+    """
     real = getattr(pool, part)
+    done = itertools.count(1)
 
     def dying(self, *args, **kwargs):
-        getattr(real, operation)(*args, **kwargs)
-        os.kill(os.getpid(), signal.SIGKILL)
+        answer = getattr(real, operation)(*args, **kwargs)
+        if next(done) == times:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return answer
 
     mortal_part = type('MortalPart', (type(real),), {operation: dying})
     setattr(pool, part, mortal_part(pool.cluster, pool.name))

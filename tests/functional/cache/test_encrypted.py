@@ -255,3 +255,16 @@ def test_a_disk_that_leaves_no_room_for_the_header(clones, wanted, contents):
 
     assert refused.value.code == 'no-room-for-header'
     assert contents() == before
+
+
+def test_siblings_that_are_not_made_yet_are_none(clones, at, wanted, pool,
+                                                 store):
+    """A killed maker leaves a clone without a header."""
+    first, second = wanted(), wanted()
+    parent = clones.make(first).parent
+    pool.images.rename(first.volume, f'.partial-{first.volume}-1234')
+
+    made = at(time.time() + 60).make(second)
+
+    assert made.imported
+    assert made.parent == parent

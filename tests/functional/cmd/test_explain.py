@@ -11,12 +11,17 @@
 # under the License.
 """``image explain`` and ``volume explain`` on a real cluster."""
 
+import contextlib
+import sqlite3
 import uuid
 
+from cinder.db import migration
 import pytest
 import rbd
+import sqlalchemy
 
 from rbd_imgdriver.ceph.images import clones
+from rbd_imgdriver.cmd import exits
 from rbd_imgdriver import model
 
 
@@ -168,3 +173,74 @@ rbd_pool = volumes2
 @pytest.mark.parametrize('noun', ['image', 'volume'])
 def test_what_does_not_exist(manage, noun):
     assert manage.run(noun, 'explain', 'nonesuch').returncode == 4
+
+
+@pytest.fixture
+def luks(manage):
+    """Cinder's database, with an encrypted volume type in it."""
+    path = manage.conf.parent / 'cinder.sqlite'
+    migration.db_sync(engine=sqlalchemy.create_engine(f'sqlite:///{path}'))
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.execute(
+            'INSERT INTO volume_types (id, name, is_public, deleted) '
+            "VALUES ('type', 'luks', 1, 0)")
+        database.execute(
+            'INSERT INTO encryption (encryption_id, volume_type_id, cipher, '
+            'key_size, provider, control_location, deleted) VALUES '
+            "('encryption', 'type', 'aes-xts-plain64', 256, 'luks', "
+            "'front-end', 0)")
+        database.commit()
+    return 'luks'
+
+
+def test_the_first_encrypted_volume_would_be_encrypted(
+        manage, glance, luks, disk, contents):
+    id_ = glance.add(disk.read_bytes())
+    before = contents()
+
+    explained = manage.json('image', 'explain', id_, '--type', luks)
+
+    assert verdicts(explained) == {
+        'encrypted-clone': ('would be used', None),
+        'import': ('possible', None)}
+    assert 'no volume opens yet' in explained['strategies'][0]['reason']
+    assert contents() == before
+
+
+def test_why_an_encrypted_volume_would_be_imported(manage, glance, luks,
+                                                   disk):
+    id_ = glance.add(disk.read_bytes(), disk_format='qcow2',
+                     virtual_size=2**30)
+    text = manage.conf.read_text()
+
+    no_room = manage.json('image', 'explain', id_, '--type', luks)
+    manage.conf.write_text(text.replace(
+        '[theirs]', 'rbd_imgdriver_encrypted_clones = off\n[theirs]'))
+    off = manage.json('image', 'explain', id_, '--type', luks)
+
+    assert verdicts(no_room)['encrypted-clone'] == ('declines',
+                                                    'no-room-for-header')
+    assert verdicts(off)['encrypted-clone'] == ('declines', 'clones-off')
+    assert verdicts(off)['import'][0] == 'would be used'
+
+
+def test_whether_cinder_downloads_first(manage, glance, luks, disk):
+    id_ = glance.add(disk.read_bytes())
+
+    theirs = manage.run('image', 'explain', id_, '--type', luks)
+    manage.conf.write_text(manage.conf.read_text().replace(
+        '[DEFAULT]', '[DEFAULT]\nvolume_manager = '
+        'rbd_imgdriver.manager.VolumeManager'))
+    ours = manage.run('image', 'explain', id_, '--type', luks)
+
+    assert 'downloads the image first' in theirs.stdout + theirs.stderr
+    assert 'before it downloads' in ours.stdout + ours.stderr
+
+
+def test_a_volume_type_that_is_not_there(manage, glance, luks, disk):
+    id_ = glance.add(disk.read_bytes())
+
+    done = manage.run('image', 'explain', id_, '--type', 'none')
+
+    assert done.returncode == exits.Exit.NOT_FOUND
+    assert 'none' in done.stderr
