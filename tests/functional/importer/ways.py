@@ -74,7 +74,7 @@ class Host:
                  ) -> tuple[model.Image, pathlib.Path]:
         """What Glance says of it, and the file with its data."""
         data, container = given.data, given.container
-        if packed:
+        if packed and container == 'bare':
             data = given.packed or gzip.compress(data, 1)
             container = 'compressed'
         path = self.inbox / f'image-{self.pool.name}'
