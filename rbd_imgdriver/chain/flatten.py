@@ -41,6 +41,7 @@ from oslo_log import log as logging
 
 from rbd_imgdriver.ceph import errors
 from rbd_imgdriver.ceph.images import flatten
+from rbd_imgdriver.ceph.images import object_maps
 from rbd_imgdriver.ceph import parts
 from rbd_imgdriver.ceph.wire import leases
 from rbd_imgdriver.chain import intents
@@ -182,3 +183,10 @@ class _Keeper:
     @staticmethod
     def _since(when: float) -> float:
         return time.monotonic() - when
+
+
+def is_unfinished(image_id: str, intent: str | None,
+                  without_map: str | None) -> bool:
+    """Whether an image's notes say that work on it is left."""
+    return (intents.parse(image_id, intent) is not None
+            or object_maps.parse(image_id, without_map) != 0)

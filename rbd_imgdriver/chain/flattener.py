@@ -105,7 +105,7 @@ class Flattener:
         """
         known = pool.unfinished.ids()
         unfinished = {
-            image_id for image_id in known if _is_unfinished(
+            image_id for image_id in known if flatten.is_unfinished(
                 image_id, pool.headers.value(image_id, intents.KEY),
                 pool.headers.value(image_id, object_maps.KEY))}
         pool.unfinished.remove(known - unfinished)
@@ -122,8 +122,8 @@ class Flattener:
         without_map = pool.directory.values(object_maps.KEY)
         pool.unfinished.add([
             image_id for image_id in wanted.keys() | without_map.keys()
-            if _is_unfinished(image_id, wanted.get(image_id),
-                              without_map.get(image_id))])
+            if flatten.is_unfinished(image_id, wanted.get(image_id),
+                                     without_map.get(image_id))])
 
     def settle(self, pool: parts.Pool, image: str,
                patience: float) -> bool:
@@ -281,13 +281,6 @@ class Flattener:
                 return True
         holder = job.pool.leases.holder(flatten.lease_name(job.image_id))
         return holder is not None
-
-
-def _is_unfinished(image_id: str, intent: str | None,
-                   without_map: str | None) -> bool:
-    """Whether an image's notes say that work on it is left."""
-    return (intents.parse(image_id, intent) is not None
-            or object_maps.parse(image_id, without_map) != 0)
 
 
 def _until(condition: Callable[[], bool], job: _Job,

@@ -48,8 +48,9 @@ def calls(*names: str) -> Iterator[str]:
 def checks() -> Iterator[str]:
     """The strings in the modules that check: codes stand in tables, too."""
     found = PACKAGE / 'cmd/checks'
-    for path in (*found.glob('*.py'), PACKAGE / 'cmd/doctor.py'):
-        if path.name != 'findings.py':
+    for path in (*found.glob('*.py'), PACKAGE / 'cmd/doctor.py',
+                 PACKAGE / 'cmd/examination.py'):
+        if path.name not in ('findings.py', 'ceph_kinds.py'):
             for node in ast.walk(ast.parse(path.read_text())):
                 if isinstance(node, ast.Constant):
                     yield node.value
