@@ -24,6 +24,7 @@ from collections.abc import Iterator
 import functools
 
 from bench.cases import clones
+from bench.cases import imports
 from bench import contender
 from bench import data
 from bench import lab as labs
@@ -105,7 +106,5 @@ def _size(disk: data.Disk) -> int:
 
 def _in_tree(lab: labs.Lab, pool: str, image: str,
              disk: data.Disk) -> contender.Sample:
-    sample = lab['intree'].sample('from_image', image_id=image,
-                                  size=_size(disk), encrypted=True)
-    lab.remove(pool, sample.names)
-    return sample
+    return imports.imported(lab, 'intree', pool, {
+        'image_id': image, 'size': _size(disk), 'encrypted': True})

@@ -121,13 +121,14 @@ def memory(lab: labs.Lab) -> Iterator[results.Result]:
 def _actions(lab: labs.Lab, pools: Mapping[str, str], image: str,
              size: int, **arguments: Any) -> dict[str, labs.Action]:
     return {kind: functools.partial(
-        _import, lab, kind, pools[kind],
+        imported, lab, kind, pools[kind],
         {'image_id': image, 'size': size, **arguments})
         for kind in DRIVERS}
 
 
-def _import(lab: labs.Lab, kind: str, pool: str,
-            arguments: dict[str, Any]) -> contender.Sample:
+def imported(lab: labs.Lab, kind: str, pool: str,
+             arguments: dict[str, Any]) -> contender.Sample:
+    """Import into one volume, which is removed; again when qemu was unsure."""
     for _ in range(TRIES):
         try:
             sample = lab[kind].sample('from_image', watch=True, **arguments)
