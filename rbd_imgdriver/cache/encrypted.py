@@ -30,7 +30,6 @@ from collections.abc import Mapping
 import contextlib
 import dataclasses
 import time
-from typing import Protocol
 
 from oslo_log import log as logging
 
@@ -38,6 +37,7 @@ from rbd_imgdriver import blocking
 from rbd_imgdriver.cache import ciphertext
 from rbd_imgdriver.cache import entry
 from rbd_imgdriver.cache import fill
+from rbd_imgdriver.cache import siblings
 from rbd_imgdriver.cache import store as cache_store
 from rbd_imgdriver.cache import stripping
 from rbd_imgdriver.cache import wish
@@ -45,48 +45,12 @@ from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver.ceph.images import clones
 from rbd_imgdriver.importer import copying
 from rbd_imgdriver.importer import importer as image_importer
-from rbd_imgdriver.importer.qemu import confined
 from rbd_imgdriver.importer.qemu import luks_header
 from rbd_imgdriver.importer import temporary
 from rbd_imgdriver import model
 from rbd_imgdriver import undo
 
 LOG = logging.getLogger(__name__)
-
-# Siblings that are tried at most: each costs a question to the key manager.
-_MOST_SIBLINGS = 20
-
-# Seconds for which a new ciphertext may have no volume yet: its importer is
-# just cloning it.
-_PATIENCE = 30.0
-_POLL = 0.5
-
-
-class NotCloned(Exception):
-    """The volume has to be imported instead.
-
-    :param code: short and stable, for example ``no-sibling``
-    """
-
-    def __init__(self, code: str, reason: str) -> None:
-        super().__init__(reason)
-        self.code = code
-
-
-class _NoSibling(Exception):
-    """No volume is left whose key would open a ciphertext."""
-
-
-class Keys(Protocol):
-    """What a request's own context may fetch from the key manager."""
-
-    def passphrase(self, image: str) -> str | None:
-        """The passphrase of the volume that an RBD image is.
-
-        :returns: None when it is not a volume of the request's project, or the
-            request may not have the key
-        """
-        ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,7 +70,7 @@ class Wanted:
     size: int
     kind: ciphertext.Kind
     encryption: luks_header.Encryption
-    keys: Keys
+    keys: siblings.Keys
     record: Callable[[int], Mapping[str, str]]
     replaces: bool = False
 
@@ -138,14 +102,12 @@ class EncryptedClones:
                  sleep: Callable[[float], None] = time.sleep) -> None:
         self._store = store
         self._filler = filler
-        self._importer = importer
-        self._clock = clock
-        self._sleep = sleep
+        self._siblings = siblings.Siblings(store, importer, clock, sleep)
 
     def make(self, wanted: Wanted) -> Made:
         """Make the volume, and before it the ciphertext if there is none.
 
-        :raises NotCloned: when it has to be imported by itself
+        :raises siblings.NotCloned: when it has to be imported by itself
         :raises rbd_imgdriver.errors.ImageError: when the image cannot be used
         :raises rbd_imgdriver.ceph.errors.CephError: when Ceph refuses
         """
@@ -158,7 +120,7 @@ class EncryptedClones:
                     ceph_errors.SnapshotNotFound) as error:
                 LOG.debug('%(golden)s cannot be cloned: %(error)s',
                           {'golden': golden, 'error': error})
-            except _NoSibling:
+            except siblings.NoSibling:
                 self._store.retire(golden)
         return self._last(wanted, golden)
 
@@ -167,25 +129,28 @@ class EncryptedClones:
             return self._of_filled(wanted, golden)
         except (ceph_errors.ImageNotFound,
                 ceph_errors.SnapshotNotFound) as error:
-            raise NotCloned('not-cached', f'{golden} was evicted before it '
-                            'could be cloned') from error
-        except _NoSibling as error:
-            raise NotCloned('no-sibling',
-                            f'no volume of {golden} is left') from error
+            raise siblings.NotCloned(
+                'not-cached',
+                f'{golden} was evicted before it could be cloned') from error
+        except siblings.NoSibling as error:
+            raise siblings.NotCloned(
+                'no-sibling', f'no volume of {golden} is left') from error
 
     def _of_entry(self, wanted: Wanted, golden: str) -> Made:
         """The path of a hit, without the lease.
 
         The clone is made while its header is.
 
-        :raises _NoSibling: when no volume is left whose key would open it
+        :raises siblings.NoSibling: when no volume is left whose key would
+            open it
         :raises ceph_errors.ImageNotFound: when there is no entry to be used
         """
         found, facts = self._entry(golden)
         if wanted.image.signature and not found.verified(wanted.image):
             raise ceph_errors.ImageNotFound(f'{golden} is not verified')
         with self._cloning(wanted, golden, 0) as complete:
-            complete(self._siblings_header(wanted, golden, found, facts))
+            complete(self._siblings.header(golden, found, facts,
+                                           wanted.encryption, wanted.keys))
         return self._made(wanted, golden, imported=False)
 
     def _of_filled(self, wanted: Wanted, golden: str) -> Made:
@@ -202,43 +167,13 @@ class EncryptedClones:
                     golden, wanted.encryption,
                     self._store.plain(wanted.image), stripped.strip)))
         except wish.CacheUnusable as error:
-            raise NotCloned(error.code, str(error)) from error
+            raise siblings.NotCloned(error.code, str(error)) from error
         if stripped.header is None:
             return self._of_entry(wanted, golden)
         with self._cloning(wanted, golden, filled.bytes_moved) as complete:
             complete(stripped.header)
         return self._made(wanted, golden, filled.imported,
                           filled.bytes_moved)
-
-    def _siblings_header(self, wanted: Wanted, golden: str,
-                         found: entry.Entry,
-                         facts: ciphertext.Facts) -> bytes:
-        """A header for the wanted volume, made of a sibling's.
-
-        :raises _NoSibling: when there is none
-        :raises NotCloned: when no sibling's key can be had
-        """
-        tried: set[str] = set()
-        # The latest is known without a look at all of them.
-        known = [facts.sibling] if facts.sibling else []
-        while True:
-            for image in known:
-                tried.add(image)
-                header = self._rekeyed(image, facts, wanted)
-                if header is not None:
-                    return header
-            children = siblings(self._store, golden)
-            known = [name for name in children if name not in tried]
-            known = known[:_MOST_SIBLINGS - len(tried)]
-            if known:
-                continue
-            if children:
-                raise NotCloned(
-                    'no-key', f'of the {len(children)} volumes of {golden} '
-                    'there is none whose key this request may use')
-            if self._clock() - found.created > _PATIENCE:
-                raise _NoSibling
-            self._sleep(_POLL)
 
     def _entry(self, golden: str) -> tuple[entry.Entry, ciphertext.Facts]:
         named = self._store.pool.directory.named(golden)
@@ -248,29 +183,6 @@ class EncryptedClones:
         if not found or not facts:
             raise ceph_errors.ImageNotFound(f'there is no {golden}')
         return found, facts
-
-    def _rekeyed(self, image: str, facts: ciphertext.Facts,
-                 wanted: Wanted) -> bytes | None:
-        try:
-            beginning = stripping.beginning(self._store.pool, image)
-            header = luks_header.in_container(beginning, wanted.encryption)
-        except ceph_errors.CephError as error:
-            LOG.debug('Volume %(image)s cannot be read: %(error)s',
-                      {'image': image, 'error': error})
-            return None
-        known = header and luks_header.parse(header)
-        if not header or not known or known.fingerprint != facts.fingerprint:
-            return None
-        passphrase = wanted.keys.passphrase(image)
-        if passphrase is None:
-            return None
-        try:
-            return self._importer.rekeyed(header, passphrase,
-                                          wanted.encryption)
-        except confined.Failed as error:
-            LOG.info('The header of %(image)s cannot be used: %(error)s',
-                     {'image': image, 'error': error})
-            return None
 
     def _made(self, wanted: Wanted, golden: str, imported: bool,
               bytes_moved: int = 0) -> Made:
@@ -320,22 +232,10 @@ def check_room(image: model.Image, size: int) -> None:
     Larger volumes of the same ciphertext would miss that end.
 
     :param size: bytes of the volume
-    :raises NotCloned: when there is no room for both
+    :raises siblings.NotCloned: when there is no room for both
     """
     room = size - stripping.LENGTH
     if (image.minimal_size or 0) > room:
-        raise NotCloned('no-room-for-header',
+        raise siblings.NotCloned('no-room-for-header',
                         f'the disk has {image.minimal_size} bytes and a '
                         f'volume with a header room for {room}')
-
-
-def siblings(store: cache_store.Store, golden: str) -> list[str]:
-    """Names of the volumes of a ciphertext.
-
-    Those that are being made, or whose maker died, have no header yet.
-    """
-    prefix = f'{store.pool.name}/'
-    names = [one.name.removeprefix(prefix)
-             for one in store.pool.usage.of(golden).children
-             if one.name.startswith(prefix) and not one.trashed]
-    return [name for name in names if not name.startswith(temporary.PREFIX)]

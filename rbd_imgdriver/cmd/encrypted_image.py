@@ -17,6 +17,7 @@ from typing import Any
 from rbd_imgdriver import backend as backends
 from rbd_imgdriver.cache import ciphertext
 from rbd_imgdriver.cache import encrypted
+from rbd_imgdriver.cache import siblings
 from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver.cmd import output
 from rbd_imgdriver import errors
@@ -70,7 +71,7 @@ def _clone(backend: backends.Backend, image: model.Image,
         return _declines(refused.code, refused.reason)
     try:
         encrypted.check_room(image, target.size)
-    except encrypted.NotCloned as error:
+    except siblings.NotCloned as error:
         return _declines(error.code, str(error))
     golden = ciphertext.name(
         image, encrypted_clone.kind_of(target, rules, volume_type, cipher))
@@ -82,16 +83,16 @@ def _clone(backend: backends.Backend, image: model.Image,
 
 def _of(backend: backends.Backend, image: model.Image,
         golden: str) -> dict[str, Any]:
-    siblings = (encrypted.siblings(backend.store, golden)
-                if backend.store.usable(golden, image) else [])
-    if not siblings:
+    volumes = (siblings.names(backend.store, golden)
+               if backend.store.usable(golden, image) else [])
+    if not volumes:
         return {'verdict': USED, 'reason': f'{_source(backend, image)} and '
                 f'encrypts it into {golden}, which no volume opens yet; then '
                 'one clone'}
     return {'verdict': USED, 'parent': str(backend.store.snapshot(golden)),
             'reason': f'one clone of {golden} with a header of its own, no '
             'data moved, if the key manager gives the request the key of one '
-            f'of its {len(siblings)} volumes'}
+            f'of its {len(volumes)} volumes'}
 
 
 def _source(backend: backends.Backend, image: model.Image) -> str:

@@ -111,7 +111,7 @@ class ProjectKeys:
         self._volume_id_of = volume_id_of
 
     def passphrase(self, image: str) -> str | None:
-        """See :meth:`rbd_imgdriver.cache.encrypted.Keys.passphrase`."""
+        """See :meth:`rbd_imgdriver.cache.siblings.Keys.passphrase`."""
         volume_id = self._volume_id_of(image)
         if volume_id is None:
             return None

@@ -22,6 +22,7 @@ from typing import Protocol
 
 from rbd_imgdriver.cache import ciphertext
 from rbd_imgdriver.cache import encrypted
+from rbd_imgdriver.cache import siblings
 from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver.importer.qemu import luks_header
 from rbd_imgdriver import model
@@ -62,7 +63,7 @@ class Terms:
 
     encryption: luks_header.Encryption
     volume_type: str
-    keys: encrypted.Keys
+    keys: siblings.Keys
     replaces: bool
 
 
@@ -114,7 +115,7 @@ class EncryptedClone:
             return refused
         try:
             made = self._clones.make(self._wanted(request))
-        except encrypted.NotCloned as error:
+        except siblings.NotCloned as error:
             return model.Declined(error.code, str(error))
         except ceph_errors.CephError as error:
             return base.declined_by(request, error)

@@ -47,7 +47,7 @@ LAYERS = (
 INSIDE = {
     'cache': (
         ('check', 'encrypted', 'prefetch'),
-        ('fill', 'sweep'),
+        ('fill', 'siblings', 'sweep'),
         ('ahead', 'eviction', 'store'),
         ('entry', 'stripping'),
         ('ciphertext', 'wish', 'verdict'),
@@ -262,3 +262,11 @@ def _write(root: pathlib.Path, path: str, source: str) -> None:
     file = root / path
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(textwrap.dedent(source))
+
+
+def test_no_module_is_longer_than_three_hundred_lines():
+    longer = {str(path.relative_to(PACKAGE)): lines
+              for path in PACKAGE.rglob('*.py')
+              if (lines := len(path.read_text().splitlines())) > 300}
+
+    assert not longer

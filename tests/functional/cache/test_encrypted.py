@@ -23,6 +23,7 @@ from rbd_imgdriver.cache import ciphertext
 from rbd_imgdriver.cache import encrypted
 from rbd_imgdriver.cache import eviction
 from rbd_imgdriver.cache import fill
+from rbd_imgdriver.cache import siblings
 from rbd_imgdriver.cache import sweep
 from rbd_imgdriver.importer import importer as image_importer
 from rbd_imgdriver.importer import options
@@ -189,7 +190,7 @@ def test_a_key_that_the_request_may_not_have(clones, wanted, keys):
     clones.make(first)
     keys.passphrases = {}
 
-    with pytest.raises(encrypted.NotCloned) as refused:
+    with pytest.raises(siblings.NotCloned) as refused:
         clones.make(second)
 
     assert refused.value.code == 'no-key'
@@ -237,7 +238,7 @@ def test_a_volume_that_got_another_master_key_is_no_sibling(
             rbd.Image(ioctx, first.volume) as image:
         image.write(header, 0)
 
-    with pytest.raises(encrypted.NotCloned) as refused:
+    with pytest.raises(siblings.NotCloned) as refused:
         clones.make(second)
 
     assert refused.value.code == 'no-key'
@@ -250,7 +251,7 @@ def test_a_disk_that_leaves_no_room_for_the_header(clones, wanted, contents):
         one, image=dataclasses.replace(one.image, virtual_size=GIB))
     before = contents()
 
-    with pytest.raises(encrypted.NotCloned) as refused:
+    with pytest.raises(siblings.NotCloned) as refused:
         clones.make(full)
 
     assert refused.value.code == 'no-room-for-header'
