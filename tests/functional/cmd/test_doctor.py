@@ -172,7 +172,6 @@ def test_a_trash_that_ceph_purges(doctor, admin):
     assert 'trash-schedule' not in doctor(code=6)
 
 
-
 @pytest.mark.parametrize(('caps', 'found'), [
     ({'mon': 'allow r'}, {'monitor-caps'}),
     ({'mgr': ''}, {'manager-caps'}),
@@ -181,7 +180,7 @@ def test_a_trash_that_ceph_purges(doctor, admin):
     # Neither lets a client call the object classes of RBD.
     ({'osd': 'allow rw pool=volumes'}, {'pool-forbidden', 'probe-failed'}),
     ({'osd': 'allow rw class-read pool=volumes'}, {'probe-failed'}),
-], ids=str)
+])
 def test_one_thing_wrong_with_the_capabilities(doctor, cluster, manage, caps,
                                                found):
     caps = {**CAPS, **caps}
