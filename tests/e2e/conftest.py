@@ -21,9 +21,10 @@ from collections.abc import Iterator
 import contextlib
 import dataclasses
 import hashlib
+import json
 import pathlib
+import subprocess
 from typing import Any
-import uuid
 
 import pytest
 import rbd
@@ -114,9 +115,12 @@ class Cloud:
         return ident
 
     def attach(self, volume: str) -> str:
-        """Attach a volume as Nova does, without a server; the id of that."""
+        """Attach a volume, not to a server; the id of the attachment.
+
+        Of a server's Cinder would ask Nova before it lets it go.
+        """
         made = self.api.volume('POST', '/attachments', {'attachment': {
-            'volume_uuid': volume, 'instance_uuid': str(uuid.uuid4()),
+            'volume_uuid': volume,
             'connector': {'host': 'compute', 'ip': '127.0.0.1', 'mode': 'rw',
                           'multipath': False, 'platform': 'x86_64',
                           'os_type': 'linux', 'initiator': None}}})
@@ -334,6 +338,23 @@ def reconfigured(sandbox: context.Context):
     if drop_in.exists():
         write('')
         drop_in.unlink()
+
+
+@pytest.fixture
+def manage(sandbox):
+    """Runs rbd-imgdriver-manage as an operator; what it prints as JSON."""
+    cinder = sandbox.layout.etc / 'cinder'
+
+    def run(*words: str, code: int = 0):
+        done = subprocess.run(
+            [sandbox.layout.venv / 'bin/rbd-imgdriver-manage', *words,
+             '--format', 'json', '--config-file', cinder / 'cinder.conf',
+             '--config-dir', cinder / 'cinder.conf.d'],
+            capture_output=True, text=True, timeout=120)
+        assert done.returncode == code, done.stderr + done.stdout
+        return json.loads(done.stdout)
+
+    return run
 
 
 @pytest.fixture

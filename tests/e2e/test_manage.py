@@ -11,27 +11,7 @@
 # under the License.
 """``rbd-imgdriver-manage`` beside a cloud, with its service credentials."""
 
-import json
 import subprocess
-
-import pytest
-
-
-@pytest.fixture
-def manage(sandbox):
-    """Run it as an operator would; what it prints as JSON."""
-    cinder = sandbox.layout.etc / 'cinder'
-
-    def run(*words: str, code: int = 0):
-        done = subprocess.run(
-            [sandbox.layout.venv / 'bin/rbd-imgdriver-manage', *words,
-             '--format', 'json', '--config-file', cinder / 'cinder.conf',
-             '--config-dir', cinder / 'cinder.conf.d'],
-            capture_output=True, text=True, timeout=120)
-        assert done.returncode == code, done.stderr + done.stdout
-        return json.loads(done.stdout)
-
-    return run
 
 
 def test_what_explain_says_is_what_a_create_does(cloud, disk, manage):
