@@ -283,12 +283,12 @@ class RBDImageDriver(driver_ahead.AheadMixin, driver_chains.ChainsMixin,
         request = self._request(
             context, volume, image,
             glance_data.GlanceData(context, image_service, image.id))
-        try:
-            with cinder_errors.translated(context, volume.id):
+        with cinder_errors.translated(context, volume.id):
+            try:
                 outcome = provision.provision(strategies, request)
-        except provision.NoStrategy as error:
-            LOG.info('Volume %(volume)s is left to Cinder: %(error)s',
-                     {'volume': volume.name, 'error': error})
-            return {}, False
+            except provision.NoStrategy as error:
+                LOG.info('Volume %(volume)s is left to Cinder: %(error)s',
+                         {'volume': volume.name, 'error': error})
+                return {}, False
         notifications.notify_made(context, volume, image.id, outcome)
         return {'provider_location': None, **self._set_up(volume)}, True

@@ -132,6 +132,20 @@ def test_a_snapshot_that_went_with_its_last_clone(driver, disks, source):
     assert disks.snapshots(source.name) == [f'{made.name}.clone_snap']
 
 
+def test_a_snapshot_that_is_just_being_freed(driver, disks, source):
+    """Its last clone is gone, and one of format 1 is unprotected first."""
+    first = clone(driver, source)
+    disks.remove(first.name, 'volumes')
+    snapshot = f'{first.name}.clone_snap'
+    with disks.open(source.name, read_only=False) as image:
+        if image.is_protected_snap(snapshot):
+            image.unprotect_snap(snapshot)
+
+    second = clone(driver, source)
+
+    assert disks.digest(second.name, 4) == disks.digest(source.name, 4)
+
+
 def test_what_an_earlier_attempt_left_is_not_used(driver, disks, source):
     volume = host.volume()
     driver._pool.snapshots.create(source.name, f'{volume.name}.clone_snap')

@@ -90,7 +90,8 @@ def test_mutants_are_neither_the_original_nor_all_broken(originals):
     changed = [one for one in mutants if one.data != originals[one.original]]
     steps = collections.Counter(step for one in mutants for step in one.steps)
 
-    assert len(changed) == len(mutants)
+    # A step may write what is there already; qemu puts random ids in.
+    assert len(changed) > 0.95 * len(mutants)
     assert len({one.data for one in mutants}) > len(mutants) * 0.9
     assert len(steps) > 15
     assert any(b'/a/file' in one.data for one in mutants)
