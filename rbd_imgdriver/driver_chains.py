@@ -153,7 +153,8 @@ class ChainsMixin(cinder_rbd.RBDDriver):
             return refused
         try:
             self._chains.move(volume.name, pool)
-        except chains.SourceRemains as error:
+        except (chains.SourceRemains, ceph_errors.ImageGrouped) as error:
+            # Cinder could not delete the source, either.
             raise exception.VolumeMigrationFailed(
                 reason=str(error)) from error
         except ceph_errors.CephError as error:

@@ -157,6 +157,17 @@ class InvalidArgument(CephError):
     code = 'invalid-argument'
 
 
+class SnapshotUnprotected(SnapshotNotFound):
+    """The snapshot cannot be cloned, or no longer: it is not protected.
+
+    With clones of format 1 a snapshot that is being freed is unprotected
+    before it goes.  Ceph calls the arguments of a clone invalid then, and so
+    do we to operators: other reasons for that cannot be told apart.
+    """
+
+    code = InvalidArgument.code
+
+
 class Cancelled(CephError):
     """The operation was stopped on request."""
 

@@ -85,9 +85,11 @@ class Chains:
         :param pool: name of the other pool of the cluster
         :raises errors.PermissionDenied: when our user may not write there
         :raises errors.PoolNotFound: when there is no such pool
+        :raises errors.ImageGrouped: when it is in an RBD group
         :raises SourceRemains: when it was copied but could not be deleted
         """
         target = self._pool.sibling(pool)
+        self.deleter.check(image)
         id_ = self._pool.copies.head(image, pool, image)
         # Whoever is refused copies the volume himself, under this name.
         with undo.on_error(f'image {pool}/{image}',

@@ -35,10 +35,6 @@ from rbd_imgdriver import undo
 
 LOG = logging.getLogger(__name__)
 
-# What a clone of a snapshot that goes at that moment ends with: of format 1 it
-# is unprotected first, and then the arguments are invalid.
-_FREED = (errors.SnapshotNotFound, errors.InvalidArgument)
-
 # Bytes of a source that are copied inside a create: a second's work.
 _QUICK = 256 * 2**20
 
@@ -131,7 +127,7 @@ class Cloner:
             try:
                 self._make(self._spec(source, known, wanted), flat)
                 return
-            except _FREED:
+            except errors.SnapshotNotFound:
                 LOG.debug('%s was removed with its last clone', known)
         self._clone_now(source, wanted, flat)
 
@@ -141,7 +137,7 @@ class Cloner:
             try:
                 self._clone_once(source, wanted, flat)
                 return
-            except _FREED:
+            except errors.SnapshotNotFound:
                 # Another host has found it, made a clone of it and deleted
                 # or flattened that: so it was unused, and was freed.
                 LOG.debug('The snapshot for %s was freed meanwhile',

@@ -67,16 +67,28 @@ class Deleter:
         except errors.ImageNotFound:
             self._pool.images.remove(image)  # what a cut short removal left
             return
-        if facts.group:
-            # Before anything of it goes: librbd would refuse the last step.
-            name = f'{self._pool.name}/{image}'
-            raise errors.ImageGrouped(
-                f'{name} is in the RBD group {facts.group}; take it out with '
-                f'"rbd group image remove {facts.group} {name}"')
+        self._check_ungrouped(image, facts)
         try:
             self._delete(image, facts, mark)
         except errors.ImageNotFound:
             LOG.debug('Somebody else has deleted %s meanwhile', image)
+
+    def check(self, image: str) -> None:
+        """Refuse what would be refused only at the end of a deletion.
+
+        :raises errors.ImageNotFound: when there is no such image
+        :raises errors.ImageGrouped: when it is in an RBD group
+        """
+        self._check_ungrouped(image,
+                              self._pool.ancestry.removal_facts(image))
+
+    def _check_ungrouped(self, image: str, facts: ancestry.Facts) -> None:
+        """Before anything of it goes: librbd would refuse the last step."""
+        if facts.group:
+            name = f'{self._pool.name}/{image}'
+            raise errors.ImageGrouped(
+                f'{name} is in the RBD group {facts.group}; take it out with '
+                f'"rbd group image remove {facts.group} {name}"')
 
     def _delete(self, image: str, facts: ancestry.Facts, mark: str) -> None:
         self._flattener.cancel(self._pool, facts.id)

@@ -113,7 +113,8 @@ class Clones(native.Part):
         :raises SourceTooLarge: when ``spec.size`` is less than the parent's
         :raises errors.ImageNotFound: when there is no such parent, or
             another image has its name
-        :raises errors.SnapshotNotFound: when the parent has no such snapshot
+        :raises errors.SnapshotNotFound: when the parent has no such snapshot,
+            or with clones of format 1 one that is not protected
         :raises errors.ImageExists: when the new image's name is taken
         :raises errors.CephError: when Ceph refuses for another reason
         """
@@ -218,6 +219,18 @@ def _clone(source: Any, target: Any, spec: CloneSpec, features: int,
         # Either the image is missing, which this says, or its snapshot.
         header.image_id(source, parent.image)
         raise errors.SnapshotNotFound(str(error)) from error
+    except errors.InvalidArgument as error:
+        if not _is_protected(source, parent):
+            raise errors.SnapshotUnprotected(str(error)) from error
+        raise
+
+
+def _is_protected(source: Any, parent: SnapshotSpec) -> bool:
+    with errors.translated(f'protection of {parent}'), \
+            rbd.Image(source, parent.image, read_only=True) as image, \
+            errors.translated(f'protection of {parent}',
+                              errors.SnapshotNotFound):
+        return bool(image.is_protected_snap(parent.snapshot))
 
 
 def drop_inherited(target: Any, id_: str,
