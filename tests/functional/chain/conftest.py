@@ -173,3 +173,15 @@ def is_empty(contents):
         return all(contents(pool) == ([], []) for pool in POOLS)
 
     return look
+
+
+@pytest.fixture
+def backups(admin):
+    """An RBD group; what is in it at the end goes out of it."""
+    with admin.open_ioctx('volumes') as ioctx:
+        rbd.RBD().group_create(ioctx, 'backups')
+        group = rbd.Group(ioctx, 'backups')
+        yield group
+        for image in list(group.list_images()):
+            group.remove_image(ioctx, image['name'])
+        rbd.RBD().group_remove(ioctx, 'backups')

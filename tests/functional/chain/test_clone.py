@@ -11,6 +11,9 @@
 # under the License.
 """Volumes from volumes and from snapshots."""
 
+import struct
+
+from cinder import context
 import pytest
 import rbd
 
@@ -132,18 +135,49 @@ def test_a_snapshot_that_went_with_its_last_clone(driver, disks, source):
     assert disks.snapshots(source.name) == [f'{made.name}.clone_snap']
 
 
-def test_a_snapshot_that_is_just_being_freed(driver, disks, source):
-    """Its last clone is gone, and one of format 1 is unprotected first."""
+def test_a_snapshot_that_is_just_being_freed(driver, disks, source, admin,
+                                             clone_format):
+    """Its last clone is gone, and one of format 1 is unprotected first.
+
+    Unprotected as the OSD sees it: librbd would take the image's lock for
+    that, and then the snapshot is not even tried.
+    """
     first = clone(driver, source)
     disks.remove(first.name, 'volumes')
-    snapshot = f'{first.name}.clone_snap'
-    with disks.open(source.name, read_only=False) as image:
-        if image.is_protected_snap(snapshot):
-            image.unprotect_snap(snapshot)
+    if clone_format == 1:
+        with disks.open(source.name) as image, \
+                admin.open_ioctx('volumes') as ioctx:
+            (snapshot,) = image.list_snaps()
+            ioctx.execute(f'rbd_header.{image.id()}', 'rbd',
+                          'set_protection_status',
+                          struct.pack('<QB', snapshot['id'], 0))
 
     second = clone(driver, source)
 
     assert disks.digest(second.name, 4) == disks.digest(source.name, 4)
+
+
+def test_a_golden_image_that_is_just_being_freed(ours, disks, disk, contents):
+    """The volume is made all the same, of data that is read again."""
+    driver = ours(image_volume_cache_enabled=True)
+    meta = host.image_meta(disk, 'raw')
+
+    def create():
+        volume = host.volume()
+        assert driver.clone_image(
+            context.get_admin_context(), volume, (None, []), meta,
+            host.ImageService(disk))[1]
+        return volume
+
+    first = create()
+    (golden,) = [name for name in contents()[0] if name != first.name]
+    disks.remove(first.name, 'volumes')
+    with disks.open(golden, read_only=False) as image:
+        for snapshot in list(image.list_snaps()):
+            if image.is_protected_snap(snapshot['name']):
+                image.unprotect_snap(snapshot['name'])
+
+    assert disks.digest(create().name, 4) == disks.digest(golden, 4)
 
 
 def test_what_an_earlier_attempt_left_is_not_used(driver, disks, source):

@@ -282,18 +282,6 @@ def test_revert_with_clones(driver, volume, disks, is_empty):
     assert is_empty()
 
 
-@pytest.fixture
-def backups(admin):
-    """An RBD group; what is in it at the end goes out of it."""
-    with admin.open_ioctx('volumes') as ioctx:
-        rbd.RBD().group_create(ioctx, 'backups')
-        group = rbd.Group(ioctx, 'backups')
-        yield group
-        for image in list(group.list_images()):
-            group.remove_image(ioctx, image['name'])
-        rbd.RBD().group_remove(ioctx, 'backups')
-
-
 @pytest.mark.parametrize('with_clone', [False, True])
 def test_one_in_a_group_loses_nothing(driver, volume, disks, admin, backups,
                                       contents, caplog, with_clone):

@@ -76,6 +76,21 @@ def test_own_data_moves_and_the_parent_stays(driver, disks, image, from_image,
     assert contents() == ([], [])
 
 
+def test_one_in_a_group_is_not_copied(driver, admin, capabilities, backups,
+                                      contents):
+    """It could not be deleted afterwards, not by Cinder either."""
+    volume = host.volume(status='available')
+    driver.create_volume(volume)
+    with admin.open_ioctx('volumes') as ioctx:
+        backups.add_image(ioctx, volume.name)
+
+    with pytest.raises(exception.VolumeMigrationFailed, match='backups'):
+        driver.migrate_volume(None, volume, capabilities)
+
+    assert contents('volumes2') == ([], [])
+    assert contents() == ([volume.name], [])
+
+
 def test_a_volume_with_clones(driver, other, disks, capabilities, contents,
                               is_empty):
     """Its hidden snapshots stay behind with the clones that need them."""
