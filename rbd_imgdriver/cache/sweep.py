@@ -80,6 +80,8 @@ class Sweep:
         self._orphans()
         self._unopenable()
         self._retired()
+        if not self._dry_run:
+            self._pool.leases.tidy()
         return Report(kept=tuple(self._kept),
                       **{what: tuple(done)
                          for what, done in self._done.items()})

@@ -109,6 +109,9 @@ class _Leases:
     def drop(self, name: str) -> None:
         """Whoever has it keeps it."""
 
+    def tidy(self) -> None:
+        """They stay."""
+
 
 class _Unfinished:
     """What is unfinished; nothing becomes so."""

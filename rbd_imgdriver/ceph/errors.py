@@ -162,7 +162,7 @@ class SnapshotUnprotected(SnapshotNotFound):
 
     With clones of format 1 a snapshot that is being freed is unprotected
     before it goes.  Ceph calls the arguments of a clone invalid then, and so
-    do we to operators: other reasons for that cannot be told apart.
+    do we to operators: other reasons for that look the same.
     """
 
     code = InvalidArgument.code
@@ -178,6 +178,7 @@ _CLASSES: tuple[tuple[type[BaseException], type[CephError]], ...] = (
     (rbd.ImageNotFound, ImageNotFound),
     (rbd.ObjectNotFound, ImageNotFound),
     (rados.ObjectNotFound, ImageNotFound),
+    (rados.NoData, ObjectNotFound),
     (rbd.ImageExists, ImageExists),
     (rbd.ObjectExists, ImageExists),
     (rados.ObjectExists, ImageExists),

@@ -11,10 +11,8 @@
 # under the License.
 """The parts of a pool, as the rest of the package depends on them.
 
-Each part is a handful of methods of one topic.  What a method does, takes and
-raises is said where Ceph's calls are: in the class of the same name in
-:mod:`rbd_imgdriver.ceph.images` or :mod:`rbd_imgdriver.ceph.wire`.  The dry
-run and the pool in memory of the tests keep to the same signatures.
+What a method does is said in the class of the same name in ``images`` or
+``wire``.  The dry run and the tests' pool in memory keep to the signatures.
 """
 
 from collections.abc import Callable
@@ -75,6 +73,8 @@ class Leases(Protocol):
     def release(self, lease: leases.Lease) -> None: ...
 
     def drop(self, name: str) -> None: ...
+
+    def tidy(self) -> None: ...
 
     def holder(self, name: str) -> dict[str, str] | None: ...
 

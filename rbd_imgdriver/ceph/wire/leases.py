@@ -120,6 +120,26 @@ class Leases(native.Part):
             return
 
     @native.in_native_thread
+    def tidy(self) -> None:
+        """Forget leases that have expired.
+
+        Nobody else does when what they were for has gone.  Each is taken and
+        removed in one operation, so it is never seen to be held.
+        """
+        for name in _names(self._ioctx):
+            try:
+                with errors.translated(f'lease {name}',
+                                       errors.ObjectNotFound), \
+                        rados.WriteOpCtx() as op:
+                    op.execute('lock', 'lock', _lock(
+                        Lease(name, 'tidy', 1), flags=0))
+                    op.rm_xattr('lock.' + name)
+                    op.rm_xattr(_HOLDER + name)
+                    self._ioctx.operate_write_op(op, _OBJECT)
+            except (errors.ImageBusy, errors.ObjectNotFound):
+                continue  # somebody has it, or has just removed it
+
+    @native.in_native_thread
     def holder(self, name: str) -> dict[str, str] | None:
         """What the holder of a lease said of itself; None when it is free."""
         ioctx = self._ioctx
@@ -136,6 +156,16 @@ class Leases(native.Part):
             return None  # no lease was ever held in this pool
         return {str(key): str(value)
                 for key, value in json.loads(facts).items()}
+
+
+def _names(ioctx: Any) -> list[str]:
+    """The leases that there are traces of."""
+    try:
+        with errors.translated('leases', errors.ObjectNotFound):
+            return [key.removeprefix(_HOLDER) for key, _
+                    in ioctx.get_xattrs(_OBJECT) if key.startswith(_HOLDER)]
+    except errors.ObjectNotFound:
+        return []  # no lease was ever held in this pool
 
 
 def _facts(ioctx: Any, name: str) -> bytes:

@@ -11,6 +11,7 @@
 # under the License.
 """Leases: one holder, until it gives up, or the time is over."""
 
+from concurrent import futures
 import time
 
 import pytest
@@ -80,3 +81,40 @@ def test_an_expired_lease_that_nobody_took_is_lost_too(pool):
     until_free(pool, 'work')
     with pytest.raises(leases.LeaseLost):
         pool.leases.renew(short)
+
+
+def traces(admin) -> set[str]:
+    """The leases that there is anything of."""
+    with admin.open_ioctx('volumes') as ioctx:
+        return {key.partition('.')[2] for key, _
+                in ioctx.get_xattrs('rbd-imgdriver.leases')}
+
+
+def test_who_tidies_up_leaves_what_somebody_has(pool, other, admin):
+    assert pool.leases.acquire(leases.Lease('dead', 'a', 0.5), {'host': 'one'})
+    assert pool.leases.acquire(lease('a'), {'host': 'two'})
+    until_free(other, 'dead')
+    assert {'dead', 'work'} <= traces(admin)
+
+    for someone in (other, pool):
+        someone.leases.tidy()
+
+    assert 'dead' not in traces(admin)
+    assert other.leases.holder('work') == {'host': 'two'}
+    assert pool.leases.acquire(leases.Lease('dead', 'b', 9), {'host': 'three'})
+    for held in (lease('a'), leases.Lease('dead', 'b', 9)):
+        pool.leases.release(held)
+
+
+def test_two_who_tidy_up_at_once(pool, other, admin):
+    names = [f'dead-{number}' for number in range(40)]
+    for name in names:
+        assert pool.leases.acquire(leases.Lease(name, 'a', 0.2), {})
+    for name in names:
+        until_free(other, name)
+
+    with futures.ThreadPoolExecutor(2) as threads:
+        for done in [threads.submit(one.leases.tidy) for one in (pool, other)]:
+            done.result()
+
+    assert not traces(admin) & set(names)
