@@ -19,6 +19,7 @@ Cinder: those belong to the event loop's thread.
 """
 
 from collections.abc import Callable
+from collections.abc import Sequence
 import queue
 import threading
 from typing import Any
@@ -64,6 +65,40 @@ def run(function: Callable[_P, _R], *args: _P.args,
         return function(*args, **kwargs)
     result: _R = tpool.execute(_in_native_thread, function, args, kwargs)
     return result
+
+
+def at_once(function: Callable[[_T], _R], items: Sequence[_T],
+            threads: int) -> list[_R]:
+    """Call a function for many items in native threads; their results.
+
+    To be called where it may block.
+
+    :param threads: how many at most
+    :raises BaseException: what the function raised for one of the items
+    """
+    results: dict[int, _R] = {}
+    failed: list[BaseException] = []
+
+    def work(first: int) -> None:
+        _here.native = True
+        try:
+            for number in range(first, len(items), threads):
+                if failed:
+                    return
+                results[number] = function(items[number])
+        except BaseException as error:
+            failed.append(error)
+
+    workers = [native_threading.Thread(target=work, args=(first,),
+                                       daemon=True)
+               for first in range(min(threads, len(items)))]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    if failed:
+        raise failed[0]
+    return [results[number] for number in range(len(items))]
 
 
 def wrapped(thing: _T) -> _T:

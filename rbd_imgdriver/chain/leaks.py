@@ -90,12 +90,14 @@ class Leaks:
         return in_order(self._pool.name, list(self._find()))
 
     def _find(self) -> Iterator[Leak]:
-        for image, image_id in self._pool.directory.ids().items():
+        ids = self._pool.directory.ids()
+        snapshots_of = self._pool.directory.snapshots(list(ids.values()))
+        for image, image_id in ids.items():
             if self._rules.is_deleted(image):
                 yield from self._existing(self._deleted, image, image_id)
             elif image.startswith(model.PARTIAL_PREFIX):
                 yield from self._existing(self._partial, image, image_id)
-            for one in self._pool.snapshots.entries(image_id):
+            for one in snapshots_of.get(image_id, ()):
                 if release.is_unused(one):
                     yield from self._existing(self._snapshot, image,
                                               image_id, one.name)

@@ -85,6 +85,31 @@ def test_nothing_is_done_after_it_was_abandoned():
     assert seen == [0]
 
 
+def test_at_once_and_in_order():
+    several = threading.Barrier(4, timeout=30)
+
+    def work(item: int) -> int:
+        several.wait()  # for three others
+        return item * item
+
+    assert blocking.at_once(work, range(40), 4) == [
+        item * item for item in range(40)]
+    assert blocking.at_once(work, [], 4) == []
+
+
+def test_an_error_of_one_ends_all():
+    done: list[int] = []
+
+    def work(item: int) -> None:
+        if item == 10:
+            raise ValueError(item)
+        done.append(item)
+
+    with pytest.raises(ValueError, match='10'):
+        blocking.at_once(work, range(100_000), 4)
+    assert len(done) < 99_999
+
+
 GREEN = '''
 import eventlet
 eventlet.monkey_patch()
@@ -116,6 +141,11 @@ worker = blocking.Worker(work, 1)
 for item in range(4):
     worker.put(item)  # would never return if it stopped the event loop
 worker.finish()
+assert len(ticks) == 20
+go_on.clear()
+ticks.clear()
+threading.Thread(target=tick).start()
+blocking.run(blocking.at_once, work, range(4), 2)
 assert len(ticks) == 20
 print('fine')
 '''

@@ -25,6 +25,7 @@ from rbd_imgdriver.ceph import native
 from rbd_imgdriver.ceph.wire import directory
 from rbd_imgdriver.ceph.wire import encoding
 from rbd_imgdriver.ceph.wire import header
+from rbd_imgdriver.ceph.wire import survey
 from rbd_imgdriver import undo
 
 
@@ -155,10 +156,12 @@ class Snapshots(native.Part):
 
     @native.in_native_thread
     def counts(self) -> dict[str, int]:
-        """How many snapshots each image has; 0.4 ms for each image."""
+        """How many snapshots each image has; reads every header."""
         ioctx = self._ioctx
-        return {name: len(header.snapshot_ids(ioctx, id_))
-                for name, id_ in directory.names(ioctx, '').items()}
+        ids = directory.names(ioctx, '')
+        found = survey.snapshot_ids(ioctx, ids.values())
+        return {name: len(found[id_]) for name, id_ in ids.items()
+                if id_ in found}
 
 
 def create_protected(ioctx: Any, image: str, snapshot: str,

@@ -24,14 +24,15 @@ _GROWTH = 8
 
 
 def call(ioctx: Any, name: str, method: str, query: bytes,
-         missing: type[errors.CephError] = errors.ImageNotFound) -> bytes:
+         missing: type[errors.CephError] = errors.ImageNotFound,
+         room: int = _ROOM) -> bytes:
     """Call a method of the class on an object.
 
     :param name: of the object
     :param missing: raised when there is no such object, or the method does
         not find in it what it was asked for
+    :param room: bytes that most answers do not exceed
     """
-    room = _ROOM
     while True:
         try:
             with errors.translated(f'{method} of {name}', missing):

@@ -131,13 +131,10 @@ class Directory(native.Part):
     def values(self, key: str) -> dict[str, str]:
         """The values of one metadata key on all images, by image id.
 
-        Reads every header of the pool: 0.2 ms for each image.
+        Reads every header of the pool; see :func:`survey.values`.
         """
         ioctx = self._ioctx
-        values = {id_: header.value(ioctx, id_, key)
-                  for id_ in names(ioctx, '').values()}
-        return {id_: value for id_, value in values.items()
-                if value is not None}
+        return survey.values(ioctx, names(ioctx, '').values(), key)
 
 
 def group_name(ioctx: Any, group_id: str) -> str:

@@ -180,7 +180,12 @@ def group(ioctx: Any, id_: str) -> tuple[int, str] | None:
 
 def snapshot_ids(ioctx: Any, id_: str) -> tuple[int, ...]:
     """The ids of all snapshots, newest first, the trashed ones included."""
-    reader = encoding.Reader(_call(ioctx, id_, 'get_snapcontext', b''))
+    return decoded_snapshot_ids(_call(ioctx, id_, 'get_snapcontext', b''))
+
+
+def decoded_snapshot_ids(reply: bytes) -> tuple[int, ...]:
+    """The ids in a ``SnapContext``, newest first."""
+    reader = encoding.Reader(reply)
     reader.uint64()
     return tuple(reader.uint64() for _ in range(reader.uint32()))
 
@@ -191,10 +196,15 @@ def snapshot(ioctx: Any, id_: str, snapshot_id: int) -> Snapshot:
     :raises errors.SnapshotNotFound: when there is no such snapshot, for
         example because there is no such image
     """
-    reader = encoding.Reader(_call(ioctx, id_, 'snapshot_get',
-                                   struct.pack('<Q', snapshot_id),
-                                   errors.SnapshotNotFound))
-    reader.enter()  # cls::rbd::SnapshotInfo
+    return decoded_snapshot(snapshot_id, _call(
+        ioctx, id_, 'snapshot_get', struct.pack('<Q', snapshot_id),
+        errors.SnapshotNotFound))
+
+
+def decoded_snapshot(snapshot_id: int, reply: bytes) -> Snapshot:
+    """The snapshot that a ``cls::rbd::SnapshotInfo`` describes."""
+    reader = encoding.Reader(reply)
+    reader.enter()
     reader.uint64()
     end = reader.enter()
     kind = reader.uint32()

@@ -9,86 +9,132 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-"""The same question to many headers, with many answers under way at a time.
+"""The same question to many headers, with several under way at a time.
+
+One after another they take 0.2 ms each, mostly waiting.  librados' own way to
+have many calls of an object class under way (``rados_aio_exec``) writes an
+answer beyond the end of the room that it was given for it, and the process
+aborts; so that is for answers of a fixed length, and threads are for others.
 
 All functions take an open I/O context and block.
 """
 
 from collections.abc import Callable
-from collections.abc import Iterable
+from collections.abc import Collection
+from collections.abc import Sequence
 import errno
 import itertools
 import struct
 from typing import Any
 
+from rbd_imgdriver import blocking
 from rbd_imgdriver.ceph import errors
+from rbd_imgdriver.ceph.wire import calls
 from rbd_imgdriver.ceph.wire import encoding
 from rbd_imgdriver.ceph.wire import header
 
 _AT_ONCE = 128
-_REPLY = 16 * 1024
+_THREADS = 8
+# Of most answers of any length: 60 snapshots, or the record of a create.
+_ROOM = 512
+_SIZE = struct.Struct('<BQ')  # the answer of get_size
 
 
-def sizes(ioctx: Any, ids: Iterable[str]) -> dict[str, int]:
+def sizes(ioctx: Any, ids: Collection[str]) -> dict[str, int]:
     """The sizes of images in bytes, by id; those that are gone left out."""
     query = struct.pack('<Q', header.HEAD)
-    return {id_: struct.unpack('<BQ', reply[:9])[1] for id_, reply
-            in _ask(ioctx, ids, 'get_size', query).items()}
+    found: dict[str, int] = {}
+    remaining = iter(ids)
+    while some := list(itertools.islice(remaining, _AT_ONCE)):
+        found.update({id_: _SIZE.unpack(answer)[1] for id_, answer in
+                      _fixed(ioctx, some, 'get_size', query, _SIZE.size)})
+    return found
+
+
+def values(ioctx: Any, ids: Collection[str], key: str) -> dict[str, str]:
+    """The values of one metadata key by image id, where there is one."""
+    query = encoding.text(key)
+    answers = _answers(ioctx, 'metadata_get', [(id_, query) for id_ in ids])
+    return {id_: encoding.Reader(answer).text()
+            for id_, answer in zip(ids, answers, strict=True)
+            if answer is not None}
+
+
+def snapshot_ids(ioctx: Any,
+                 ids: Collection[str]) -> dict[str, tuple[int, ...]]:
+    """The ids of the snapshots of images by image id, newest first.
+
+    Those in the snapshot trash count; images that are gone are left out.
+    """
+    answers = _answers(ioctx, 'get_snapcontext', [(id_, b'') for id_ in ids])
+    return {id_: header.decoded_snapshot_ids(answer)
+            for id_, answer in zip(ids, answers, strict=True)
+            if answer is not None}
 
 
 def snapshots(ioctx: Any,
-              ids: Iterable[str]) -> dict[str, list[header.Snapshot]]:
+              ids: Collection[str]) -> dict[str, list[header.Snapshot]]:
     """The snapshots of images by id, the oldest first.
 
     Those in the snapshot trash, and images without any, are left out.
     """
-    found = {}
-    contexts = _ask(ioctx, ids, 'get_snapcontext', b'')
-    for id_, reply in contexts.items():
-        some = [one for number in reversed(_snapshot_ids(reply))
-                if (one := _snapshot(ioctx, id_, number)) is not None
-                and not one.trashed]
-        if some:
-            found[id_] = some
+    pairs = [(id_, number)
+             for id_, numbers in snapshot_ids(ioctx, ids).items()
+             for number in reversed(numbers)]
+    answers = _answers(ioctx, 'snapshot_get', [
+        (id_, struct.pack('<Q', number)) for id_, number in pairs])
+    found: dict[str, list[header.Snapshot]] = {}
+    for (id_, number), answer in zip(pairs, answers, strict=True):
+        if answer is None:
+            continue  # removed meanwhile
+        one = header.decoded_snapshot(number, answer)
+        if not one.trashed:
+            found.setdefault(id_, []).append(one)
     return found
 
 
-def _snapshot(ioctx: Any, id_: str, number: int) -> header.Snapshot | None:
-    try:
-        return header.snapshot(ioctx, id_, number)
-    except errors.SnapshotNotFound:
-        return None  # removed meanwhile
+def _answers(ioctx: Any, method: str,
+             questions: Sequence[tuple[str, bytes]]) -> list[bytes | None]:
+    """What the ``rbd`` object class answers, in the order of the questions.
+
+    :param questions: an image's id and the method's argument, each
+    :returns: None where there is no such image, or not what was asked for
+    """
+    def ask(question: tuple[str, bytes]) -> bytes | None:
+        id_, query = question
+        try:
+            return calls.call(ioctx, _header(id_), method, query, room=_ROOM)
+        except errors.ImageNotFound:
+            return None
+
+    return blocking.at_once(ask, questions, _THREADS)
 
 
-def _snapshot_ids(reply: bytes) -> list[int]:
-    reader = encoding.Reader(reply)
-    reader.uint64()
-    return [reader.uint64() for _ in range(reader.uint32())]
-
-
-def _ask(ioctx: Any, ids: Iterable[str], method: str,
-         query: bytes) -> dict[str, bytes]:
-    """The answers of the ``rbd`` object class, by image id."""
-    found: dict[str, bytes] = {}
-    subject = f'{method} of image id '
+def _fixed(ioctx: Any, ids: Sequence[str], method: str, query: bytes,
+           length: int) -> list[tuple[str, bytes]]:
+    """Answers of exactly so many bytes, of the images that there are."""
+    replies: dict[str, bytes] = {}
 
     def keep(id_: str) -> Callable[[Any, bytes | None], None]:
         def complete(_: Any, reply: bytes | None) -> None:
-            found[id_] = bytes(reply or b'')
+            replies[id_] = bytes(reply or b'')
         return complete
 
-    remaining = iter(ids)
-    while some := list(itertools.islice(remaining, _AT_ONCE)):
-        with errors.translated(f'{subject}{some[0]} and others'):
-            asked = [(id_, ioctx.aio_execute(
-                f'rbd_header.{id_}', 'rbd', method, query, _REPLY,
-                oncomplete=keep(id_))) for id_ in some]
-            for _, completion in asked:
-                completion.wait_for_complete_and_cb()
-        for id_, completion in asked:
-            result = completion.get_return_value()
-            if result < 0:
-                found.pop(id_, None)
-                if result != -errno.ENOENT:
-                    raise errors.of_code(f'{subject}{id_}', result)
+    with errors.translated(f'{method} of image id {ids[0]} and others'):
+        asked = [ioctx.aio_execute(_header(id_), 'rbd', method, query,
+                                   length, oncomplete=keep(id_))
+                 for id_ in ids]
+        for completion in asked:
+            completion.wait_for_complete_and_cb()
+    found = []
+    for id_, completion in zip(ids, asked, strict=True):
+        result = completion.get_return_value()
+        if result >= 0:
+            found.append((id_, replies[id_]))
+        elif result != -errno.ENOENT:
+            raise errors.of_code(f'{method} of image id {id_}', result)
     return found
+
+
+def _header(id_: str) -> str:
+    return f'rbd_header.{id_}'
