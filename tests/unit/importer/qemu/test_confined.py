@@ -11,6 +11,7 @@
 # under the License.
 """A program never outlives the create that it works for."""
 
+import os
 import subprocess
 import sys
 
@@ -81,3 +82,32 @@ def test_an_answer_without_end():
 
     with pytest.raises(confined.Failed, match='File size limit exceeded'):
         confined.run(['cat', '/dev/zero'], limits)
+
+
+def _refused(pid):
+    raise PermissionError(1, 'Operation not permitted')
+
+
+@pytest.fixture(params=['pidfd', 'none'])
+def kernel(request, monkeypatch):
+    """With pidfd_open, and one or a container that refuses it."""
+    if request.param == 'none':
+        monkeypatch.setattr(os, 'pidfd_open', _refused)
+
+
+def test_the_end_of_a_program_is_seen(kernel):
+    looks = []
+    limits = confined.Limits('nobody', 2**32, 60, 60)
+
+    said = confined.run(['sh', '-c', 'sleep 1.2; echo done'], limits,
+                        look=lambda *_: bool(looks.append(1)))
+
+    assert said == 'done\n'
+    assert looks  # and meanwhile it was looked at
+
+
+def test_a_program_that_stands_still_is_ended(kernel):
+    limits = confined.Limits('nobody', 2**32, 60, 0.6)
+
+    with pytest.raises(confined.Failed, match='no progress'):
+        confined.run(['sleep', '600'], limits)
