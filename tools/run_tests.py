@@ -139,7 +139,7 @@ def suites() -> dict[str, Checks | Pytest]:
                 'sphinx', '-W', '--keep-going', '-q', '-b', 'man',
                 str(TOP / 'doc/source'), str(TOP / 'doc/build/man'))),
         ]),
-        'functional': Pytest(60, 'tests/functional', workers=2),
+        'functional': Pytest(60, 'tests/functional', workers=3),
         'devstack': Pytest(10, 'tests/devstack'),
         'e2e': Pytest(40 if os.environ.get('SANDBOX_NOVA') else 30,
                       'tests/e2e', ('--timeout=600',), sandbox=True),
