@@ -36,7 +36,6 @@ class AheadMixin:
     configuration: Any
     host: str
     _every: Callable[[float, Callable[[], None]], None]
-    _listener: image_events.Listener | None = None
     _due = True
 
     @property
@@ -60,27 +59,20 @@ class AheadMixin:
         self._every(self.configuration.rbd_imgdriver_prefetch_interval,
                     self._prefetch)
         url = self.configuration.rbd_imgdriver_prefetch_transport_url
-        if not url:
-            return
-        try:
-            self._listener = image_events.Listener(
-                url, f'rbd-imgdriver.{self.host}', self._prefetch)
-        except Exception as error:  # of oslo.messaging and its drivers
-            LOG.error('Glance is asked for marked images now and then only, '
-                      'since its notifications cannot be read: %s',
-                      type(error).__name__)
+        if url:
+            image_events.listen(url, f'rbd-imgdriver.{self.host}',
+                                self._prefetch)
 
     def _prefetch(self) -> None:
         """Fetch what is marked; never stops the loop."""
         self._due = True
-        if not self._working.acquire(blocking=False):
-            return  # the one who works looks again
-        try:
-            while self._due:
+        # Whoever works looks again, also for what comes as it ends.
+        while self._due and self._working.acquire(blocking=False):
+            try:
                 self._due = False
                 self._look_for_marked()
-        finally:
-            self._working.release()
+            finally:
+                self._working.release()
 
     def _look_for_marked(self) -> None:
         prefetcher = self._backend.prefetcher

@@ -12,6 +12,7 @@
 """Glance's notifications: that an image is there, or is another one now."""
 
 from collections.abc import Callable
+import threading
 from typing import Any
 
 from oslo_config import cfg
@@ -28,29 +29,35 @@ _EXCHANGE, _TOPIC = 'glance', 'notifications'
 _EVENTS = r'^image\.(activate|upload|update)$'
 
 
-class Listener:
-    """Calls when Glance says that something about images has changed.
+def listen(url: str, consumer: str, heard: Callable[[], None]) -> None:
+    """Call when Glance says that something about images has changed.
+
+    It connects in a thread of its own: oslo.messaging tries for ever, and a
+    bus that is down must not keep a backend from coming up.
 
     :param url: of the message bus
     :param consumer: of the notifications; each gets all of them, whoever
         else reads them
-    :param heard: called for each, in a thread of the listener
+    :param heard: called for each, in a thread of oslo.messaging
     """
+    threading.Thread(target=_connect, args=(url, consumer, heard),
+                     daemon=True).start()
 
-    def __init__(self, url: str, consumer: str,
-                 heard: Callable[[], None]) -> None:
-        transport = oslo_messaging.get_notification_transport(cfg.CONF, url)
-        self._server = oslo_messaging.get_notification_listener(
-            transport,
+
+def _connect(url: str, consumer: str, heard: Callable[[], None]) -> None:
+    try:
+        oslo_messaging.get_notification_listener(
+            oslo_messaging.get_notification_transport(cfg.CONF, url),
             [oslo_messaging.Target(topic=_TOPIC, exchange=_EXCHANGE)],
             [_Endpoint(heard)], pool=consumer,
-            executor='eventlet' if blocking.green() else 'threading')
-        self._server.start()
-
-    def close(self) -> None:
-        """Listen no more."""
-        self._server.stop()
-        self._server.wait()
+            executor='eventlet' if blocking.green() else 'threading').start()
+    except Exception as error:  # of oslo.messaging and its drivers
+        # Not the error itself: it may have the URL, with a password.
+        LOG.error('Glance is asked for marked images now and then only, since '
+                  'its notifications cannot be read: %s',
+                  type(error).__name__)
+        return
+    LOG.info("Listening to Glance's notifications as %s", consumer)
 
 
 class _Endpoint:
