@@ -11,14 +11,19 @@
 # under the License.
 """cinder-clone: the volume behind an image, in any pool of the cluster."""
 
+import dataclasses
 import uuid
 
+from cinder import context
+from cinder.db import api as db
+from cinder.db import migration
 from cinder import exception
-from cinder import objects
 from oslo_config import cfg
 import pytest
 import rbd
 
+from rbd_imgdriver import model
+from rbd_imgdriver.openstack import volumes as cinder_volumes
 from tests.functional import host
 
 CONF = cfg.CONF
@@ -38,22 +43,33 @@ def meta(disk):
     return host.image_meta(disk, 'raw')
 
 
-@pytest.fixture
-def volumes(monkeypatch):
-    """The volumes that Cinder's database knows, by id."""
-    known = {}
-
-    def get_by_id(_context, volume_id):
-        if volume_id not in known:
-            raise exception.VolumeNotFound(volume_id=volume_id)
-        return known[volume_id]
-
-    monkeypatch.setattr(objects.Volume, 'get_by_id', get_by_id)
-    return known
+@pytest.fixture(scope='module')
+def database():
+    """Cinder's own, in a file."""
+    migration.db_sync()
 
 
 @pytest.fixture
-def image_volume(admin, volumes, disk, meta):
+def known(database):
+    """Have Cinder's database know a volume."""
+    where = context.get_admin_context()
+    type_id = db.volume_type_get_by_name(where, '__DEFAULT__')['id']
+
+    def make(volume, **facts):
+        db.volume_create(where, {
+            'id': volume.id, '_name_id': None, 'size': volume.size,
+            'project_id': volume.project_id, 'host': volume.host,
+            'status': 'available', 'use_quota': True,
+            'volume_type_id': type_id,
+            'encryption_key_id': volume.encryption_key_id,
+            'metadata': volume.metadata,
+            'admin_metadata': volume.admin_metadata, **facts})
+
+    return make
+
+
+@pytest.fixture
+def image_volume(admin, known, disk, meta):
     """A Cinder volume that holds the image's data, of the image's owner.
 
     Marked as Cinder does when it uploads a volume to an image.
@@ -62,7 +78,7 @@ def image_volume(admin, volumes, disk, meta):
         facts = {'metadata': {'glance_image_id': meta['id']},
                  'admin_metadata': {'readonly': 'True'}, **facts}
         volume = host.volume(**facts)
-        volumes[volume.id] = volume
+        known(volume)
         with admin.open_ioctx(pool) as ioctx:
             rbd.RBD().create(ioctx, volume.name, GIB, 22, old_format=False,
                              features=61)
@@ -206,12 +222,41 @@ def test_cinder_is_not_left_to_clone_it_itself(cluster, create, made, meta,
     assert made(volume).data == disk.read_bytes()
 
 
+def test_what_the_database_says_now(known):
+    """Nothing of it is kept from one create to the next."""
+    where = context.get_admin_context()
+    volumes = cinder_volumes.CinderVolumes(where)
+    volume = host.volume(metadata={'glance_image_id': 'i', 'image_owner': 'o',
+                                   'other': 'x'},
+                         admin_metadata={'readonly': 'True'})
+    name_id = str(uuid.uuid4())
+    known(volume, _name_id=name_id)
+
+    found = volumes.image_volume(volume.id)
+    assert found == model.ImageVolume(
+        id=volume.id, name=f'volume-{name_id}', project_id=host.PROJECT,
+        of_service=False, image_id='i', image_owner='o', read_only=True,
+        encrypted=False)
+
+    db.volume_metadata_delete(where, volume.id, 'glance_image_id')
+    db.volume_admin_metadata_update(where, volume.id, {'readonly': 'False'},
+                                    False)
+    db.volume_update(where, volume.id, {
+        'project_id': OTHER, 'encryption_key_id': str(uuid.uuid4())})
+    assert volumes.image_volume(volume.id) == dataclasses.replace(
+        found, image_id=None, read_only=False, project_id=OTHER,
+        encrypted=True)
+
+    db.volume_destroy(where, volume.id)
+    assert volumes.image_volume(volume.id) is None
+
+
 def test_what_is_declined(cluster, driver, create, made, meta, disk,
-                          image_volume, volumes, admin, contents):
+                          image_volume, known, admin, contents):
     encrypted = image_volume(encryption_key_id=str(uuid.uuid4()))
     elsewhere = host.volume(metadata={'glance_image_id': meta['id']},
                             admin_metadata={'readonly': 'True'})
-    volumes[elsewhere.id] = elsewhere
+    known(elsewhere)
     cases = {
         f'cinder://{encrypted.id}': 'encrypted',
         f'cinder://{elsewhere.id}': 'wrong-cluster',
@@ -252,13 +297,13 @@ def test_depth_zero_makes_a_full_copy(cluster, create, made, meta, disk,
 
 
 def test_at_the_limit_of_depth_the_new_volume_is_flattened(
-        cluster, create, made, meta, disk, image_volume, volumes, pool):
+        cluster, create, made, meta, disk, image_volume, known, pool):
     driver = host.make(cluster, 'volumes', rbd_max_clone_depth=1)
     source = image_volume()
     child = host.volume(metadata=source.metadata,
                         admin_metadata=source.admin_metadata)
     driver.create_cloned_volume(child, source)
-    volumes[child.id] = child
+    known(child)
     assert pool.ancestry.depth(child.name) == 1
 
     volume, _, _ = create(driver, meta, f'cinder://{child.id}')

@@ -30,7 +30,7 @@ def ioctx(admin, pool):
 
 def test_more_snapshots_than_an_answer_has_room_for(ioctx):
     """Cinder's driver leaves one for each clone, without end."""
-    few, many = crowd.add(ioctx, 2, snapshots=2)
+    few, many = crowd.add(ioctx, 2, snapshots=2).values()
     crowd.add_snapshots(ioctx, [many], range(2, 2100))
 
     found = survey.snapshots(ioctx, [few, many])
@@ -41,7 +41,7 @@ def test_more_snapshots_than_an_answer_has_room_for(ioctx):
 
 
 def test_values_of_any_length_by_id(ioctx):
-    ids = crowd.add(ioctx, 300)
+    ids = list(crowd.add(ioctx, 300).values())
     wanted = {ids[0]: 'x' * 100_000, ids[150]: 'ümläut ☃', ids[299]: ''}
     for id_, value in wanted.items():
         with rbd.Image(ioctx, image_id=id_) as image:
@@ -53,7 +53,7 @@ def test_values_of_any_length_by_id(ioctx):
 
 
 def test_what_is_gone_is_left_out_wherever_it_stands(ioctx):
-    ids = crowd.add(ioctx, 3, snapshots=1)
+    ids = list(crowd.add(ioctx, 3, snapshots=1).values())
     asked = ['gone', ids[0], 'gone too', ids[1], ids[2], 'the last']
 
     assert list(survey.sizes(ioctx, asked).items()) == [
