@@ -36,8 +36,8 @@ _LAYERING = 1  # RBD_FEATURE_LAYERING
 _ORDER = 22
 
 
-def add(ioctx: Any, count: int, snapshots: int = 0) -> list[str]:
-    """Add blank images of 1 GiB; their ids.
+def add(ioctx: Any, count: int, snapshots: int = 0) -> dict[str, str]:
+    """Add blank images of 1 GiB; their ids by name.
 
     :param snapshots: how many each of them has
     :raises rbd_imgdriver.ceph.errors.CephError: when Ceph refuses
@@ -54,7 +54,7 @@ def add(ioctx: Any, count: int, snapshots: int = 0) -> list[str]:
     entries = iter(ids.items())
     while some := list(itertools.islice(entries, _AT_ONCE)):
         _enter(ioctx, some)
-    return list(ids.values())
+    return ids
 
 
 def add_snapshots(ioctx: Any, ids: Iterable[str],

@@ -32,6 +32,7 @@ import uuid
 import rbd
 
 from bench import contender
+from bench import crowd
 from bench import data
 from bench import glance
 from bench import sessions
@@ -56,6 +57,7 @@ class Scale:
     :param row: volumes made in a row
     :param at_once: volumes made at the same time
     :param children: earlier children of a cached image
+    :param pool: images in the pool, a multiple of 1,000 each
     :param disk: of the direct clones and copies
     :param cloned: of the clones of small images, of whole GiB
     :param imported: what is imported without conversion
@@ -69,6 +71,7 @@ class Scale:
     row: int
     at_once: int
     children: tuple[int, ...]
+    pool: tuple[int, ...]
     disk: data.Disk
     cloned: data.Disk
     imported: data.Disk
@@ -77,14 +80,14 @@ class Scale:
     sparse: data.Disk
 
 
-FULL = Scale(7, 7, 20, 32, (1, 10, 100, 1000),
+FULL = Scale(7, 7, 20, 32, (1, 10, 100, 1000), (1000, 10_000, 100_000),
              data.Disk(4 * data.GIB, 512 * data.MIB),
              data.Disk(1 * data.GIB, 64 * data.MIB),
              data.Disk(1 * data.GIB, 128 * data.MIB),
              data.Disk(256 * data.MIB, 64 * data.MIB),
              data.Disk(2 * data.GIB, 256 * data.MIB),
              data.Disk(20 * data.GIB, 512 * data.MIB))
-QUICK = Scale(2, 1, 4, 8, (1, 10, 50),
+QUICK = Scale(2, 1, 4, 8, (1, 10, 50), (1000, 2000),
               data.Disk(1 * data.GIB, 128 * data.MIB),
               data.Disk(1 * data.GIB, 64 * data.MIB),
               data.Disk(256 * data.MIB, 64 * data.MIB),
@@ -253,6 +256,20 @@ class Lab:
                 rbd.Image(ioctx, name) as image, \
                 futures.ThreadPoolExecutor(8) as threads:
             list(threads.map(lambda _: _add_snapshot(image), range(count)))
+
+    def crowd(self, pool: str, count: int) -> None:
+        """Fill a pool; see :mod:`bench.crowd`.
+
+        A tenth of the images get a snapshot, and for every hundred there is
+        one more in the trash, for a day.
+        """
+        with self._client.open_ioctx(pool) as ioctx:
+            crowd.add(ioctx, count - count // 10)
+            crowd.add(ioctx, count // 10, snapshots=1)
+            with futures.ThreadPoolExecutor(4) as threads:
+                list(threads.map(
+                    lambda name: rbd.RBD().trash_move(ioctx, name, 86400),
+                    crowd.add(ioctx, count // 100).keys()))
 
     @contextlib.contextmanager
     def _quick_monitor(self) -> Iterator[None]:

@@ -23,6 +23,7 @@ from bench.cases import clones
 from bench.cases import cloud
 from bench.cases import concurrency
 from bench.cases import encrypted
+from bench.cases import growth
 from bench.cases import imports
 from bench.cases import lifecycle
 from bench.cases import scaling
@@ -49,12 +50,15 @@ ALL: dict[str, Case] = {
     'concurrent-cached': concurrency.cached,
     'concurrent-uncached': concurrency.uncached,
     'blank': lifecycle.blank,
+    'growth': growth.growth,
     'end-to-end': cloud.end_to_end,
 }
 
 CASES: dict[str, Case] = ALL | {
     f'{kind}-clone': functools.partial(clones.of_volumes, which=(kind,))
-    for kind in clones.TITLES}
+    for kind in clones.TITLES} | {
+    f'growth-{count}': functools.partial(growth.growth, counts=(count,))
+    for count in lab.FULL.pool}
 
 # Those for which programs of their own connect to the cluster.
 PROGRAMS = ('import-qcow2', 'import-qcow2-in-cluster', 'import-luks',

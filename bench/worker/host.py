@@ -47,6 +47,7 @@ import oslo_messaging
 
 from bench import data
 from bench.worker import measure
+from bench.worker import upkeep
 from rbd_imgdriver import driver as our_driver
 
 CONF = cfg.CONF
@@ -201,6 +202,27 @@ class Host:
         volume = self._load(volume_id)
         return self._measure(
             lambda: self._driver.delete_volume(volume), [volume])
+
+    def stats(self) -> dict[str, Any]:
+        """Report the capacity."""
+        return self._measure(
+            lambda: self._driver.get_volume_stats(refresh=True), [])
+
+    def manageable(self, what: str, limit: int,
+                   offset: int) -> dict[str, Any]:
+        """List a page of what Cinder could take over.
+
+        :param what: ``volumes`` or ``snapshots``
+        """
+        page = getattr(self._driver, f'get_manageable_{what}')
+        return self._measure(
+            lambda: page([], None, limit, offset, ['reference'], ['desc']),
+            [])
+
+    def upkeep(self, what: str) -> dict[str, Any]:
+        """What only our driver does: see :mod:`bench.worker.upkeep`."""
+        act = upkeep.ACTS[what]
+        return self._measure(lambda: act(self._driver._backend), [])
 
     # -- parts
 
