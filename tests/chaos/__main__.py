@@ -126,6 +126,11 @@ def _cluster() -> Iterator[pathlib.Path]:
         try:
             cluster.start()
             cluster.create_user('cinder', functional.CAPS)
+            with cluster.connection() as admin:
+                for kind in ('hdd', 'hybrid'):
+                    # Each seed waits for what removed snapshots have held.
+                    ceph.command(admin, 'config set', who='osd', value='0',
+                                 name=f'osd_snap_trim_sleep_{kind}')
             yield directory
         finally:
             cluster.purge()

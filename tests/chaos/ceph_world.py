@@ -260,6 +260,7 @@ class CephWorld:
     """
 
     objects = OBJECTS
+    patience = 120.0  # seconds; a lease that is left expires after 50
 
     def __init__(self, cluster: ceph.Cluster, images: list[GlanceImage],
                  directory: pathlib.Path, seed: int,
@@ -370,15 +371,14 @@ class CephWorld:
     @contextlib.contextmanager
     def guests_at_work(self, machine: Any) -> Iterator[None]:
         """All attached volumes are written to as long as the block lasts."""
-        writable = machine.writable()
         over = threading.Event()
         errors: list[BaseException] = []
 
         def work() -> None:
             try:
-                while writable and not over.wait(self._random.random() / 50):
-                    machine.write(self._random.choice(writable),
-                                  self._random.randrange(OBJECTS))
+                while not over.wait(self._random.random() / 50):
+                    machine.guest_writes(self._random.choice,
+                                         self._random.randint)
             except BaseException as error:
                 errors.append(error)
 

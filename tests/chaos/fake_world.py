@@ -258,6 +258,7 @@ class FakeWorld:
 
     failures: tuple[type[Exception], ...] = ()
     objects = OBJECTS
+    patience = 0.0  # no time passes
 
     def __init__(self, reverts_show: bool = True) -> None:
         self._reverts_show = reverts_show

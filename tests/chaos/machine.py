@@ -75,8 +75,9 @@ class Machine:
         self.choices = choices
         self._count = itertools.count(1)
         self._busy: list[Operation] = []
-        self._turns = turns.Turns()
-        self._writing = threading.Lock()
+        self._turns = turns.Turns(world.patience)
+        # Reading and what is known of it are one: guests write meanwhile.
+        self._at_disks = threading.RLock()
         self._favourite: disks.Disk | None = None
         self._habit: Iterator[Operation | None] | None = None
         self.volumes: list[disks.Disk] = []
@@ -214,12 +215,18 @@ class Machine:
             [one for one in self._world.hosts if not one.is_busy])
 
     def _guest_writes(self) -> None:
-        writable = self.writable()
-        if writable:
-            self.write(self.choices.choose(writable),
-                       self.choices.number(0, self._world.objects - 1))
+        self.guest_writes(self.choices.choose, self.choices.number)
 
-    def writable(self) -> list[disks.Disk]:
+    def guest_writes(self, choose: Callable[[list[disks.Disk]], disks.Disk],
+                     number: Callable[[int, int], int]) -> None:
+        """A guest writes into a volume that is its own now."""
+        with self._at_disks:
+            writable = self._writable()
+            if writable:
+                self.write(choose(writable),
+                           number(0, self._world.objects - 1))
+
+    def _writable(self) -> list[disks.Disk]:
         """What guests may write to now."""
         owned = {one for operation in self._busy for one in operation.owns}
         return [one for one in self.volumes
@@ -233,7 +240,9 @@ class Machine:
             self._verify(one)
 
     def _verify(self, disk: disks.Disk) -> None:
-        if not disk.is_broken:
+        if disk.is_broken:
+            return
+        with self._at_disks:
             texts, size = self._world.read(disk)
             disk.learn(texts)
             assert disk.of or size == disk.size, (
@@ -277,7 +286,7 @@ class Machine:
 
     def write(self, disk: disks.Disk, number: int) -> None:
         """Write a text that was never written before."""
-        with self._writing:
+        with self._at_disks:
             text = f'{next(self._count)};'
             disk.may_hold(number, text)
             try:
@@ -525,10 +534,11 @@ class Machine:
             owns=frozenset({volume}))
 
     def _close(self, volume: disks.Disk) -> None:
-        if volume.is_attached:
-            self._verify(volume)
-            self._world.shut(volume)
-            volume.is_attached = False
+        with self._at_disks:
+            if volume.is_attached:
+                self._verify(volume)
+                self._world.shut(volume)
+                volume.is_attached = False
 
     def _migrate(self) -> Operation | None:
         """To the other pool, as Cinder does with what is not in use."""

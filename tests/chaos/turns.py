@@ -13,6 +13,7 @@
 
 from collections.abc import Callable
 import threading
+import time
 
 _MOST = 500  # switches in which neither gets on
 
@@ -26,9 +27,13 @@ class Turns:
 
     Then the first goes on, and so forth: what happens depends on the seed
     only, not on the machine.
+
+    :param patience: seconds that what both wait for may take
     """
 
-    def __init__(self) -> None:
+    def __init__(self, patience: float) -> None:
+        self._patience = patience
+        self._began = 0.0
         self._first: threading.Thread | None = None
         self._second: threading.Thread | None = None
         self._first_may = threading.Semaphore(0)
@@ -42,6 +47,7 @@ class Turns:
         self._first = threading.current_thread()
         self._is_first_done = False
         self._switches = 0
+        self._began = time.monotonic()
         self._second = threading.Thread(target=self._work, args=(action,),
                                         daemon=True)
         self._second.start()
@@ -53,7 +59,8 @@ class Turns:
         if self._second is None or here not in (self._first, self._second):
             return
         self._switches += 1
-        if self._switches > _MOST:
+        if (self._switches > _MOST
+                and time.monotonic() - self._began > self._patience):
             raise Deadlock('each host waits for the other')
         if here is self._first:
             self._second_may.release()

@@ -79,7 +79,7 @@ def test_a_clone_beside_one_that_comes_and_goes(number):
     """Whose deletion frees the snapshot that both are made of."""
     pool = fake_pool.FakePool()
     pool.images.create('volume-a', GIB, 22)
-    both, hosts = turns.Turns(), []
+    both, hosts = turns.Turns(patience=0), []
     for _ in range(2):
         calls = accidents.Calls()
         calls.has_to_wait = both.wait
