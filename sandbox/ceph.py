@@ -201,6 +201,21 @@ class Cluster:
         with self.connection() as monitor:
             self._make_pool(monitor, name)
 
+    def create_erasure_pool(self, name: str) -> None:
+        """Make a pool for data of RBD images, of three object stores.
+
+        Two parts and a parity, which images may overwrite.
+        """
+        with self.connection() as monitor:
+            command(monitor, 'osd erasure-code-profile set', name=name,
+                    profile=['k=2', 'm=1', 'crush-failure-domain=osd'])
+            command(monitor, 'osd pool create', pool=name,
+                    pool_type='erasure', erasure_code_profile=name)
+            command(monitor, 'osd pool set', pool=name,
+                    var='allow_ec_overwrites', val='true')
+            command(monitor, 'osd pool application enable', pool=name,
+                    app='rbd')
+
     def create_user(self, name: str,
                     caps: Mapping[str, str]) -> pathlib.Path:
         """Make a user, or give it these capabilities; its keyring."""

@@ -47,12 +47,21 @@ def cluster(tmp_path_factory: pytest.TempPathFactory,
 
     ``CEPH_OPTIONS`` of the environment are options of its object stores and
     of all its clients, for example ``ms_inject_socket_failures=500``.
+    ``CEPH_DATA=erasure-coded`` has three object stores, and the data of all
+    images in a pool of that kind (``rbd_default_data_pool``).
     """
+    erasure_coded = os.environ.get('CEPH_DATA') == 'erasure-coded'
     cluster = ceph.Cluster(tmp_path_factory.mktemp('ceph'), pools=POOLS,
-                           bound=True)
+                           osds=3 if erasure_coded else 1, bound=True)
     try:
         cluster.start()
-        cluster.create_user('cinder', CAPS)
+        caps = CAPS
+        if erasure_coded:
+            cluster.create_erasure_pool('data')
+            cluster.command('config set', who='client',
+                            name='rbd_default_data_pool', value='data')
+            caps = {**CAPS, 'osd': CAPS['osd'] + ', profile rbd pool=data'}
+        cluster.create_user('cinder', caps)
         for option in os.environ.get('CEPH_OPTIONS', '').split():
             name, _, value = option.partition('=')
             for who in ('osd', 'client'):

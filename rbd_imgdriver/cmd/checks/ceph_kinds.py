@@ -66,7 +66,7 @@ KINDS = {
     'pool-missing': Kind(
         _ERROR, 'The pool does not exist.',
         'Make it (ceph osd pool create, rbd pool init), or correct '
-        'rbd_pool.'),
+        'rbd_pool, which names a pool without an RBD namespace.'),
     'probe': Kind(_OK, 'Images can be made, cloned and removed.'),
     'probe-failed': Kind(
         _ERROR, 'Making, cloning or removing a probe image failed.',

@@ -121,10 +121,14 @@ def test_a_key_that_librados_cannot_read(doctor, manage, cluster, tmp_path):
     assert key not in str(found)
 
 
-def test_a_pool_that_does_not_exist(doctor, manage):
-    _change(manage, 'rbd_pool = volumes', 'rbd_pool = nonesuch')
+@pytest.mark.parametrize('name', ['nonesuch', 'volumes/namespace'])
+def test_a_pool_that_does_not_exist(doctor, manage, name):
+    _change(manage, 'rbd_pool = volumes', f'rbd_pool = {name}')
 
-    assert 'pool-missing' in doctor(code=7)
+    found = doctor(code=7)
+
+    assert found['pool-missing']['subject'] == name
+    assert 'namespace' in found['pool-missing']['remedy']
 
 
 def test_without_glance(doctor, glance):
