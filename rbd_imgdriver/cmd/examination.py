@@ -91,6 +91,12 @@ class Examination:
         for one in self._backends:
             yield parallel.Task(one.name,
                                 functools.partial(self._host, one))
+            bus = one.configuration.rbd_imgdriver_prefetch_transport_url
+            if bus:
+                yield parallel.Task(
+                    one.name, functools.partial(services.notifications,
+                                                one.name, bus),
+                    'notifications-unreachable')
             yield parallel.Task(self._settings[one.name].pool,
                                 functools.partial(self._ceph, one))
             yield parallel.Task(self._settings[one.name].pool,

@@ -163,6 +163,11 @@ KINDS = {
         'does not start, or waits for locks for ever.',
         'Look at the service that [coordination] backend_url names, and at '
         'the network to it.'),
+    'notifications-unreachable': Kind(
+        _WARNING, "Glance's notifications cannot be read: marked images are "
+        'fetched when Glance is asked next, not at once.',
+        'Look at the message bus that rbd_imgdriver_prefetch_transport_url '
+        'names, and at the network to it.'),
     'metrics-port-twice': Kind(
         _ERROR, 'Backends have the same port for their metrics: only the '
         'first to start has any.',

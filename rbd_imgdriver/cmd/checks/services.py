@@ -28,6 +28,7 @@ _MEMBER = b'rbd-imgdriver-doctor'
 NO_VOLUME = '00000000-0000-0000-0000-000000000000'
 _METRICS = b'rbd_imgdriver_'
 _SECONDS = 5
+_RABBITMQ = 5672
 
 
 def coordination(url: str) -> Iterator[Finding]:
@@ -48,6 +49,39 @@ def coordination(url: str) -> Iterator[Finding]:
     except Exception as error:  # each driver has libraries of its own
         yield Finding('coordination-unreachable', f'{scheme}://...',
                       hidden(f'{type(error).__name__}: {error}', url))
+
+
+def notifications(backend: str, url: str) -> Iterator[Finding]:
+    """Whether the message bus with Glance's notifications takes connections.
+
+    One of its hosts has to.  More is not tried: oslo.messaging has no end of
+    trying again.
+
+    :param url: ``rbd_imgdriver_prefetch_transport_url``, with a password
+    """
+    from oslo_config import cfg
+    import oslo_messaging
+    try:
+        oslo_messaging.get_notification_transport(cfg.CONF, url)
+        hosts = [(one.hostname, one.port or _RABBITMQ) for one in
+                 oslo_messaging.TransportURL.parse(cfg.CONF, url).hosts]
+        reasons = [reason for host, port in hosts
+                   if (reason := _refusal(host, port))]
+    except Exception as error:  # of oslo.messaging and its drivers
+        reasons = [f'{type(error).__name__}: {error}']
+        hosts = []
+    if reasons and len(reasons) >= len(hosts):
+        yield Finding('notifications-unreachable', backend,
+                      hidden('; '.join(reasons), url))
+
+
+def _refusal(host: str, port: int) -> str:
+    """Why nobody takes connections there; '' if somebody does."""
+    try:
+        socket.create_connection((host, port), _SECONDS).close()
+    except OSError as error:
+        return f'{host} port {port}: {error}'
+    return ''
 
 
 def hidden(text: str, url: str) -> str:

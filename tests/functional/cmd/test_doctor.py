@@ -234,6 +234,8 @@ def test_one_thing_wrong_with_ceph_conf(doctor, cluster, manage, tmp_path,
     ('rbd_user = cinder', 'rbd_user = cinder\nimage_volume_cach_max_count = 1',
      'unknown-option'),
     ('[ours]', '[ours]\nrbd_secret_uuid = cinder', 'secret-malformed'),
+    ('[ours]', '[ours]\nrbd_imgdriver_prefetch_transport_url = '
+     'rabbit://cinder:pass@127.0.0.1:1/', 'notifications-unreachable'),
     ('conversion\n', 'none\n', 'conversion-dir-unusable'),
     ('auth_strategy = noauth', '', 'glance-unreachable'),
     # Cinder reads it in the backend's section only.

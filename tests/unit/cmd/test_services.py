@@ -68,6 +68,25 @@ def test_metrics_for_everybody_are_mentioned(port):
 
 
 @pytest.mark.parametrize('url', [
+    'rabbit://user:pass@127.0.0.1:{port}/',
+    'rabbit://user:pass@127.0.0.1:{port},user:pass@127.0.0.1:{port}/',
+    'nonesuch://user:pass@127.0.0.1:{port}/',
+    'not a url: pass'])
+def test_a_bus_with_notifications_that_does_not_answer(url, port):
+    (found,) = services.notifications('a', url.format(port=port))
+
+    assert found.code == 'notifications-unreachable'
+    assert 'pass' not in str(found)
+
+
+def test_one_host_of_a_bus_is_enough(port):
+    with socket.create_server(('127.0.0.1', 0)) as server:
+        up = server.getsockname()[1]
+        assert codes(services.notifications(
+            'a', f'rabbit://u:p@127.0.0.1:{port},u:p@127.0.0.1:{up}/')) == []
+
+
+@pytest.mark.parametrize('url', [
     'etcd3+http://user:pass@127.0.0.1:{port}',
     'redis://:pass@127.0.0.1:{port}?token=pass',
     'nonesuch://:pass@127.0.0.1:{port}'])
