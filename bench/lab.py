@@ -39,6 +39,7 @@ from bench import sessions
 from sandbox import ceph
 
 IMAGES = 'images'
+VOLUMES = 'volumes'  # of another cluster
 USER = 'cinder'
 FEATURES = 61  # Ceph's default: layering, locks, object map, fast diff ...
 ORDER = 22  # Cinder's objects of 4 MiB
@@ -144,6 +145,27 @@ class Lab:
             yield made
         finally:
             made.stop()
+
+    @contextlib.contextmanager
+    def replicated(self, copies: int) -> Iterator[
+            tuple[ceph.Cluster, contender.Contender]]:
+        """Another cluster, with so many copies of all data, and our driver."""
+        directory = self._run / f'copies-{uuid.uuid4().hex[:6]}'
+        cluster = ceph.Cluster(directory / 'ceph', pools=[VOLUMES],
+                               osds=copies)
+        with contextlib.ExitStack() as stack:
+            stack.callback(cluster.purge)
+            cluster.start()
+            cluster.command('osd pool set', pool=VOLUMES, var='size',
+                            val=str(copies))
+            cluster.create_user(USER, {
+                'mon': 'profile rbd', 'osd': 'profile rbd',
+                'mgr': 'profile rbd'})
+            made = contender.Contender(
+                'ours', directory / 'ours', conf=cluster.conf(USER),
+                user=USER, glance=self.glance.url)
+            stack.callback(made.stop)
+            yield cluster, made
 
     def __getitem__(self, kind: str) -> contender.Contender:
         return self._contenders[kind]

@@ -59,6 +59,7 @@ class Settings:
     :param chains: about clones
     :param cache: limits of the cache, or None when it is switched off
     :param marked: which images are fetched before their first use, or None
+    :param balanced_reads: whether all copies of golden images are read
     :param encrypted_clones: which encrypted volumes share their data
     """
 
@@ -72,6 +73,7 @@ class Settings:
     chains: chains.Options
     cache: eviction.Limits | None
     imports: options.Options
+    balanced_reads: bool = False
     encrypted_clones: ciphertext.Sharing = ciphertext.Sharing.OFF
     marked: ahead.Rules | None = None
 
@@ -96,7 +98,8 @@ class Backend:
         self.pool: parts.Pool = ceph_pool.Pool(
             connection.cluster(settings.cluster), settings.pool)
         self.chains = chains.Chains(self.pool, settings.chains)
-        self.store = cache_store.Store(self.pool)
+        self.store = cache_store.Store(
+            self.pool, balanced_reads=settings.balanced_reads)
         self.importer = importer.Importer(settings.imports)
         self.exporter = export.Exporter(settings.imports)
         self.filler = fill.Filler(

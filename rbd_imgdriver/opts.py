@@ -133,6 +133,16 @@ PREFETCH_OPTS = [
              'as soon as it says that it has an image.'),
 ]
 
+CACHE_OPTS = [
+    cfg.BoolOpt(
+        'rbd_imgdriver_balanced_reads',
+        default=False,
+        help='Whether all copies of a new cached image are read, and not '
+             'only the first: where many servers start from one image, its '
+             'reads spread over as many OSDs as the pool has copies. Needs '
+             'OSDs of Ceph 15 (Octopus) or later.'),
+]
+
 METRICS_OPTS = [
     cfg.PortOpt(
         'rbd_imgdriver_metrics_port',
@@ -149,7 +159,7 @@ METRICS_OPTS = [
 ]
 
 OPTS: list[cfg.Opt] = [*CASCADE_OPTS, *IMPORT_OPTS, *ENCRYPTION_OPTS,
-                       *PREFETCH_OPTS, *METRICS_OPTS]
+                       *PREFETCH_OPTS, *CACHE_OPTS, *METRICS_OPTS]
 
 
 def list_opts() -> list[tuple[str, list[cfg.Opt]]]:

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from collections.abc import Iterator
 import functools
 
+from bench.cases import balance
 from bench.cases import chains
 from bench.cases import clones
 from bench.cases import cloud
@@ -51,6 +52,7 @@ ALL: dict[str, Case] = {
     'concurrent-uncached': concurrency.uncached,
     'blank': lifecycle.blank,
     'growth': growth.growth,
+    'balanced-reads': balance.balanced_reads,
     'end-to-end': cloud.end_to_end,
 }
 

@@ -45,12 +45,17 @@ class HalfPublished(Exception):
 class Store:
     """The golden images of one pool.
 
+    :param balanced_reads: whether clients are to read all copies of the
+        data of new ones, and not only the first
     :param clock: seconds since the epoch
     """
 
     def __init__(self, pool: parts.Pool,
-                 clock: Callable[[], float] = time.time) -> None:
+                 clock: Callable[[], float] = time.time,
+                 balanced_reads: bool = False) -> None:
         self.pool = pool
+        self._balanced = {clones.BALANCED_READS: 'true'} if (
+            balanced_reads) else {}
         self._clock = clock
         self._recorded: dict[str, float] = {}
         self._in_use: collections.Counter[str] = collections.Counter()
@@ -162,7 +167,8 @@ class Store:
                            lambda: self._unpublish(partial, golden, rbd_id)):
             self.pool.headers.update(
                 partial, {**entry.facts(image, rbd_id, self._clock(),
-                                        as_is=not more), **(more or {})},
+                                        as_is=not more), **(more or {}),
+                          **self._balanced},
                 remove=[temporary.MARK])
             try:
                 self.pool.images.rename(partial, golden)

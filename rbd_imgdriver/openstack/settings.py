@@ -58,6 +58,7 @@ def settings_of(configuration: Any,
         chains=chain_options(configuration),
         cache=limits,
         imports=import_options(configuration),
+        balanced_reads=configuration.rbd_imgdriver_balanced_reads,
         encrypted_clones=ciphertext.Sharing(
             configuration.rbd_imgdriver_encrypted_clones),
         marked=ahead_rules(configuration))

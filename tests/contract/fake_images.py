@@ -261,7 +261,8 @@ class Clones(_Part):
 
 def _inherited(metadata: dict[str, str]) -> dict[str, str]:
     return {key: value for key, value in metadata.items()
-            if not key.startswith(('rbd-imgdriver/', 'conf_rbd_qos_'))}
+            if not key.startswith(('rbd-imgdriver/', 'conf_rbd_qos_',
+                                   'conf_rbd_balance_snap_reads'))}
 
 
 class Copies(_Part):

@@ -32,9 +32,17 @@ from rbd_imgdriver.ceph.wire import header
 from rbd_imgdriver import printable
 from rbd_imgdriver import undo
 
+# On an image, it has librbd read the image's snapshots, and nothing else of
+# it, from any copy (``ImageCtx::get_read_flags``).  Whoever opens a clone
+# opens its parent with the parent's own metadata; that what is read so is
+# neither old nor uncommitted, the OSDs see to since Octopus ("Reading from
+# replica should be safe", Linux 117d96a04f00).
+BALANCED_READS = 'conf_rbd_balance_snap_reads'
+
 # A clone inherits its parent's metadata (CloneRequest.cc in Ceph).  Our own
-# keys describe the parent, and a QoS limit belongs to one volume.
-_NOT_INHERITED = ('rbd-imgdriver/', 'conf_rbd_qos_')
+# keys describe the parent, a QoS limit belongs to one volume, and on a clone
+# that option would be about the snapshots that its owner makes.
+_NOT_INHERITED = ('rbd-imgdriver/', 'conf_rbd_qos_', BALANCED_READS)
 
 
 @dataclasses.dataclass(frozen=True)

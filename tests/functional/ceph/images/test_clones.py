@@ -41,7 +41,8 @@ def test_a_clone_has_the_size_and_order_asked_for(parent, ioctx):
 
 def test_metadata_of_the_parent_that_means_the_parent_stays_there(parent):
     parent.headers.update('parent', {
-        'rbd-imgdriver/cache/rbd_id': 'x', 'conf_rbd_qos_iops_limit': '5'})
+        'rbd-imgdriver/cache/rbd_id': 'x', 'conf_rbd_qos_iops_limit': '5',
+        clones.BALANCED_READS: 'true'})
 
     parent.clones.clone(clones.CloneSpec(
         PARENT, 'child', metadata={'rbd-imgdriver/strategy': 's'}))
