@@ -17,8 +17,6 @@ import contextlib
 from typing import Any
 
 from cinder import context
-from cinder.db import api as db
-from cinder.db import models
 from cinder import exception
 from cinder import objects
 from oslo_db import exception as db_exception
@@ -28,6 +26,13 @@ from rbd_imgdriver.chain import ownership
 from rbd_imgdriver import errors
 from rbd_imgdriver import model
 from rbd_imgdriver.openstack import service_user
+
+try:
+    from cinder.db import api as db
+    from cinder.db import models
+except ImportError:  # before Cinder 29
+    from cinder.db.sqlalchemy import api as db
+    from cinder.db.sqlalchemy import models
 
 
 class CinderVolumes:
