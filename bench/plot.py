@@ -18,9 +18,6 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 import io
 
-import matplotlib
-from matplotlib import figure
-
 COLOURS = {'ours': '#1b6ca8', 'intree': '#c0392b', 'limit': '#7f8c8d'}
 LABELS = {'ours': 'rbd-imgdriver', 'intree': 'in-tree', 'limit': 'librbd'}
 
@@ -36,6 +33,10 @@ def chart(title: str, x_label: str, y_label: str,
 
     :param lines: points (x, y), both positive, of each contender
     """
+    # Half a second, which only who draws has to wait.
+    import matplotlib
+    from matplotlib import figure
+
     with matplotlib.rc_context(_STYLE):
         drawing = figure.Figure(figsize=(6.4, 3.6), layout='constrained')
         axes = drawing.add_subplot(title=title, xlabel=x_label,

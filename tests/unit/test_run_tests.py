@@ -102,13 +102,13 @@ def test_a_hang_costs_one_test(run):
 
 def test_a_daemon_left_running_fails_and_is_stopped(run, tmp_path):
     status, lines = run(f'''
-        import subprocess, pathlib
+        import subprocess, pathlib, time
         def test_starts_a_daemon():
             subprocess.run(['setsid', '-f', 'sh', '-c',
                             'echo $$ > {tmp_path}/pid; exec sleep 600'],
                            env={{}}, check=True)
             while not pathlib.Path('{tmp_path}/pid').exists():
-                pass
+                time.sleep(0.01)
     ''')
 
     assert lines[-1] == '1 passed, 1 failed, 0 skipped'
@@ -120,15 +120,15 @@ def test_a_daemon_left_running_fails_and_is_stopped(run, tmp_path):
 def test_a_daemon_that_ends_leaves_no_zombie(run, tmp_path):
     """libvirt waits for its guests' processes to vanish."""
     status, _ = run(f'''
-        import pathlib, subprocess
+        import pathlib, subprocess, time
         def test_a_daemon_vanishes():
             pid = pathlib.Path('{tmp_path}/pid')
             subprocess.run(['setsid', '-f', 'sh', '-c', f'echo $$ > {{pid}}'],
                            env={{}}, check=True)
             while not pid.exists() or not pid.read_text():
-                pass
+                time.sleep(0.01)
             while pathlib.Path(f'/proc/{{pid.read_text().strip()}}').exists():
-                pass
+                time.sleep(0.01)
     ''')
 
     assert status == 0

@@ -12,7 +12,9 @@
 """Every code that the code can produce is explained to operators."""
 
 import ast
+import collections
 from collections.abc import Iterator
+import dataclasses
 import functools
 import pathlib
 
@@ -27,22 +29,44 @@ from rbd_imgdriver.strategies import base
 PACKAGE = pathlib.Path(__file__).resolve().parents[3] / 'rbd_imgdriver'
 
 
+@dataclasses.dataclass(frozen=True)
+class Module:
+    """The constants that stand in a module.
+
+    :param calls: the first arguments of calls, by the names of what is called
+    :param codes: the values of ``code = '...'``
+    """
+
+    constants: list[object]
+    calls: dict[str, list[object]]
+    codes: list[object]
+
+
 @functools.cache
-def nodes(path: pathlib.Path) -> list[ast.AST]:
-    """What is in a module."""
-    return list(ast.walk(ast.parse(path.read_text())))
+def module(path: pathlib.Path) -> Module:
+    """Walk through a module once: that takes most of these tests' time."""
+    found = Module([], collections.defaultdict(list), [])
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Constant):
+            found.constants.append(node.value)
+        elif isinstance(node, ast.Call):
+            if node.args and isinstance(node.args[0], ast.Constant):
+                called = getattr(node.func, 'attr',
+                                 getattr(node.func, 'id', ''))
+                found.calls[called].append(node.args[0].value)
+        elif (isinstance(node, ast.Assign)
+              and isinstance(node.targets[0], ast.Name)
+              and node.targets[0].id == 'code'
+              and isinstance(node.value, ast.Constant)):
+            found.codes.append(node.value.value)
+    return found
 
 
 def calls(*names: str) -> Iterator[str]:
     """The constant first arguments of calls of something of these names."""
     for path in PACKAGE.rglob('*.py'):
-        for node in nodes(path):
-            if not isinstance(node, ast.Call) or not node.args:
-                continue
-            called = getattr(node.func, 'attr', getattr(node.func, 'id', ''))
-            argument = node.args[0]
-            if called in names and isinstance(argument, ast.Constant):
-                yield argument.value
+        for name in names:
+            yield from module(path).calls.get(name, ())
 
 
 def checks() -> Iterator[str]:
@@ -51,21 +75,14 @@ def checks() -> Iterator[str]:
     for path in (*found.glob('*.py'), PACKAGE / 'cmd/doctor.py',
                  PACKAGE / 'cmd/examination.py'):
         if path.name not in ('findings.py', 'ceph_kinds.py'):
-            for node in ast.walk(ast.parse(path.read_text())):
-                if isinstance(node, ast.Constant):
-                    yield node.value
+            yield from module(path).constants
 
 
 def class_codes(*paths: str) -> Iterator[str]:
     """The values of ``code = '...'`` in classes."""
     for pattern in paths:
         for path in PACKAGE.glob(pattern):
-            for node in nodes(path):
-                if (isinstance(node, ast.Assign)
-                        and isinstance(node.targets[0], ast.Name)
-                        and node.targets[0].id == 'code'
-                        and isinstance(node.value, ast.Constant)):
-                    yield node.value.value
+            yield from module(path).codes
 
 
 def test_the_scan_finds_what_is_known_to_be_there():
