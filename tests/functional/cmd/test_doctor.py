@@ -12,11 +12,8 @@
 """``doctor`` on a real cluster."""
 
 import base64
-import contextlib
 import json
-import os
 import pathlib
-import signal
 import socket
 import struct
 import subprocess
@@ -31,6 +28,7 @@ from rbd_imgdriver.cache import sweep
 from rbd_imgdriver.importer import temporary
 from sandbox import ceph
 from sandbox import polling
+from tests.functional.cmd.conftest import paused
 from tests.functional.conftest import CAPS
 
 
@@ -362,7 +360,7 @@ image_volume_cache_max_count = 7
 def test_it_ends_whatever_is_down(manage, cluster, tmp_path, which, code):
     """A daemon stands still, and what else it asks accepts and is silent."""
     with socket.create_server(('127.0.0.1', 0)) as silent, \
-            _paused(_daemon(cluster, which)):
+            paused(_daemon(cluster, which)):
         where = f'127.0.0.1:{silent.getsockname()[1]}'
         _change(manage, 'glance_api_servers = ',
                 f'glance_api_servers = http://{where}\n#')
@@ -448,16 +446,6 @@ def _wrong(doctor) -> set[str]:
 
 def _daemon(cluster, name: str):
     return next(one for one in cluster.daemons() if one.name == name)
-
-
-@contextlib.contextmanager
-def _paused(daemon):
-    pid = daemon.running().pid
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
 
 
 def _await_health(cluster, check: str | None) -> None:

@@ -12,7 +12,6 @@
 """How the process of a command ends."""
 
 from concurrent import futures
-import contextlib
 import os
 import signal
 import socket
@@ -21,6 +20,8 @@ import sys
 import time
 
 import pytest
+
+from tests.functional.cmd.conftest import paused
 
 WORDS = (('cache', 'list'), ('leaks', 'list'))
 
@@ -36,17 +37,6 @@ def start(manage):
             start_new_session=True)
 
     return call
-
-
-@contextlib.contextmanager
-def paused(daemon):
-    """A daemon that does not answer, and whose connections stay."""
-    pid = daemon.running().pid
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
 
 
 def connected(process: subprocess.Popen) -> bool:

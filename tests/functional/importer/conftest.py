@@ -27,6 +27,8 @@ import rbd
 from rbd_imgdriver.importer import importer as image_importer
 from rbd_imgdriver.importer import options
 from rbd_imgdriver import model
+from tests.functional import conftest as functional
+from tests.functional.importer import mutations
 
 GIB = model.GIB
 MIB = 2**20
@@ -147,6 +149,26 @@ def nothing_left(pool, conversion_dir):
                     if str(conversion_dir) in name]
 
     return check
+
+
+@pytest.fixture(scope='module')
+def originals(tmp_path_factory) -> dict[str, bytes]:
+    """A small disk in every format."""
+    directory = tmp_path_factory.mktemp('originals')
+    return mutations.originals(directory, write_disk(
+        directory / 'disk', mutations.DISK))
+
+
+@pytest.fixture(scope='module')
+def attacked(cluster, tmp_path_factory):
+    """The pool ``volumes``, watched while hostile images come into it."""
+    # It imports from here.
+    from tests.functional.importer import attack
+
+    with attack.Attack(cluster, 'volumes',
+                       tmp_path_factory.mktemp('attack')) as made:
+        yield made
+    functional.empty(cluster)
 
 
 def stopped_converter() -> int | None:

@@ -24,30 +24,12 @@ import pytest
 from rbd_imgdriver import errors
 from rbd_imgdriver.importer.check import inspection
 from rbd_imgdriver.importer import options
-from tests.functional import conftest as functional
 from tests.functional.importer import attack
-from tests.functional.importer.conftest import write_disk
 from tests.functional.importer import corpus
 from tests.functional.importer import mutations
 from tests.functional.importer import ways
 
 CASES = corpus.every()
-
-
-@pytest.fixture(scope='module')
-def originals(tmp_path_factory) -> dict[str, bytes]:
-    """A small disk in every format."""
-    directory = tmp_path_factory.mktemp('originals')
-    return mutations.originals(directory, write_disk(
-        directory / 'disk', mutations.DISK))
-
-
-@pytest.fixture(scope='module')
-def attacked(cluster, tmp_path_factory) -> Iterator[attack.Attack]:
-    with attack.Attack(cluster, 'volumes',
-                       tmp_path_factory.mktemp('attack')) as made:
-        yield made
-    functional.empty(cluster)
 
 
 def test_the_corpus_is_large_enough():

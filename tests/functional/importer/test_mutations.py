@@ -12,14 +12,11 @@
 """A few of the images that ``make mutations`` makes thousands of."""
 
 import collections
-from collections.abc import Iterator
 import pathlib
 
 import pytest
 
-from tests.functional import conftest as functional
 from tests.functional.importer import attack
-from tests.functional.importer.conftest import write_disk
 from tests.functional.importer import mutate
 from tests.functional.importer import mutations
 from tests.functional.importer import ways
@@ -27,21 +24,6 @@ from tests.functional.importer import ways
 SEED = 1
 # Each format by several ways, each way with several formats.
 NUMBERS = range(4 * len(mutations.KINDS))
-
-
-@pytest.fixture(scope='module')
-def originals(tmp_path_factory) -> dict[str, bytes]:
-    directory = tmp_path_factory.mktemp('originals')
-    return mutations.originals(directory, write_disk(
-        directory / 'disk', mutations.DISK))
-
-
-@pytest.fixture(scope='module')
-def attacked(cluster, tmp_path_factory) -> Iterator[attack.Attack]:
-    with attack.Attack(cluster, 'volumes',
-                       tmp_path_factory.mktemp('attack')) as made:
-        yield made
-    functional.empty(cluster)
 
 
 @pytest.mark.parametrize('number', NUMBERS)
