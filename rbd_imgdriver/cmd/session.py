@@ -28,6 +28,7 @@ from rbd_imgdriver import backend as backends
 from rbd_imgdriver.ceph import connection
 from rbd_imgdriver.cmd import exits
 from rbd_imgdriver.cmd import privileges
+from rbd_imgdriver.cmd import process
 from rbd_imgdriver import model
 
 if TYPE_CHECKING:
@@ -203,13 +204,14 @@ class Session:
 
         :raises exits.CommandError: when it cannot be read
         """
-        from cinder.common import config  # noqa: F401
-        from cinder import objects
-        # The order matters: Cinder's image modules import each other.
-        from cinder.volume.drivers import rbd as cinder_rbd  # noqa: F401
-        from oslo_config import cfg
+        with process.kept():
+            from cinder.common import config  # noqa: F401
+            from cinder import objects
+            # The order matters: Cinder's image modules import each other.
+            from cinder.volume.drivers import rbd as cinder_rbd  # noqa: F401
+            from oslo_config import cfg
 
-        objects.register_all()
+            objects.register_all()
         # Registered by the module of cinder-volume's command only.
         cfg.CONF.register_opt(cfg.StrOpt('cluster'))
         try:
