@@ -21,6 +21,7 @@ from collections.abc import Callable
 from collections.abc import Iterator
 import contextlib
 import dataclasses
+import faulthandler
 import json
 import logging
 import os
@@ -41,6 +42,7 @@ from tests.chaos import fake_world
 from tests.chaos import machine as machines
 
 _SHOWN = 60  # lines of what was done
+_HUNG = 900  # seconds after which a seed shows where it is, and ends
 
 
 @dataclasses.dataclass
@@ -192,6 +194,7 @@ def child(facts: dict[str, Any]) -> None:
     with os.fdopen(facts['pipe'], 'w') as answers:
         for seed in range(facts['start'], facts['stop']):
             print('begin', seed, file=answers, flush=True)
+            faulthandler.dump_traceback_later(_HUNG, exit=True)
             world = ceph_world.CephWorld(
                 cluster, images, place, seed, faults, opponent.driver_class,
                 opponent.plug_in)
