@@ -249,6 +249,7 @@ def test_an_image_without_object_maps(family, cluster, admin, features):
     'flatten-after', 'update_features(on)-after',
     'rebuild_object_map-after'])
 @pytest.mark.timeout(300)
+@pytest.mark.usefixtures('short_watches')
 def test_a_host_that_is_killed(family, conf, cluster, admin, where):
     """The next start finishes its work, whatever was done meanwhile."""
     clone = family.clone()
