@@ -12,6 +12,7 @@
 """Deletion: what others need stays, and nothing else does."""
 
 from concurrent import futures
+import threading
 
 from cinder import context
 from cinder import exception
@@ -222,7 +223,6 @@ def test_a_client_that_closes_in_time(driver, volume, hold, is_empty):
     made = volume()
     client = hold(f'volumes/{made.name}')
     driver._chains.deleter._patience = 60
-    import threading
     timer = threading.Timer(1.0, client.close)
     timer.start()
     driver.delete_volume(made)
