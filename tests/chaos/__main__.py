@@ -198,6 +198,8 @@ def child(facts: dict[str, Any]) -> None:
             world = ceph_world.CephWorld(
                 cluster, images, place, seed, faults, opponent.driver_class,
                 opponent.plug_in)
+            if seed == facts['start']:
+                world.clear()  # a process that died has left its own
             if facts['against']:
                 world.failures = ceph_world.FAILURES
             passed = run(machines.Machine(world, choices.Seeded(seed)), seed,
