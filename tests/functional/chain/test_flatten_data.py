@@ -75,10 +75,27 @@ class Family:
         :param own: what was written into some of them
         """
         own = own or {}
-        with self.disks.open(name, snapshot=snapshot) as image:
+        with self._opened(name, snapshot) as image:
             return [number for number in range(OBJECTS)
                     if image.read(number * self.disks.OBJECT, 4096)
                     != own.get(number, block(number))]
+
+    @contextlib.contextmanager
+    def _opened(self, name: str, snapshot: str | None):
+        """Librbd refuses to open a snapshot whose object map is just made.
+
+        Or just removed: that lasts for a moment, and is no wrong byte.
+        """
+        images: list[rbd.Image] = []
+        with contextlib.ExitStack() as stack:
+            def is_open() -> bool:
+                with contextlib.suppress(rbd.ImageNotFound):
+                    images.append(stack.enter_context(
+                        self.disks.open(name, snapshot=snapshot)))
+                return bool(images)
+
+            assert polling.wait_until(is_open, 60), f'no {name}@{snapshot}'
+            yield images[0]
 
     def is_whole(self, name: str) -> bool:
         """Whether its object maps are on and believed, snapshots' too."""
