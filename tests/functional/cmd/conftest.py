@@ -146,7 +146,7 @@ def doctor(manage, database, pool, contents):
         before = contents(), contents('images')
         found = manage.json('doctor', '--all', '--timeout', str(timeout),
                             *words, code=code)
-        assert (contents(), contents('images')) == before
+        assert (contents(), contents('images')) == before, found
         return {one['code']: one for one in found}
 
     return run
