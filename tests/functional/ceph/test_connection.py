@@ -12,9 +12,7 @@
 """One connection that lasts: through restarts and blocklisting."""
 
 import base64
-from collections.abc import Iterator
 from concurrent import futures
-import contextlib
 import os
 import pathlib
 import signal
@@ -32,6 +30,7 @@ from rbd_imgdriver.ceph.images import clones
 from rbd_imgdriver.ceph import native
 from rbd_imgdriver.ceph import pool as ceph_pool
 from sandbox import polling
+from tests.functional.daemons import paused
 from tests.functional import host
 
 
@@ -60,17 +59,6 @@ def refused(ioctx) -> bool:
     except rados.ObjectNotFound:
         return False  # the pool never had an image
     return False
-
-
-@contextlib.contextmanager
-def paused(daemon) -> Iterator[None]:
-    """A daemon that does not answer, and whose connections stay."""
-    pid = daemon.running().pid
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
 
 
 def own_pool(conf, timeout: int = -1, user: str = 'cinder') -> ceph_pool.Pool:

@@ -12,13 +12,10 @@
 """The command as a real process, with a cinder.conf of its own."""
 
 from collections.abc import Iterator
-import contextlib
 import dataclasses
 import json
-import os
 import pathlib
 import shutil
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -32,7 +29,6 @@ from rbd_imgdriver.cache import names
 from rbd_imgdriver.cache import store as cache_store
 from rbd_imgdriver.importer import temporary
 from rbd_imgdriver import model
-from sandbox import background
 from tests.functional.cmd import glance as fake_glance
 
 
@@ -53,17 +49,6 @@ class Manage:
         done = self.run(*words, '--format', 'json')
         assert code in (None, done.returncode), done.stderr + done.stdout
         return json.loads(done.stdout)
-
-
-@contextlib.contextmanager
-def paused(daemon: background.Daemon) -> Iterator[None]:
-    """A daemon that does not answer, and whose connections stay."""
-    pid = daemon.running().pid
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
 
 
 @pytest.fixture

@@ -28,8 +28,8 @@ from rbd_imgdriver.cache import sweep
 from rbd_imgdriver.importer import temporary
 from sandbox import ceph
 from sandbox import polling
-from tests.functional.cmd.conftest import paused
 from tests.functional.conftest import CAPS
+from tests.functional.daemons import paused
 
 
 def test_a_deployment_that_works(doctor, glance, glance_image, disk):

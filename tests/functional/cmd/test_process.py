@@ -21,7 +21,7 @@ import time
 
 import pytest
 
-from tests.functional.cmd.conftest import paused
+from tests.functional.daemons import paused
 
 WORDS = (('cache', 'list'), ('leaks', 'list'))
 
