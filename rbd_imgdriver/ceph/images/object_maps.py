@@ -38,6 +38,7 @@ import rados
 import rbd
 
 from rbd_imgdriver.ceph.wire import header
+from rbd_imgdriver import undo
 
 KEY = 'rbd-imgdriver/object-map'
 FEATURES = rbd.RBD_FEATURE_OBJECT_MAP | rbd.RBD_FEATURE_FAST_DIFF
@@ -79,27 +80,40 @@ def switch_on(ioctx: Any, image: Any, features: int) -> None:
     """Switch features on, rebuild all maps, and forget the note.
 
     A map that is on already is rebuilt, too: nobody knows what it has
-    missed.
+    missed.  When that fails, the features are switched off again: until its
+    map is rebuilt, librbd refuses to open a snapshot that was made without
+    (``image/RefreshRequest.cc``), whoever asks for it.
 
     :param ioctx: I/O context of the image's pool
     :param image: the open image, which nobody else has open for writing
     :param features: to switch on
     """
-    id_ = image.id()
     switch_off(image)
-    image.update_features(features, True)
-    image.rebuild_object_map()
+    with undo.on_error(
+            f'half switched on object map of image id {image.id()}',
+            lambda: switch_off(image)):
+        image.update_features(features, True)
+        image.rebuild_object_map()
+        _rebuild_snapshots(ioctx, image)
+    header.update_metadata(ioctx, image.id(), {}, remove=(KEY,))
+
+
+def _rebuild_snapshots(ioctx: Any, image: Any) -> None:
+    """Rebuild the maps of all snapshots, which may have none at all.
+
+    A snapshot's map is rebuilt by whoever has that snapshot open; the image
+    keeps its lock meanwhile, so nothing changes under it.
+    """
+    id_ = image.id()
     snapshots = [one['id'] for one in image.list_snaps()]
-    if snapshots:
-        # A snapshot's map is rebuilt by whoever has that snapshot open; the
-        # image keeps its lock meanwhile, so nothing changes under it.
-        with rbd.Image(ioctx, image_id=id_) as other:
-            for snapshot in snapshots:
-                with contextlib.suppress(rbd.ImageNotFound):  # it has gone
-                    other.set_snap_by_id(snapshot)
-                    other.rebuild_object_map()
-        _remove_orphans(ioctx, id_, snapshots)
-    header.update_metadata(ioctx, id_, {}, remove=(KEY,))
+    if not snapshots:
+        return
+    with rbd.Image(ioctx, image_id=id_) as other:
+        for snapshot in snapshots:
+            with contextlib.suppress(rbd.ImageNotFound):  # it has gone
+                other.set_snap_by_id(snapshot)
+                other.rebuild_object_map()
+    _remove_orphans(ioctx, id_, snapshots)
 
 
 def _remove_orphans(ioctx: Any, id_: str, snapshots: list[int]) -> None:

@@ -27,6 +27,7 @@ import threading
 import pytest
 import rbd
 
+from rbd_imgdriver.ceph import errors
 from rbd_imgdriver.ceph.images import flatten as ceph_flatten
 from rbd_imgdriver.ceph.images import object_maps
 from rbd_imgdriver.chain import flatten
@@ -107,6 +108,10 @@ class Family:
             features = image.features()
         return (features & USERS == FEATURES and not flags
                 and object_maps.KEY not in self.pool.headers.metadata(name))
+
+    def features(self, name: str) -> int:
+        with self.disks.open(name) as image:
+            return image.features() & USERS
 
     def want(self, name: str) -> str:
         """Record the intent to flatten it, and do nothing yet."""
@@ -335,6 +340,42 @@ def test_a_host_that_stands_still_beyond_its_lease(family, conf, admin, hold,
     for number in (0, 80, 158):
         assert guest.read(number * 2**22, 4096) == hashlib.sha256(
             block(number)).hexdigest()
+
+
+def test_maps_that_cannot_be_rebuilt(family, cluster, monkeypatch):
+    """A client that takes the lock just then may refuse to rebuild them.
+
+    Seen once, with a snapshot that it had made without a map: librbd does
+    not open that while maps are on.
+    """
+    clone = family.clone()
+    id_ = family.want(clone.name)
+    plain = rbd.Image
+
+    class Refused(plain):
+        def update_features(self, features: int, enabled: bool) -> None:
+            if enabled:
+                with cluster.connection('cinder') as other, \
+                        other.open_ioctx('volumes') as ioctx, \
+                        plain(ioctx, clone.name) as image:
+                    image.create_snap('backup.1')
+            super().update_features(features, enabled)
+
+        def rebuild_object_map(self) -> None:
+            raise rbd.InvalidArgument('refused', 22)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rbd, 'Image', Refused)
+        with pytest.raises(errors.CephError, match='refused'):
+            flatten.run(family.pool, id_, ceph_flatten.Progress(),
+                        names.Names())
+    assert family.features(clone.name) == FEATURES & ~object_maps.FEATURES
+    with family.disks.open(clone.name, snapshot='backup.1'):
+        pass
+    assert family.wrong(clone.name, 'backup.1') == []
+    family.finish(clone.name)
+    assert family.is_whole(clone.name)
+    assert family.wrong(clone.name, 'backup.1') == []
 
 
 def test_an_image_that_is_open_is_left_alone(family, hold):

@@ -45,7 +45,7 @@ def connected(process: subprocess.Popen) -> bool:
         return any('ms_dispatch' in open(f'/proc/{process.pid}/task/{task}'
                                          '/comm').read()
                    for task in os.listdir(f'/proc/{process.pid}/task'))
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False  # a thread that has just ended
 
 
