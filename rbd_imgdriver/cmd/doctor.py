@@ -23,6 +23,7 @@ from rbd_imgdriver.cmd import commands
 from rbd_imgdriver.cmd import examination
 from rbd_imgdriver.cmd import exits
 from rbd_imgdriver.cmd import output
+from rbd_imgdriver.cmd import process
 from rbd_imgdriver.cmd import session as sessions
 from rbd_imgdriver.importer import temporary
 
@@ -30,8 +31,13 @@ Exit = exits.Exit
 Finding = findings.Finding
 Severity = findings.Severity
 
-# Seconds that all checks may take together.
-_TIMEOUT = 20
+# Seconds after the start of the process at which checks that have not ended
+# are left behind.  With what librados is then given to shut down, 5 s, all is
+# over within 30 s.
+_TIMEOUT = 22
+# Seconds that the checks have where Cinder's modules took all that time to
+# load.
+_LEAST = 5
 
 
 class Doctor(commands.Listing):
@@ -56,7 +62,9 @@ class Doctor(commands.Listing):
                             help='show also what is in order')
         parser.add_argument(
             '--timeout', type=_seconds, metavar='SECONDS', default=_TIMEOUT,
-            help='give up after so long (default: %(default)s)')
+            help='leave checks behind that have not ended so long after the '
+            'start of the command; they have '
+            f'{_LEAST} s at least (default: %(default)s)')
 
     def records(self, args: argparse.Namespace) -> list[output.Record]:
         """All findings, the worst first."""
@@ -84,7 +92,16 @@ def _seconds(text: str) -> int:
     return int(text)
 
 
-def _all(session: sessions.Session, seconds: int) -> Iterator[Finding]:
+def time_left(timeout: float, age: float) -> float:
+    """Seconds that the checks may take.
+
+    :param timeout: seconds that the command may take up to their end
+    :param age: seconds that it has taken
+    """
+    return min(timeout, max(_LEAST, timeout - age))
+
+
+def _all(session: sessions.Session, timeout: float) -> Iterator[Finding]:
     chosen = session.chosen()
     if not chosen:
         raise exits.CommandError(
@@ -110,6 +127,7 @@ def _all(session: sessions.Session, seconds: int) -> Iterator[Finding]:
         yield from options.unknown(
             options.DEFAULTS, session.written(options.DEFAULTS),
             usable[0].known)
+    seconds = time_left(timeout, process.age())
     examined = examination.Examination(seconds, session, usable)
     yield from parallel.run(examined.tasks(), seconds)
     yield from together.check(examined.peers.values())

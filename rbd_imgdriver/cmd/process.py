@@ -26,8 +26,10 @@ import contextlib
 import ctypes
 import gc
 import os
+import pathlib
 import sys
 import threading
+import time
 import traceback
 from typing import NoReturn
 
@@ -39,6 +41,18 @@ _POLL = 0.2  # seconds between looks for signals
 _UNDO = 1.0
 _CLOSE_INTERRUPTED = 0.5
 _CLOSE = 5.0
+
+
+# proc(5), stat: starttime is the field 22; the second ends with the last ")".
+_STAT = pathlib.Path('/proc/self/stat')
+_START = 22 - 3
+
+
+def age() -> float:
+    """Seconds since the process was started, Python's own start included."""
+    ticks = _STAT.read_text().rpartition(')')[2].split()[_START]
+    return (time.clock_gettime(time.CLOCK_BOOTTIME)
+            - int(ticks) / os.sysconf('SC_CLK_TCK'))
 
 
 class _Command(threading.Thread):
