@@ -63,6 +63,7 @@ def test_eventlet_is_never_held_up(spawn, meta, qcow2):
     assert summary['longest_silence'] < 0.5
 
 
+@pytest.mark.usefixtures('short_watches')
 def test_an_importer_that_is_killed_is_replaced(spawn, disk, store, has_begun,
                                                 contents, sweep_until):
     raw = host.image_meta(disk, 'raw')

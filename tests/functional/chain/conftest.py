@@ -69,19 +69,6 @@ def intree(cluster, pool, conf):
                      rbd_ceph_conf=conf, rados_connection_retries=2)
 
 
-@pytest.fixture
-def short_watches(cluster) -> Iterator[None]:
-    """Dead clients are forgotten after 12 s, not 30.
-
-    For a test that has to wait for that.  Not shorter: a client that lives,
-    on a machine that has much to do, renews its watch every 5 s.
-    """
-    option = {'who': 'osd', 'name': 'osd_client_watch_timeout'}
-    cluster.command('config set', **option, value='12')
-    yield
-    cluster.command('config rm', **option)
-
-
 class Disks:
     """The images of the cluster, past the drivers.
 

@@ -204,8 +204,9 @@ def test_a_volume_that_is_open_is_busy(driver, volume, hold, contents,
         (made.id, message_field.Detail.DETACH_ERROR)]
 
 
+@pytest.mark.usefixtures('short_watches')
 def test_a_client_that_has_just_died(driver, volume, hold, is_empty):
-    """Its watch outlives it by half a minute, as does its exclusive lock."""
+    """Its watch outlives it, as does its exclusive lock."""
     plain, parent = volume(), volume()
     child = clone(driver, parent)
     clients = [hold(f'volumes/{one.name}') for one in (plain, parent)]

@@ -154,6 +154,7 @@ def test_a_change(driver, disks, source, change, is_clone):
 
 
 @either_format
+@pytest.mark.usefixtures('short_watches')
 def test_a_client_that_is_killed(driver, disks, source, hold):
     clone(driver, source)
     guest = hold(f'volumes/{source.name}')
@@ -163,6 +164,7 @@ def test_a_client_that_is_killed(driver, disks, source, hold):
 
 
 @either_format
+@pytest.mark.usefixtures('short_watches')
 def test_a_client_that_is_killed_before(driver, disks, source, hold):
     """Its lock is left behind when the first clone is made."""
     guest = hold(f'volumes/{source.name}')

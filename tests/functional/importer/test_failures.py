@@ -317,6 +317,7 @@ importer.import_image(
 '''
 
 
+@pytest.mark.usefixtures('short_watches')
 @pytest.mark.parametrize('how', ['SIGKILL', 'SIGTERM'])
 def test_a_service_that_is_killed(cluster, pool, qcow2, conversion_dir, how):
     """Its programs and files go with it; the sweep knows the image's name."""

@@ -11,6 +11,9 @@
 # under the License.
 """Ceph goes away: before a create, and in the middle of one."""
 
+from collections.abc import Iterator
+import socket
+
 from cinder import exception
 import pytest
 
@@ -25,17 +28,28 @@ def away(cluster):
 
 
 @pytest.fixture
+def nowhere(cluster, tmp_path) -> Iterator[str]:
+    """A ceph.conf at whose monitor's address nobody listens."""
+    with socket.socket() as silent:
+        silent.bind(('127.0.0.1', 0))
+        conf = tmp_path / 'ceph.conf'
+        conf.write_text('[global]\n'
+                        f'mon_host = 127.0.0.1:{silent.getsockname()[1]}\n'
+                        f'keyring = {cluster.keyring("cinder")}\n')
+        yield str(conf)
+
+
+@pytest.fixture
 def impatient(cluster, pool):
     """A driver that gives Ceph five seconds for each operation."""
     return host.make(cluster, 'volumes', rados_connect_timeout=5)
 
 
-def test_a_driver_does_not_start_without_its_cluster(cluster, pool, away):
-    away()
+def test_a_driver_does_not_start_without_its_cluster(cluster, nowhere):
     with pytest.raises(exception.VolumeBackendAPIException,
                        match='cluster'):
         host.make(cluster, 'volumes', rados_connect_timeout=4,
-                  rados_connection_retries=1)
+                  rados_connection_retries=1, rbd_ceph_conf=nowhere)
 
 
 def test_a_create_without_ceph_ends_with_the_reason(
