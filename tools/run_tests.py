@@ -188,8 +188,10 @@ def run_pytest(suite: Pytest, deadline: float,
     report = RESULTS / f'{name}-{os.getpid()}.xml'
     # Each worker has a cluster of its own, if it needs one.
     spread = (f'--numprocesses={suite.workers}', '--dist=worksteal')
+    some = any(word.startswith(suite.directory) for word in arguments)
     process = processes.Process(
-        module('pytest', suite.directory, f'--junitxml={report}',
+        module('pytest', *(() if some else (suite.directory,)),
+               f'--junitxml={report}',
                *(spread if suite.workers else ()), *suite.options,
                *arguments), TOP)
     status, _ = process.wait(deadline)

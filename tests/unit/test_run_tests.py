@@ -28,9 +28,9 @@ RUNNER = pathlib.Path(run_tests.__file__)
 @pytest.fixture
 def run(tmp_path):
     """Run a suite of the given tests as the gate would; (status, lines)."""
-    def run(source, workers=0):
+    def run(source, *arguments, workers=0):
         suite = tmp_path / 'suite'
-        suite.mkdir()
+        suite.mkdir(exist_ok=True)
         (suite / 'test_it.py').write_text(textwrap.dedent(source))
         program = textwrap.dedent(f'''
             import pathlib, sys
@@ -45,9 +45,9 @@ def run(tmp_path):
         # Looking for all plug-ins takes longer than all the rest.
         environment = {**os.environ, 'PYTEST_DISABLE_PLUGIN_AUTOLOAD': '1',
                        'PYTEST_ADDOPTS': '-p xdist.plugin -p pytest_timeout'}
-        done = subprocess.run([sys.executable, '-c', program], text=True,
-                              capture_output=True, timeout=300,
-                              env=environment)
+        done = subprocess.run(
+            [sys.executable, '-c', program, *arguments], text=True,
+            capture_output=True, timeout=300, env=environment)
         return done.returncode, done.stdout.splitlines()
 
     return run
@@ -70,6 +70,18 @@ def test_counts_of_all_kinds(run):
 
 def test_success(run):
     assert run('def test_passes(): pass')[0] == 0
+
+
+def test_a_file_instead_of_the_whole_suite(run, tmp_path):
+    run('def test_passes(): pass')
+    (tmp_path / 'suite/test_more.py').write_text('def test_more(): pass')
+
+    whole = run('def test_passes(): pass')[1][-1]
+    part = run('def test_passes(): pass',
+               f'--pytest-args={tmp_path}/suite/test_more.py')[1][-1]
+
+    assert whole == '2 passed, 0 failed, 0 skipped'
+    assert part == '1 passed, 0 failed, 0 skipped'
 
 
 def test_nothing_ran(run):
