@@ -76,7 +76,11 @@ class Libvirt(parts.Part):
             *(f'mkdir -p {at}' for at in DIRECTORIES),
             *(f'mount --bind {shlex.quote(str(self._place(name)))} {at}'
               for at, name in places.items()),
-            'exec libvirtd --pid-file /run/libvirt/libvirtd.pid'])
+            # The shell stays: the first process of a namespace has to reap
+            # what has lost its parent, as every qemu that libvirtd starts.
+            # libvirtd does not, and takes a zombie for a qemu that cannot be
+            # killed, for 40 s each.
+            '{ libvirtd --pid-file /run/libvirt/libvirtd.pid & wait $!; }'])
         return [self.sandbox.daemon(
             NAME, ['unshare', '--mount', '--pid', '--fork', '--mount-proc',
                    '--kill-child', 'sh', '-c', script],
