@@ -29,6 +29,10 @@ OPTIONS = [
                     'of cinder-clone are skipped.'),
     cfg.StrOpt('rbd_store', default='rbd',
                help='The store of Glance that is in the same Ceph cluster.'),
+    cfg.BoolOpt('direct_url', default=False,
+                help="Whether Glance shows users where their images' data is "
+                     '(show_image_direct_url). If not, the test of an '
+                     'image with the location of another is skipped.'),
     cfg.StrOpt('ceph_conf',
                help='The configuration file of the Ceph cluster. With it the '
                     'tests look at how volumes are stored, by the rbd '

@@ -184,6 +184,7 @@ def test_tempest_conf(one_node):
     assert conf['rbd_imgdriver']['volume_type'] == 'fast'
     assert conf['rbd_imgdriver']['pool'] == 'volumes'
     assert conf['rbd_imgdriver']['encrypted_volume_type'] == 'fast-luks'
+    assert conf['rbd_imgdriver']['direct_url'] == 'True'
     assert conf['rbd_imgdriver']['ceph_user'] == 'tempest'
     assert (conf['rbd_imgdriver']['ceph_conf']
             == str(one_node.ceph_dir / 'ceph.conf'))
