@@ -133,7 +133,7 @@ def _interrupt(thread: _Command) -> None:
     try:
         thread.interrupt()
         if not thread.wait(_UNDO):
-            print('interrupted while Ceph does not answer', file=sys.stderr)
+            print('interrupted while waiting for an answer', file=sys.stderr)
     except KeyboardInterrupt:
         return
 
