@@ -170,6 +170,11 @@ class Cloud:
         self.api.volume('POST', f'/volumes/{volume}/action',
                         {'os-extend': {'new_size': size}})
 
+    def retype(self, volume: str, kind: str) -> None:
+        """Give a volume another type, elsewhere if it has to be."""
+        self.api.volume('POST', f'/volumes/{volume}/action', {'os-retype': {
+            'new_type': kind, 'migration_policy': 'on-demand'}})
+
     def snapshot(self, volume: str) -> str:
         """Make a snapshot of a volume, attached or not; its id."""
         snapshot = self.api.volume('POST', '/snapshots', {'snapshot': {
