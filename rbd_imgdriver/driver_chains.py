@@ -185,8 +185,7 @@ class ChainsMixin(cinder_rbd.RBDDriver):
                     lambda: self._chains.deleter.delete(volume.name)):
                 return dict(self._setup_volume(volume))
         except Exception as error:
-            LOG.error('%s', '; '.join(
-                [str(error), *getattr(error, '__notes__', ())]))
+            LOG.error('%s', undo.explained(error))
             raise exception.ReplicationError(
                 reason=f'Failed to set up the volume: {error}',
                 volume_id=volume.id) from error

@@ -37,3 +37,8 @@ def on_error(what: str, action: Callable[[], object]) -> Iterator[None]:
         except Exception as second:
             first.add_note(f'left behind: {what} ({second})')
         raise
+
+
+def explained(error: BaseException) -> str:
+    """What an error says, and what was left behind, in one line."""
+    return '; '.join([str(error), *getattr(error, '__notes__', ())])

@@ -56,7 +56,7 @@ def image_of(image_meta: dict[str, Any], image_location: Any) -> model.Image:
         hash_algo=fact('os_hash_algo'),
         hash_value=fact('os_hash_value'),
         checksum=image_meta.get('checksum'),
-        updated_at=_iso(image_meta.get('updated_at')),
+        updated_at=iso(image_meta.get('updated_at')),
         signature=required_signature(image_meta),
         locations=locations.unique(urls))
 
@@ -84,5 +84,6 @@ def target_of(volume: Any, replicated: bool) -> model.Target:
         replicated=replicated)
 
 
-def _iso(when: Any) -> str:
+def iso(when: Any) -> str:
+    """A time of Glance's as text, also one that Cinder has parsed."""
     return when.isoformat() if hasattr(when, 'isoformat') else str(when or '')

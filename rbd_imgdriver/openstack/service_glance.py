@@ -140,7 +140,8 @@ class ServiceGlance:
                           self._images.detail(_context(), filters=wanted)}
         return [ahead.Offer(
             cinder_images.image_of(one, (None, self.locations(one['id']))),
-            _iso(one.get('created_at')), int(one.get('min_disk') or 0),
+            cinder_images.iso(one.get('created_at')),
+            int(one.get('min_disk') or 0),
             {key: str(value) for key, value in
              (one.get('properties') or {}).items()})
             for one in found.values()]
@@ -201,10 +202,6 @@ def in_glance(image_id: str) -> bool:
         LOG.warning('Glance does not say whether it has image %(image)s: '
                     '%(error)s', {'image': image_id, 'error': error})
         return True
-
-
-def _iso(when: Any) -> str:
-    return when.isoformat() if hasattr(when, 'isoformat') else str(when or '')
 
 
 class _PrivilegedClient(glance.GlanceClientWrapper):  # type: ignore[misc]

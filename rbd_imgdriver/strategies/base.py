@@ -18,6 +18,7 @@ from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver.ceph.images import clones
 from rbd_imgdriver import errors
 from rbd_imgdriver import model
+from rbd_imgdriver import undo
 
 # Only an import reads all of the data.
 SIGNATURE_UNVERIFIED = model.Declined(
@@ -73,7 +74,7 @@ def declined_by(request: model.Request,
     if isinstance(error, ceph_errors.NoSpace):
         raise errors.NoSpace(
             image_id, f'the pool has no room for it: {error}') from error
-    return model.Declined(error.code, _sentence(error))
+    return model.Declined(error.code, undo.explained(error))
 
 
 def _volume_exists(request: model.Request,
@@ -81,7 +82,3 @@ def _volume_exists(request: model.Request,
     raise errors.VolumeExists(
         request.image.id, f'RBD image {request.target.name} exists already; '
         'it was left alone, remove it if nothing needs it') from error
-
-
-def _sentence(error: ceph_errors.CephError) -> str:
-    return '; '.join([str(error), *getattr(error, '__notes__', ())])

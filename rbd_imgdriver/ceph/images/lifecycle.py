@@ -40,7 +40,6 @@ from rbd_imgdriver.ceph.wire import header
 from rbd_imgdriver import undo
 
 _ATTEMPTS = 3
-_LOCK = 'rbd_lock'  # RBD_LOCK_NAME in src/cls/rbd/cls_rbd_types.h
 
 
 class Images(native.Part):
@@ -202,5 +201,5 @@ def _drop_own_locks(ioctx: Any, image: str, client: int) -> bool:
                if holder == f'client.{client}']
     name = f'rbd_header.{header.image_id(ioctx, image)}'
     for cookie in own:
-        ioctx.unlock(name, _LOCK, cookie)
+        ioctx.unlock(name, header.LOCK, cookie)
     return bool(own)

@@ -69,7 +69,6 @@ MADE_BY_US = 3.0
 
 _NEEDED = rbd.RBD_FEATURE_EXCLUSIVE_LOCK | rbd.RBD_FEATURE_OBJECT_MAP
 _INVALID = rbd.RBD_FLAG_OBJECT_MAP_INVALID | rbd.RBD_FLAG_FAST_DIFF_INVALID
-_LOCK = 'rbd_lock'  # RBD_LOCK_NAME, on the header and on the object map
 
 
 @dataclasses.dataclass(frozen=True)
@@ -196,7 +195,7 @@ def _unlock_map(private: Any, id_: str) -> int:
     with errors.translated(f'object map of image id {id_}'), \
             rados.WriteOpCtx() as op:
         op.execute('lock', 'unlock', encoding.versioned(
-            encoding.text(_LOCK) + encoding.text('')))
+            encoding.text(header.LOCK) + encoding.text('')))
         private.operate_write_op(op, _map(id_))
     return int(private.get_last_version())
 

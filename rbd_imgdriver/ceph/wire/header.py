@@ -35,6 +35,8 @@ from rbd_imgdriver.ceph.wire import calls
 from rbd_imgdriver.ceph.wire import encoding
 
 HEAD = 2 ** 64 - 2  # CEPH_NOSNAP
+# RBD_LOCK_NAME: of an image's exclusive lock and of its object map's.
+LOCK = 'rbd_lock'
 _USER_NAMESPACE = 0  # SNAPSHOT_NAMESPACE_TYPE_USER
 _TRASH_NAMESPACE = 2  # SNAPSHOT_NAMESPACE_TYPE_TRASH
 _PAGE = 64

@@ -30,6 +30,7 @@ from rbd_imgdriver.importer import temporary
 from rbd_imgdriver import locations
 from rbd_imgdriver import model
 from rbd_imgdriver import trust
+from rbd_imgdriver import undo
 
 Finding = findings.Finding
 
@@ -92,7 +93,8 @@ def failed(subject: str, error: ceph_errors.CephError,
 
     :param code: what it means if the error does not say it
     """
-    return Finding(FAILED.get(type(error), code), subject, _sentence(error))
+    return Finding(FAILED.get(type(error), code), subject,
+                   undo.explained(error))
 
 
 def data_pool(pool: parts.Pool, known: Told) -> Iterator[Finding]:
@@ -232,7 +234,3 @@ def _try(pool: parts.Pool, location: locations.RbdLocation) -> Finding:
     except ceph_errors.CephError as error:
         return failed(location.pool, error, 'glance-clone-failed')
     return Finding('glance-clone', location.pool, str(location))
-
-
-def _sentence(error: ceph_errors.CephError) -> str:
-    return '; '.join([str(error), *getattr(error, '__notes__', ())])
