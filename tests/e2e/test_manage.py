@@ -60,7 +60,8 @@ def test_a_prefetched_image_is_a_hit(cloud, disk, manage):
 def test_the_doctor_finds_nothing_that_does_not_work(cloud, disk, manage):
     cloud.image(disk, 'raw', store='rbd')
 
-    found = manage('doctor', '--all', code=6)  # a sandbox has one copy
+    # A sandbox has one copy.
+    found = manage('doctor', '--all', '--timeout', '100', code=6)
 
     codes = {one['code'] for one in found}
     assert {'cluster', 'probe', 'glance', 'glance-clone', 'qemu'} <= codes

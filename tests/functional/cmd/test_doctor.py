@@ -360,7 +360,7 @@ image_volume_cache_max_count = 7
     ('ceph-mon', 'cluster-unreachable'), ('ceph-osd.0', 'osds-unreachable')])
 def test_it_ends_whatever_is_down(manage, cluster, tmp_path, which, code):
     """A daemon stands still, and what else it asks accepts and is silent."""
-    timeout = 22
+    timeout = 30
     with socket.create_server(('127.0.0.1', 0)) as silent, \
             paused(_daemon(cluster, which)):
         where = f'127.0.0.1:{silent.getsockname()[1]}'

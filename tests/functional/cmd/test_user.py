@@ -93,7 +93,8 @@ def test_the_doctor_changes_nothing(manage, directory, glance):
     before = [(path, path.stat().st_uid, path.stat().st_mtime_ns)
               for path in sorted(directory.rglob('*'))]
 
-    found = {one['code']: one for one in manage.json('doctor', code=7)}
+    found = {one['code']: one for one in manage.json(
+        'doctor', '--timeout', '100', code=7)}
 
     assert 'does not exist' in found['conversion-dir-unusable']['detail']
     assert before == [(path, path.stat().st_uid, path.stat().st_mtime_ns)
@@ -105,7 +106,8 @@ def test_the_doctor_looks_with_the_eyes_of_that_user(manage, directory,
     for name in ('conversion', 'lock'):
         (directory / name).chmod(stat.S_IRUSR | stat.S_IXUSR)
 
-    found = {one['code']: one for one in manage.json('doctor', code=7)}
+    found = {one['code']: one for one in manage.json(
+        'doctor', '--timeout', '100', code=7)}
 
     for code in ('conversion-dir-unusable', 'lock-path-unusable'):
         assert f'user {NOBODY} cannot write' in found[code]['detail']
@@ -115,7 +117,8 @@ def test_a_lock_that_root_has_left_is_reported(manage, directory, glance):
     lock = directory / 'lock/rbd-imgdriver-0123456789ab.room'
     lock.touch(0o600)
 
-    found = {one['code']: one for one in manage.json('doctor', code=7)}
+    found = {one['code']: one for one in manage.json(
+        'doctor', '--timeout', '100', code=7)}
 
     assert str(lock) in found['lock-path-unusable']['detail']
 
