@@ -36,7 +36,9 @@ SERVICE ?=
 SUITES := lint types unit contract docs functional devstack e2e
 SANDBOX := $(addprefix sandbox-,up down purge status env restart)
 
-.PHONY: help setup test $(SUITES) $(SANDBOX) demo chaos chaos-fake tempest bench mutations format sample-config constraints matrix next cinder-names docs-run dist deb release-check clean
+RBD_MIRROR := /usr/bin/rbd-mirror
+
+.PHONY: help setup test $(SUITES) $(SANDBOX) mirror demo chaos chaos-fake tempest bench mutations format sample-config constraints matrix next cinder-names docs-run dist deb release-check clean
 
 help: ## this list
 	@sed 's/$$(SUITES)/$(SUITES)/; s/$$(SANDBOX)/$(SANDBOX)/' Makefile \
@@ -46,6 +48,9 @@ test: setup ## all suites; ends with a line of counts
 	@.venv/bin/python -m tools.run_tests --pytest-args='$(ARGS)'
 
 $(SUITES): setup ## one suite; ARGS goes to pytest
+	@.venv/bin/python -m tools.run_tests --pytest-args='$(ARGS)' $@
+
+mirror: setup | $(RBD_MIRROR) ## two clusters, failover and the way back
 	@.venv/bin/python -m tools.run_tests --pytest-args='$(ARGS)' $@
 
 setup: ## the development environment in .venv
@@ -107,6 +112,9 @@ release-check: setup ## all that a release needs; ARGS=--rehearse without a tag
 
 $(PYTHON3):
 	@apt-get -q update && apt-get -q install -y --no-install-recommends python3
+
+$(RBD_MIRROR):
+	@apt-get -q update && apt-get -q install -y --no-install-recommends rbd-mirror
 
 clean: ## what was built; the environment and the sandbox stay
 	@rm -rf build dist doc/build .test-results .mypy_cache .ruff_cache *.egg-info

@@ -106,10 +106,13 @@ class RBDImageDriver(driver_ahead.AheadMixin, driver_chains.ChainsMixin,
     @property
     def _backend(self) -> backend.Backend:
         """Our parts, for the cluster that is active now."""
-        cluster = self._cluster_spec()
-        if self._parts is None or self._parts.settings.cluster != cluster:
+        cluster, former = self._cluster_spec(), self._parts
+        if former is None or former.settings.cluster != cluster:
             self._parts = backend.Backend(
                 settings.settings_of(self.configuration, cluster))
+            if former is not None:
+                former.chains.flattener.end()
+        assert self._parts is not None
         return self._parts
 
     def _connect_to_rados(self, pool: str | None = None,

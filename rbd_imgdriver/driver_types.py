@@ -27,6 +27,10 @@ LOG = logging.getLogger(__name__)
 # waits for a retype as long as for a copy of the volume, which this is.
 _FLATTEN = 6 * 3600
 
+# What says that a cluster is gone, not that a volume is.
+_NO_ANSWER = (exception.VolumeBackendAPIException, ceph_errors.TimedOut,
+              ceph_errors.Disconnected)
+
 
 class TypesMixin(cinder_rbd.RBDDriver):
     """Multiattach and replication, where Cinder's driver falls short."""
@@ -37,14 +41,19 @@ class TypesMixin(cinder_rbd.RBDDriver):
         raise NotImplementedError
 
     def _enable_replication(self, volume: Any) -> dict[str, str]:
-        """Mirror a volume; first make it independent of what is not mirrored.
+        """Mirror a volume; first make it independent of other images.
 
         RBD refuses to mirror a clone of an image that is not mirrored, such
         as one of Glance's or of the cache.  Cinder's driver leaves it there:
         the volume silently keeps its old type.
+
+        A clone of a mirrored one RBD takes.  But once that, or only its
+        snapshot, is deleted, the clone no longer reaches a second cluster
+        that does not have it yet, nor one that has to fetch it again after
+        a disaster: the volume would be lost.
         """
         try:
-            if self._backend.pool.ancestry.has_unmirrored_parent(volume.name):
+            if self._must_become_independent(volume):
                 self._make_independent(volume)
         except ceph_errors.CephError as error:
             LOG.error('Volume %(volume)s cannot be replicated: %(error)s',
@@ -54,6 +63,47 @@ class TypesMixin(cinder_rbd.RBDDriver):
         update: dict[str, str] = super()._enable_replication(volume)
         return update
 
+    def _must_become_independent(self, volume: Any) -> bool:
+        """Whether a volume is a clone, and more than Cinder's temporary one.
+
+        Cinder makes such a volume, without quota, for the time of a backup.
+        """
+        pool = self._backend.pool
+        if not volume.use_quota:
+            return pool.ancestry.has_unmirrored_parent(volume.name)
+        id_ = pool.directory.id(volume.name)
+        return pool.ancestry.parent_spec(id_) is not None
+
+    def _demote_volumes(self, volumes: list[Any],
+                        until_failure: bool = True) -> list[bool]:
+        """Try to demote volumes on the cluster that is active now.
+
+        What is not demoted is promoted by force on the other cluster:
+        without the writes that are still on their way, and so that it has to
+        be fetched again before the way back.  Cinder's driver demotes nothing
+        after its first failure, which a volume whose create has failed is
+        enough for.  Here only a cluster that does not answer ends it.
+
+        :returns: for each volume, whether it was demoted
+        """
+        demoted, answers = [], True
+        for volume in volumes:
+            done = False
+            if answers:
+                try:
+                    with ceph_errors.translated(f'demotion of {volume.name}'):
+                        self._exec_on_volume(volume.name, self._active_config,
+                                             'mirror_image_demote')
+                    done = True
+                except Exception as error:
+                    LOG.warning('Volume %(volume)s is going to be promoted '
+                                'by force: %(error)s',
+                                {'volume': volume.name, 'error': error})
+                    answers = not (until_failure
+                                   and isinstance(error, _NO_ANSWER))
+            demoted.append(done)
+        return demoted
+
     def _make_independent(self, volume: Any) -> None:
         """Flatten a volume now.
 
@@ -61,7 +111,7 @@ class TypesMixin(cinder_rbd.RBDDriver):
             parent through it
         """
         pool, flattener = self._backend.pool, self._backend.chains.flattener
-        clone = f'{volume.name} is a clone of an image that is not mirrored'
+        clone = f'{volume.name} is a clone of another image'
         if volume.attach_status not in (
                 None, fields.VolumeAttachStatus.DETACHED):
             raise ceph_errors.ImageBusy(f'{clone}, and attached: detach it')

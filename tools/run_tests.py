@@ -14,10 +14,10 @@
 
     python -m tools.run_tests [--pytest-args ARGS] [suite ...]
 
-Without arguments all suites run, also after one of them has failed.  The last
-line is "N passed, N failed, N skipped" over all of them; a suite that is not
-pytest's counts each of its checks as one test.  The exit status is 0 only if
-something ran and nothing failed.
+Without arguments all suites run but those of BY_HAND, also after one of them
+has failed.  The last line is "N passed, N failed, N skipped" over all of them;
+a suite that is not pytest's counts each of its checks as one test.  The exit
+status is 0 only if something ran and nothing failed.
 
 What a suite has started and left running, daemons included, is stopped by its
 process id and counts as a failure: tests leave nothing behind.
@@ -43,6 +43,8 @@ TOP = pathlib.Path(__file__).resolve().parent.parent
 RESULTS = TOP / '.test-results'
 BIN = pathlib.Path(sys.executable).parent
 SANDBOX = TOP / '.sandbox-e2e'
+# They take long, or need what the other suites do not.
+BY_HAND = {'mirror'}
 # Of a failed check's output: more than this is not read by anybody.
 OUTPUT_LINES = 100
 
@@ -141,6 +143,7 @@ def suites() -> dict[str, Checks | Pytest]:
         ]),
         'functional': Pytest(60, 'tests/functional', workers=3),
         'devstack': Pytest(10, 'tests/devstack'),
+        'mirror': Pytest(30, 'tests/mirror', ('--timeout=900',)),
         'e2e': Pytest(40 if os.environ.get('SANDBOX_NOVA') else 30,
                       'tests/e2e', ('--timeout=600',), sandbox=True),
     }
@@ -261,7 +264,8 @@ def main() -> int:
     known = suites()
     parser = argparse.ArgumentParser(description=__doc__.partition('\n')[0])
     parser.add_argument('suite', nargs='*',
-                        help='of: %s; default: all' % ', '.join(known))
+                        help='of: %s; default: all but %s' % (
+                            ', '.join(known), ', '.join(BY_HAND)))
     parser.add_argument('--pytest-args', default='', metavar='ARGS',
                         help='for example "-k clone -x"')
     options = parser.parse_args()
@@ -277,7 +281,8 @@ def main() -> int:
     lines = []
     status = 0
     try:
-        for name in options.suite or known:
+        for name in options.suite or [name for name in known
+                                      if name not in BY_HAND]:
             say(f'=== {name}')
             started = time.monotonic()
             counts = run(name, known[name], shlex.split(options.pytest_args))

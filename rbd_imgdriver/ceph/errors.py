@@ -185,6 +185,7 @@ _CLASSES: tuple[tuple[type[BaseException], type[CephError]], ...] = (
     (rbd.ImageBusy, ImageBusy),
     (rados.ObjectBusy, ImageBusy),
     (rbd.ImageHasSnapshots, ImageHasSnapshots),
+    (rbd.ReadOnlyImage, ImageBusy),
     (rbd.PermissionError, PermissionDenied),
     (rados.PermissionError, PermissionDenied),
     (rados.PermissionDeniedError, PermissionDenied),

@@ -12,10 +12,8 @@
 """The flattens of one process: a queue, workers, and waiting callers."""
 
 import collections
-from collections.abc import Callable
 from collections.abc import Iterator
 import contextlib
-import dataclasses
 import secrets
 import socket
 import threading
@@ -30,11 +28,11 @@ from rbd_imgdriver.ceph import parts
 from rbd_imgdriver.ceph.wire import leases
 from rbd_imgdriver.chain import flatten
 from rbd_imgdriver.chain import intents
+from rbd_imgdriver.chain import jobs
 from rbd_imgdriver.chain import names
 
 LOG = logging.getLogger(__name__)
 
-_POLL = 0.05  # seconds between two looks of a waiting caller
 # A flatten that its image's client has taken over cannot be ended, only
 # waited for.
 _LONGEST_WAIT = 600.0
@@ -49,15 +47,6 @@ _HOLD_SECONDS = 15.0
 _OPENING = 120.0
 
 
-@dataclasses.dataclass(frozen=True)
-class _Job:
-    """An image to flatten, whatever it is called by then."""
-
-    pool_name: str
-    image_id: str
-    pool: parts.Pool = dataclasses.field(compare=False)
-
-
 class Flattener:
     """Flattens images in the background.
 
@@ -69,8 +58,8 @@ class Flattener:
         self._limit = concurrency or _UNLIMITED
         self._rules = rules
         self._lock = threading.Lock()
-        self._queue: collections.deque[_Job] = collections.deque()
-        self._running: dict[_Job, ceph_flatten.Progress] = {}
+        self._queue: collections.deque[jobs.Job] = collections.deque()
+        self._running: dict[jobs.Job, ceph_flatten.Progress] = {}
 
     @property
     def waiting(self) -> int:
@@ -94,7 +83,7 @@ class Flattener:
         pool.unfinished.add([image_id])
         LOG.info('Image %(pool)s/%(image)s is going to be flattened.',
                  {'pool': pool.name, 'image': image})
-        self._enqueue(_Job(pool.name, image_id, pool))
+        self._enqueue(jobs.Job(pool.name, image_id, pool))
 
     def resume(self, pool: parts.Pool) -> None:
         """Take up what this host or another has left undone.
@@ -110,7 +99,7 @@ class Flattener:
                 pool.headers.value(image_id, object_maps.KEY))}
         pool.unfinished.remove(known - unfinished)
         for image_id in sorted(unfinished):
-            self._enqueue(_Job(pool.name, image_id, pool))
+            self._enqueue(jobs.Job(pool.name, image_id, pool))
 
     def look_everywhere(self, pool: parts.Pool) -> None:
         """Find what is unfinished and not known to be, for ``resume``.
@@ -133,7 +122,7 @@ class Flattener:
         :returns: whether nothing is left to do; False when it takes longer
             than that, has failed, or cannot be done now
         """
-        job = _Job(pool.name, pool.directory.id(image), pool)
+        job = jobs.Job(pool.name, pool.directory.id(image), pool)
         deadline = time.monotonic() + patience
         if not self._is_wanted(job):
             return True
@@ -143,8 +132,18 @@ class Flattener:
         while self._is_wanted(job):
             if time.monotonic() > deadline or not self._is_under_way(job):
                 return not self._is_wanted(job)
-            time.sleep(_POLL)
+            time.sleep(jobs.POLL)
         return True
+
+    def end(self) -> None:
+        """Begin nothing more, and cancel what is under way.
+
+        It is noted on the images, for whoever resumes it.
+        """
+        with self._lock:
+            self._queue.clear()
+            for progress in self._running.values():
+                progress.cancelled = True
 
     def cancel(self, pool: parts.Pool, image_id: str) -> None:
         """Give up flattening an image, here or on another host.
@@ -152,7 +151,7 @@ class Flattener:
         :raises errors.ImageBusy: when the client that has the image open is
             at it and does not end
         """
-        job = _Job(pool.name, image_id, pool)
+        job = jobs.Job(pool.name, image_id, pool)
         if self._is_wanted(job):
             pool.headers.update_id(image_id, {}, intents.KEYS)
             with self._lock:
@@ -161,7 +160,8 @@ class Flattener:
         name = flatten.lease_name(image_id)
         if pool.leases.holder(name) is not None:
             with self._stopped(job, _SHORTLY):
-                _until(lambda: pool.leases.holder(name) is None, job)
+                job.until(lambda: pool.leases.holder(name) is None,
+                          _LONGEST_WAIT)
 
     @contextlib.contextmanager
     def held_off(self, pool: parts.Pool,
@@ -174,14 +174,15 @@ class Flattener:
         :raises errors.ImageBusy: when the client that has the image open is
             at it and does not end
         """
-        job = _Job(pool.name, image_id, pool)
+        job = jobs.Job(pool.name, image_id, pool)
         lease = leases.Lease(flatten.lease_name(image_id),
                              secrets.token_hex(8), _HOLD_SECONDS)
         holder = {'host': socket.gethostname()}
         ended = not pool.leases.acquire(lease, holder)
         if ended:
             with self._stopped(job, _SHORTLY):
-                _until(lambda: pool.leases.acquire(lease, holder), job)
+                job.until(lambda: pool.leases.acquire(lease, holder),
+                          _LONGEST_WAIT)
         try:
             yield
         finally:
@@ -195,7 +196,7 @@ class Flattener:
         Costs two calls (0.4 ms) when no flatten is wanted.  One that takes
         too long to end goes on beside the client, which harms no byte.
         """
-        job = _Job(pool.name, image_id, pool)
+        job = jobs.Job(pool.name, image_id, pool)
         name = flatten.lease_name(image_id)
         busy = pool.leases.holder(name) is not None
         if not busy and not self._is_wanted(job):
@@ -203,20 +204,20 @@ class Flattener:
         # It expires by itself: by then the client has the image open.
         self._ask_to_stop(job, _OPENING)
         try:
-            _until(lambda: pool.leases.holder(name) is None, job, _OPENING / 2)
+            job.until(lambda: pool.leases.holder(name) is None, _OPENING / 2)
         except errors.ImageBusy as error:
             LOG.warning('An image is attached while it is flattened: %s',
                         error)
 
     @contextlib.contextmanager
-    def _stopped(self, job: _Job, seconds: float) -> Iterator[None]:
+    def _stopped(self, job: jobs.Job, seconds: float) -> Iterator[None]:
         lease = self._ask_to_stop(job, seconds)
         try:
             yield
         finally:
             job.pool.leases.release(lease)
 
-    def _ask_to_stop(self, job: _Job, seconds: float) -> leases.Lease:
+    def _ask_to_stop(self, job: jobs.Job, seconds: float) -> leases.Lease:
         """Notify the flattener of an image that somebody waits for it."""
         lease = leases.Lease(flatten.stop_name(job.image_id),
                              secrets.token_hex(8), seconds)
@@ -227,7 +228,7 @@ class Flattener:
             progress.stop()
         return lease
 
-    def _enqueue(self, job: _Job) -> None:
+    def _enqueue(self, job: jobs.Job) -> None:
         with self._lock:
             if job in self._running or job in self._queue:
                 return
@@ -238,19 +239,19 @@ class Flattener:
         threading.Thread(target=self._work, args=(job,),
                          daemon=True).start()
 
-    def _prefer(self, job: _Job) -> None:
+    def _prefer(self, job: jobs.Job) -> None:
         with self._lock:
             if job in self._queue:
                 self._queue.remove(job)
                 self._queue.appendleft(job)
 
-    def _next(self) -> _Job:
+    def _next(self) -> jobs.Job:
         """Take the first job; call it with the lock held."""
         job = self._queue.popleft()
         self._running[job] = ceph_flatten.Progress()
         return job
 
-    def _work(self, job: _Job) -> None:
+    def _work(self, job: jobs.Job) -> None:
         while True:
             self._do(job)
             with self._lock:
@@ -259,7 +260,7 @@ class Flattener:
                     return
                 job = self._next()
 
-    def _do(self, job: _Job) -> None:
+    def _do(self, job: jobs.Job) -> None:
         try:
             flatten.run(job.pool, job.image_id, self._running[job],
                         self._rules)
@@ -271,29 +272,13 @@ class Flattener:
         except Exception:
             LOG.exception('Flattening of image id %s failed', job.image_id)
 
-    def _is_wanted(self, job: _Job) -> bool:
+    def _is_wanted(self, job: jobs.Job) -> bool:
         text = job.pool.headers.value(job.image_id, intents.KEY)
         return intents.parse(job.image_id, text) is not None
 
-    def _is_under_way(self, job: _Job) -> bool:
+    def _is_under_way(self, job: jobs.Job) -> bool:
         with self._lock:
             if job in self._running or job in self._queue:
                 return True
         holder = job.pool.leases.holder(flatten.lease_name(job.image_id))
         return holder is not None
-
-
-def _until(condition: Callable[[], bool], job: _Job,
-           patience: float = _LONGEST_WAIT) -> None:
-    """Wait until a flatten has ended.
-
-    :raises errors.ImageBusy: when it does not
-    """
-    deadline = time.monotonic() + patience
-    while not condition():
-        if time.monotonic() > deadline:
-            raise errors.ImageBusy(
-                f'image id {job.image_id} in pool {job.pool_name} is being '
-                'flattened by the client that has it open; try again when '
-                'that is done')
-        time.sleep(_POLL)

@@ -177,8 +177,5 @@ def end_flattens(driver) -> None:
     What it was to flatten is still noted on the images, for the next start.
     """
     flattener = driver._chains.flattener
-    with flattener._lock:
-        flattener._queue.clear()
-        for progress in flattener._running.values():
-            progress.cancelled = True
+    flattener.end()
     assert polling.wait_until(lambda: not flattener._running, 60)

@@ -73,7 +73,7 @@ INSIDE = {
         ('flatten',),
         ('release',),
         ('ownership',),
-        ('names', 'intents', 'plan'),
+        ('names', 'intents', 'jobs', 'plan'),
     ),
     'ceph': (
         ('pool', 'dry_run'),

@@ -81,16 +81,36 @@ def test_a_clone_of_a_volume_that_is_not_replicated(
     assert state(clone) == (True, None)
 
 
-def test_a_clone_of_a_replicated_volume_stays_one(
-        mirrored, driver, replicated, state):
+@pytest.mark.parametrize('temporary', [False, True])
+def test_a_clone_of_a_replicated_volume(
+        mirrored, driver, replicated, state, temporary):
+    """Only one that Cinder makes for a backup may depend on another.
+
+    tests/mirror shows what would become of the others.
+    """
     source, clone = (host.volume(volume_type=replicated,
-                                 volume_type_id=replicated.id)
-                     for _ in range(2))
+                                 volume_type_id=replicated.id,
+                                 use_quota=not temporary)
+                     for temporary in (False, temporary))
     driver.create_volume(source)
 
     driver.create_cloned_volume(clone, source)
 
-    assert state(clone) == (True, source.name)
+    assert state(clone) == (True, source.name if temporary else None)
+
+
+def test_a_volume_from_a_snapshot_of_a_replicated_one(
+        mirrored, driver, replicated, state):
+    source, volume = (host.volume(volume_type=replicated,
+                                  volume_type_id=replicated.id)
+                      for _ in range(2))
+    driver.create_volume(source)
+    snapshot = host.snapshot(source)
+    driver.create_snapshot(snapshot)
+
+    driver.create_volume_from_snapshot(volume, snapshot)
+
+    assert state(volume) == (True, None)
 
 
 @pytest.mark.parametrize('why', ['has snapshots', 'attached'])
