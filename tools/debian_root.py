@@ -67,7 +67,12 @@ class DebianRoot:
 
     def run(self, words: Sequence[str], check: bool = True,
             directory: pathlib.Path = TOP) -> subprocess.CompletedProcess:
-        """Run something in the root, with this checkout at its own place.
+        """Run something in the root, with this checkout at its own place."""
+        return run(self.command(words, directory), check=check)
+
+    def command(self, words: Sequence[str],
+                directory: pathlib.Path = TOP) -> list[str]:
+        """The command of this machine that runs something in the root.
 
         The root is exchanged, not only changed: the kernel makes no user
         namespace, which bubblewrap needs, for whoever is in a ``chroot``.
@@ -76,12 +81,11 @@ class DebianRoot:
             f'mkdir -p {self.path}{place}; '
             f'mount --rbind {place} {self.path}{place}'
             for place in ('/proc', '/dev', '/sys', TOP))
-        return run(['unshare', '--mount', '--propagation', 'private', 'sh',
-                    '-ec', f'mount --rbind {self.path} {self.path}; {mounts}; '
-                    f'cd {self.path}; pivot_root . .; umount -l .; '
-                    'cd /; exec "$@"', 'sh', *CLEAN, *_proxies(), 'sh', '-c',
-                    f'cd {directory} && exec "$@"', 'sh', *words],
-                   check=check)
+        return ['unshare', '--mount', '--propagation', 'private', 'sh',
+                '-ec', f'mount --rbind {self.path} {self.path}; {mounts}; '
+                f'cd {self.path}; pivot_root . .; umount -l .; '
+                'cd /; exec "$@"', 'sh', *CLEAN, *_proxies(), 'sh', '-c',
+                f'cd {directory} && exec "$@"', 'sh', *words]
 
     def _settle(self) -> None:
         """No services in here; old lists will do.
@@ -124,6 +128,7 @@ def run(words: Sequence[str], check: bool = True,
 
 
 def _proxies() -> list[str]:
-    """What a network may need to reach packages."""
+    """What a network may need to reach packages, and tests a cluster."""
     return [f'{name}={value}' for name, value in os.environ.items()
-            if name.lower().endswith('_proxy') or name.startswith('PIP_')]
+            if name.lower().endswith('_proxy')
+            or name.startswith(('PIP_', 'CEPH_'))]

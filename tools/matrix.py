@@ -13,27 +13,36 @@
 
     make matrix                 # all of them
     python3 -m tools.matrix cinder-26 trixie
-    python3 -m tools.matrix sid --suites unit contract
+    python3 -m tools.matrix sid --suites unit contract functional/chain
 
 Each gets an environment of its own in .matrix/, which is kept for the next
 run: for each release of Cinder a virtual environment with the libraries of
 tools/constraints.txt, and for Debian 13 and sid (their Ceph, their Python) a
-root made with debootstrap.  The last lines are a table; the same goes to
-doc/source/_static/matrix.json, which the documentation prints.
+root made with debootstrap.  "16-on-20" and "18-on-20" are the clients of this
+Debian and of Debian 13 with a cluster of sid; only functional tests that leave
+the cluster's daemons alone can be run there.
+
+The last lines are a table; the same goes to doc/source/_static/matrix.json,
+which the documentation prints.  What is known of suites that are not run
+stays there, each with its date and commit.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from collections.abc import Sequence
+import contextlib
 import dataclasses
 import datetime
 import json
+import os
 import pathlib
 import re
 import subprocess
 import sys
 import time
+from typing import Any
 
 from tools import debian_root
 
@@ -63,18 +72,15 @@ class Result:
     """How the tests went on one release.
 
     :param suites: of each suite that was run, the counts of passed, failed
-        and skipped tests
-    :param commit: what was tested
+        and skipped tests, the date and the commit
     """
 
     name: str
     cinder: str
     ceph: str
     python: str
-    suites: dict[str, dict[str, int]]
+    suites: dict[str, dict[str, Any]]
     seconds: int
-    date: str
-    commit: str
 
     @property
     def failed(self) -> int:
@@ -85,7 +91,25 @@ class Result:
         return sum(one['passed'] for one in self.suites.values())
 
 
-class Cinder:
+class _Environment:
+    """Where tests run."""
+
+    suites = SUITES
+
+    def run(self, words: Sequence[str]) -> subprocess.CompletedProcess:
+        """Run something with its Python."""
+        raise NotImplementedError
+
+    def ceph(self) -> str:
+        """The release of Ceph there."""
+        told = self.run(['-c', (
+            'import subprocess\n'
+            'print(subprocess.run(["ceph", "--version"], capture_output=True,'
+            ' text=True).stdout.split()[2])')]).stdout
+        return told.strip()
+
+
+class Cinder(_Environment):
     """A release of Cinder on this machine's Ceph and Python.
 
     :param series: for example ``26``
@@ -106,7 +130,7 @@ class Cinder:
                                check=False)
 
 
-class Debian:
+class Debian(_Environment):
     """Another Debian: its Ceph and its Python, with the newest Cinder.
 
     :param suite: for example ``sid``
@@ -127,10 +151,66 @@ class Debian:
         return self._root.run([str(self._venv / 'bin/python'), *words],
                               check=False)
 
+    @contextlib.contextmanager
+    def cluster(self, place: pathlib.Path) -> Iterator[pathlib.Path]:
+        """A cluster of this release, for clients of any other."""
+        command = self._root.command([
+            str(self._venv / 'bin/python'), '-m', 'tools.lent_cluster',
+            str(place)])
+        with subprocess.Popen(command, stdin=subprocess.PIPE, text=True,
+                              stdout=subprocess.PIPE) as process:
+            assert process.stdin
+            assert process.stdout
+            try:
+                if process.stdout.readline().strip() != 'ready':
+                    raise SystemExit(f'no cluster of {self.name}')
+                yield place
+            finally:
+                process.stdin.close()
+                process.wait()
 
+
+class Mixed:
+    """The clients of one release with a cluster of another.
+
+    :param name: for example ``16-on-20``
+    :param clients: where the tests run
+    :param servers: whose Ceph the cluster is
+    """
+
+    suites = ('functional/chain', 'functional/cache')
+
+    def __init__(self, name: str, clients: Cinder | Debian,
+                 servers: Debian) -> None:
+        self.name = name
+        self._clients = clients
+        self._servers = servers
+
+    def prepare(self) -> None:
+        """Make the two environments if they are not there."""
+        self._clients.prepare()
+        self._servers.prepare()
+
+    def run(self, words: Sequence[str]) -> subprocess.CompletedProcess:
+        """Run something while there is a cluster, if it is tests."""
+        if 'pytest' not in words:
+            return self._clients.run(words)
+        with self._servers.cluster(HOME / f'{self.name}-ceph') as place:
+            os.environ['CEPH_CLUSTER'] = str(place)
+            try:
+                return self._clients.run(words)
+            finally:
+                del os.environ['CEPH_CLUSTER']
+
+    def ceph(self) -> str:
+        """The release of the clients, and that of the cluster."""
+        return f'{self._clients.ceph()} with {self._servers.ceph()}'
+
+
+THIS, TRIXIE, SID = Cinder('29'), Debian('trixie'), Debian('sid')
 RELEASES = {one.name: one for one in (
-    Cinder('26'), Cinder('27'), Cinder('28'), Cinder('29'),
-    Debian('trixie'), Debian('sid'))}
+    Cinder('26'), Cinder('27'), Cinder('28'), THIS, TRIXIE, SID,
+    Mixed('16-on-20', THIS, SID), Mixed('18-on-20', TRIXIE, SID))}
 
 
 def make_environment(venv: pathlib.Path, python: str, cinder: str, execute,
@@ -172,19 +252,20 @@ def test(release, suites: Sequence[str]) -> Result:
     began = time.monotonic()
     log = HOME / f'{release.name}.log'
     log.write_text('')
-    counts = {}
+    counts: dict[str, dict[str, Any]] = {}
+    facts = {'date': datetime.date.today().isoformat(),
+             'commit': debian_root.run(['git', 'describe', '--always',
+                                        '--dirty']).stdout.strip()}
     for suite in suites:
         done = release.run(['-m', 'pytest', '-q', '-p', 'no:cacheprovider',
                             f'tests/{suite}'])
         with log.open('a') as file:
             file.write(done.stdout + done.stderr)
-        counts[suite] = _counts(done)
+        counts[suite] = {**_counts(done), **facts}
         print(f'[matrix] {release.name} {suite}: {counts[suite]}', flush=True)
-    return Result(
-        release.name, *_versions(release), counts,
-        int(time.monotonic() - began), datetime.date.today().isoformat(),
-        debian_root.run(['git', 'describe', '--always', '--dirty']
-                        ).stdout.strip())
+    cinder, python = _versions(release)
+    return Result(release.name, cinder, release.ceph(), python, counts,
+                  int(time.monotonic() - began))
 
 
 def _counts(done: subprocess.CompletedProcess) -> dict[str, int]:
@@ -197,21 +278,22 @@ def _counts(done: subprocess.CompletedProcess) -> dict[str, int]:
             'skipped': found.get('skipped', 0)}
 
 
-def _versions(release) -> tuple[str, str, str]:
+def _versions(release) -> tuple[str, str]:
     told = release.run(['-c', (
-        'import importlib.metadata, platform, subprocess\n'
+        'import importlib.metadata, platform\n'
         'print(importlib.metadata.version("cinder"))\n'
-        'print(subprocess.run(["ceph", "--version"], capture_output=True,'
-        ' text=True).stdout.split()[2])\n'
         'print(platform.python_version())')]).stdout.split()
-    return told[0], told[1], told[2]
+    return told[0], told[1]
 
 
 def _keep(results: list[Result]) -> None:
     """Remember these, and what was known of others."""
     path = RESULTS
     known = json.loads(path.read_text()) if path.exists() else {}
-    known |= {one.name: dataclasses.asdict(one) for one in results}
+    for one in results:
+        before = known.get(one.name, {}).get('suites', {})
+        known[one.name] = {**dataclasses.asdict(one),
+                           'suites': {**before, **one.suites}}
     path.write_text(json.dumps(known, indent=2, sort_keys=True) + '\n')
 
 
@@ -219,19 +301,24 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition('\n')[0])
     parser.add_argument('releases', nargs='*', metavar='RELEASE',
                         help=', '.join(RELEASES))
-    parser.add_argument('--suites', nargs='+', choices=SUITES,
-                        default=SUITES, help='default: all')
+    parser.add_argument('--suites', nargs='+', metavar='SUITE',
+                        help='unit, contract, functional, or a part of one, '
+                             'such as functional/chain; default: all')
     options = parser.parse_args()
     names = options.releases or list(RELEASES)
     unknown = sorted(set(names) - set(RELEASES))
     if unknown:
         parser.error(f'no such release: {", ".join(unknown)}')
+    for suite in options.suites or ():
+        if not (TOP / 'tests' / suite).exists():
+            parser.error(f'no such suite: {suite}')
     HOME.mkdir(exist_ok=True)
     results = []
     for name in names:
         print(f'[matrix] {name}', flush=True)
         RELEASES[name].prepare()
-        results.append(test(RELEASES[name], options.suites))
+        release = RELEASES[name]
+        results.append(test(release, options.suites or release.suites))
         _keep(results)
     print('release    cinder  ceph     python  passed  failed  s')
     for one in results:

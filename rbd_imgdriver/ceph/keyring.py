@@ -31,8 +31,9 @@ TOO_NEW = (
     'the key is of the type aes256k, which librados before 20.2.4 and 19.2.6 '
     'cannot read. Upgrade the Ceph packages of this host (python3-rados, '
     'python3-rbd, librbd1), or give this user an aes key: "ceph mon set '
-    'auth_allowed_ciphers aes,aes256k", then make the user again with '
-    '"--key_type aes"')
+    'auth_allowed_ciphers aes,aes256k", "ceph config set mon '
+    'mon_auth_allow_insecure_key true", "ceph auth rotate client.NAME '
+    '--key_type aes"')
 
 
 def find(option: Callable[[str], str | None], user: str) -> str | None:

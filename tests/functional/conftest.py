@@ -49,7 +49,13 @@ def cluster(tmp_path_factory: pytest.TempPathFactory,
     of all its clients, for example ``ms_inject_socket_failures=500``.
     ``CEPH_DATA=erasure-coded`` has three object stores, and the data of all
     images in a pool of that kind (``rbd_default_data_pool``).
+    ``CEPH_CLUSTER`` is the directory of one that runs already, maybe of
+    another release (tools/lent_cluster.py).
     """
+    if 'CEPH_CLUSTER' in os.environ:
+        yield ceph.Cluster(os.environ['CEPH_CLUSTER'], pools=POOLS,
+                           bound=True)
+        return
     erasure_coded = os.environ.get('CEPH_DATA') == 'erasure-coded'
     cluster = ceph.Cluster(tmp_path_factory.mktemp('ceph'), pools=POOLS,
                            osds=3 if erasure_coded else 1, bound=True)

@@ -61,8 +61,9 @@ KINDS = {
         _ERROR, "The user's key is of the type aes256k, which this host's "
         'librados cannot read.',
         'Upgrade python3-rados, python3-rbd and librbd1 to Ceph 20.2.4 or '
-        "19.2.6; or 'ceph mon set auth_allowed_ciphers aes,aes256k' and make "
-        'the user again with --key_type aes.'),
+        "19.2.6; or 'ceph mon set auth_allowed_ciphers aes,aes256k', 'ceph "
+        "config set mon mon_auth_allow_insecure_key true' and 'ceph auth "
+        "rotate client.NAME --key_type aes'."),
     'pool-missing': Kind(
         _ERROR, 'The pool does not exist.',
         'Make it (ceph osd pool create, rbd pool init), or correct '
