@@ -63,7 +63,7 @@ def test_what_is_run():
 
     assert docs_run.script(block, 'I', 'V').splitlines() == [
         'set -e', *docs_run.SANDBOX,
-        'rbd-imgdriver-manage doctor || [ $? = 6 ]',
+        'rbd-imgdriver-manage doctor --timeout 100 || [ $? = 6 ]',
         'rbd-imgdriver-manage volume explain V']
 
 

@@ -183,6 +183,10 @@ KINDS = {
     'unanswered': Kind(
         _WARNING, 'A check did not end in time; what it would have found is '
         'not known.', 'Run this again, with a longer --timeout.'),
+    'host-busy': Kind(
+        _INFO, "Loading Cinder's modules took most of the time that the "
+        'command has: what did not answer may only be late.',
+        'Run this again, with a longer --timeout.'),
     'check-failed': Kind(
         _ERROR, 'A check ended with an error that nobody expected.',
         'Run this with --verbose, and report a bug.'),

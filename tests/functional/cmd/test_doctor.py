@@ -387,6 +387,14 @@ connection = mysql+pymysql://cinder:secret@{where}/cinder
     assert took < 90
 
 
+def test_a_start_that_takes_most_of_the_time_is_mentioned(manage):
+    """As on a host that is busy; nobody starts in half a second."""
+    found = {one['code'] for one in manage.json('doctor', '--timeout', '1',
+                                                code=None)}
+
+    assert 'host-busy' in found
+
+
 def test_a_probe_of_a_doctor_that_was_killed_goes(manage, pool, contents):
     """By the sweep, when Ceph has forgotten the client."""
     def is_left() -> bool:
