@@ -254,8 +254,7 @@ def test(release, suites: Sequence[str]) -> Result:
     log.write_text('')
     counts: dict[str, dict[str, Any]] = {}
     facts = {'date': datetime.date.today().isoformat(),
-             'commit': debian_root.run(['git', 'describe', '--always',
-                                        '--dirty']).stdout.strip()}
+             'commit': _commit()}
     for suite in suites:
         done = release.run(['-m', 'pytest', '-q', '-p', 'no:cacheprovider',
                             f'tests/{suite}'])
@@ -266,6 +265,14 @@ def test(release, suites: Sequence[str]) -> Result:
     cinder, python = _versions(release)
     return Result(release.name, cinder, release.ceph(), python, counts,
                   int(time.monotonic() - began))
+
+
+def _commit() -> str:
+    """What is checked out; the results of this run are no change of it."""
+    name = debian_root.run(['git', 'describe', '--always']).stdout.strip()
+    changed = debian_root.run(['git', 'diff', '--quiet', 'HEAD', '--', '.',
+                               f':!{RESULTS.relative_to(TOP)}'], check=False)
+    return name + '-dirty' * changed.returncode
 
 
 def _counts(done: subprocess.CompletedProcess) -> dict[str, int]:
