@@ -131,3 +131,22 @@ def test_one_that_cannot_be_cut_from_its_parent_says_so(
     mirrored_now, parent = state(volume)
     assert not mirrored_now
     assert parent is not None
+
+
+def test_one_that_cannot_be_demoted_keeps_no_other_from_it(
+        mirrored, driver, replicated, admin):
+    """For example because its create had failed: Cinder passes it, too.
+
+    tests/mirror fails over to another cluster.
+    """
+    missing, volume = (host.volume(volume_type=replicated,
+                                   volume_type_id=replicated.id)
+                       for _ in range(2))
+    driver.create_volume(volume)
+
+    assert driver._demote_volumes([missing, volume]) == [False, True]
+
+    with admin.open_ioctx('volumes') as ioctx, \
+            rbd.Image(ioctx, volume.name) as image:
+        assert not image.mirror_image_get_info()['primary']
+        image.mirror_image_promote(False)
