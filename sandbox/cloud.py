@@ -95,7 +95,10 @@ class Cloud:
                 for daemon in part.daemons()]
 
     def restart(self, names: list[str]) -> None:
-        """Stop and start some daemons, with the present configuration."""
+        """Stop and start some daemons, with the present configuration.
+
+        All at once: each mostly waits.
+        """
         owners = {daemon.name: part for part in self._base + self._openstack
                   for daemon in part.daemons()}
         known = {daemon.name: daemon for daemon in self.daemons()}
@@ -104,12 +107,17 @@ class Cloud:
                 raise errors.SandboxError(
                     name, 'no such service; there are ' + ', '.join(known))
         with self._locked():
-            for name in names:
-                with self._report.step(name):
-                    owners[name].configure()
-                    known[name].stop()
-                    known[name].start()
-                    known[name].await_ready()
+            for part in dict.fromkeys(owners[name] for name in names):
+                part.configure()
+            with futures.ThreadPoolExecutor(len(names)) as pool:
+                list(pool.map(self._restart,
+                              [known[name] for name in names]))
+
+    def _restart(self, daemon: background.Daemon) -> None:
+        with self._report.step(daemon.name):
+            daemon.stop()
+            daemon.start()
+            daemon.await_ready()
 
     def _unwanted(self) -> list[background.Daemon]:
         """What runs that other settings have asked for."""
