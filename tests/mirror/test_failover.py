@@ -321,6 +321,8 @@ def test_the_first_cluster_is_gone(make_driver, create, new_volume, first,
     for command in 'demote', 'resync':
         subprocess.run(['rbd', '-c', first.cluster.conf(), 'mirror', 'image',
                         command, f'volumes/{volume.name}'], check=True)
+    subprocess.run(['rbd', '-c', first.cluster.conf(), 'rm', '--no-progress',
+                    f'volumes/{unused.name}'], check=True)
     conftest.mirrored(first, volume.name, b'second')
     for one in clone, other:
         conftest.mirrored(first, one.name, data)
