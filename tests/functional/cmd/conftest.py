@@ -30,6 +30,7 @@ from rbd_imgdriver.cache import store as cache_store
 from rbd_imgdriver.importer import temporary
 from rbd_imgdriver import model
 from tests.functional.cmd import glance as fake_glance
+from tests.functional.cmd import prepared
 
 
 @dataclasses.dataclass
@@ -37,12 +38,10 @@ class Manage:
     """Runs ``rbd-imgdriver-manage``."""
 
     conf: pathlib.Path
+    starter: prepared.Starter
 
     def run(self, *words: str) -> subprocess.CompletedProcess:
-        return subprocess.run(
-            [sys.executable, '-m', 'rbd_imgdriver.cmd.manage', *words,
-             '--config-file', str(self.conf)],
-            capture_output=True, text=True, timeout=300)
+        return self.starter.run(*words, '--config-file', str(self.conf))
 
     def json(self, *words: str, code: int | None = 0) -> Any:
         """The JSON that it prints, after it ended with ``code``."""
@@ -58,8 +57,14 @@ def glance(tmp_path_factory) -> Iterator[fake_glance.Glance]:
         yield server
 
 
+@pytest.fixture(scope='session')
+def starter() -> Iterator[prepared.Starter]:
+    with prepared.starter() as started:
+        yield started
+
+
 @pytest.fixture
-def manage(cluster, pool, glance, tmp_path: pathlib.Path) -> Manage:
+def manage(cluster, pool, glance, starter, tmp_path: pathlib.Path) -> Manage:
     conf = tmp_path / 'cinder.conf'
     (tmp_path / 'conversion').mkdir()
     conf.write_text(f'''
@@ -79,7 +84,7 @@ image_volume_cache_enabled = true
 [theirs]
 volume_driver = cinder.volume.drivers.rbd.RBDDriver
 ''')
-    return Manage(conf)
+    return Manage(conf, starter)
 
 
 @pytest.fixture(scope='session')
