@@ -34,10 +34,12 @@ class Client:
     """One ``rados.Rados`` with its I/O contexts.
 
     :param handle: the connected ``rados.Rados``
+    :ivar clone_format: of new clones, once somebody has asked for it
     """
 
     def __init__(self, handle: Any) -> None:
         self.handle = handle
+        self.clone_format: int | None = None
         self._lock = blocking.native_threading.Lock()
         self._ioctxs: dict[tuple[int, str], Any] = {}
         self._users = 0

@@ -30,6 +30,7 @@ import rados
 
 from rbd_imgdriver import blocking
 from rbd_imgdriver.ceph import client as ceph_client
+from rbd_imgdriver.ceph import clone_format
 from rbd_imgdriver.ceph import connecting
 from rbd_imgdriver.ceph import errors
 from rbd_imgdriver.ceph import keyring
@@ -165,6 +166,20 @@ class Cluster:
         with errors.translated(f'option {name}'):
             value = self.client().conf_get(name)
         return None if value is None else str(value)
+
+    @property
+    def clone_format(self) -> int:
+        """The format of new clones; see :mod:`clone_format`.
+
+        The cluster is asked once for each client.  No byte depends on an
+        answer that is out of date: librbd decides by itself.
+        """
+        client = self._checkout.client
+        if client.clone_format is None:
+            with errors.translated(f'clone format of {self.spec}'):
+                client.clone_format = clone_format.of_new_clones(
+                    client.handle)
+        return client.clone_format
 
     def close(self, seconds: float) -> bool:
         """Shut down every client; the next caller connects again.

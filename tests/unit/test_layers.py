@@ -85,7 +85,7 @@ INSIDE = {
         ('connection',),
         ('connecting',),
         ('client',),
-        ('keyring',),
+        ('keyring', 'clone_format'),
         ('errors',),
     ),
 }

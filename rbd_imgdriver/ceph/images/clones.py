@@ -147,6 +147,8 @@ class Clones(native.Part):
             return _is_clone_of(source, target, id_, spec.parent)
 
         attempt.claim(target, spec.name, is_ours)
+        if self.cluster.clone_format == 1:
+            _check_protected(source, spec.parent)
         try:
             lifecycle.with_free_id(
                 lambda: _clone(source, target, spec, features, order))
@@ -231,6 +233,12 @@ def _clone(source: Any, target: Any, spec: CloneSpec, features: int,
         if not _is_protected(source, parent):
             raise errors.SnapshotUnprotected(str(error)) from error
         raise
+
+
+def _check_protected(source: Any, parent: SnapshotSpec) -> None:
+    if not _is_protected(source, parent):
+        raise errors.SnapshotUnprotected(
+            f'snapshot {parent} is not protected')
 
 
 def _is_protected(source: Any, parent: SnapshotSpec) -> bool:

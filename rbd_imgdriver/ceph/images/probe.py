@@ -46,17 +46,14 @@ def clones(ioctx: Any, name: str, snapshot: str, features: int) -> int:
         undo.callback(_remove_snapshot, ioctx, name, snapshot)
         with rbd.Image(ioctx, name) as image:
             image.create_snap(snapshot)
-        version = 2
+            image.protect_snap(snapshot)
         undo.callback(_remove, ioctx, child)
-        try:
-            client.clone(ioctx, name, snapshot, ioctx, child, features)
-        except rbd.InvalidArgument:
-            version = 1
-            with rbd.Image(ioctx, name) as image:
-                image.protect_snap(snapshot)
-            client.clone(ioctx, name, snapshot, ioctx, child, features)
+        client.clone(ioctx, name, snapshot, ioctx, child, features)
         _mark(ioctx, child)
-    return version
+        with rbd.Image(ioctx, child, read_only=True) as image:
+            is_new = (image.op_features()
+                      & rbd.RBD_OPERATION_FEATURE_CLONE_CHILD)
+    return 2 if is_new else 1
 
 
 def _mark(ioctx: Any, name: str) -> None:
