@@ -118,7 +118,7 @@ class Faults:
                     lambda: os.kill(pid, signal.SIGCONT))
 
     def _killed(self, choices: Any) -> None:
-        os.kill(self._daemon().running().pid, signal.SIGKILL)
+        self._daemon().kill()
         self._later(choices.number(1, 10) / 10, self._daemon().ensure)
 
     # -- by the monitors -----------------------------------------------------

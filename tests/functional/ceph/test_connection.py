@@ -13,9 +13,7 @@
 
 import base64
 from concurrent import futures
-import os
 import pathlib
-import signal
 import struct
 import subprocess
 import time
@@ -249,7 +247,7 @@ def test_a_stream_that_got_no_answer_replaces_the_client(cluster, hasty):
 def test_the_first_call_after_a_restart_of_the_osd_works(cluster, hasty):
     hasty.images.create('image', 2**22, 22)
     osd = cluster.daemons()[-1]
-    os.kill(osd.running().pid, signal.SIGKILL)
+    osd.kill()
     with pytest.raises(errors.TimedOut):
         hasty.headers.size('image')
     osd.ensure()

@@ -140,6 +140,15 @@ def test_children_end_with_the_daemon(tmp_path):
     assert not made.record.exists()
 
 
+def test_a_killed_daemon_has_ended(tmp_path):
+    made = daemon(tmp_path, ['sh', '-c', 'trap "" TERM INT; exec sleep 600'])
+    made.start()
+    leader = made.running()
+    made.kill()
+    assert not leader.alive()
+    assert made.running() is None
+
+
 def test_daemon_that_ends_at_once_shows_its_last_words(tmp_path):
     made = daemon(tmp_path, ['sh', '-c', 'echo no such luck; exit 1'],
                   ready=lambda daemon: False)
