@@ -38,7 +38,7 @@ SANDBOX := $(addprefix sandbox-,up down purge status env restart)
 
 RBD_MIRROR := /usr/bin/rbd-mirror
 
-.PHONY: help setup test $(SUITES) $(SANDBOX) mirror demo chaos chaos-fake tempest bench mutations format sample-config constraints matrix next cinder-names docs-run dist deb release-check clean
+.PHONY: help setup test $(SUITES) $(SANDBOX) mirror demo chaos chaos-fake tempest bench storm mutations format sample-config constraints matrix next cinder-names docs-run dist deb release-check clean
 
 help: ## this list
 	@sed 's/$$(SUITES)/$(SUITES)/; s/$$(SANDBOX)/$(SANDBOX)/' Makefile \
@@ -64,6 +64,9 @@ demo: | $(PYTHON3) ## volumes from one image, four ways, in the sandbox
 
 bench: setup ## compare the drivers; QUICK=1, CASES='...'
 	@.venv/bin/python -W ignore -m bench $(if $(QUICK),--quick) $(CASES)
+
+storm: setup ## 1,000 volumes at once through the API; QUICK=1: 50
+	@.venv/bin/python -W ignore -m bench $(if $(QUICK),--quick) storm
 
 chaos: setup ## random sequences, crashes and Ceph's faults; SEEDS=200, SEED=17
 	@.venv/bin/python -W ignore -m tests.chaos $(CHAOS)

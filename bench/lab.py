@@ -59,6 +59,7 @@ class Scale:
     :param at_once: volumes made at the same time
     :param children: earlier children of a cached image
     :param pool: images in the pool, a multiple of 1,000 each
+    :param storm: volumes at once through the API
     :param disk: of the direct clones and copies
     :param cloned: of the clones of small images, of whole GiB
     :param imported: what is imported without conversion
@@ -73,6 +74,7 @@ class Scale:
     at_once: int
     children: tuple[int, ...]
     pool: tuple[int, ...]
+    storm: int
     disk: data.Disk
     cloned: data.Disk
     imported: data.Disk
@@ -81,14 +83,14 @@ class Scale:
     sparse: data.Disk
 
 
-FULL = Scale(7, 7, 20, 32, (1, 10, 100, 1000), (1000, 10_000, 100_000),
+FULL = Scale(7, 7, 20, 32, (1, 10, 100, 1000), (1000, 10_000, 100_000), 1000,
              data.Disk(4 * data.GIB, 512 * data.MIB),
              data.Disk(1 * data.GIB, 64 * data.MIB),
              data.Disk(1 * data.GIB, 128 * data.MIB),
              data.Disk(256 * data.MIB, 64 * data.MIB),
              data.Disk(2 * data.GIB, 256 * data.MIB),
              data.Disk(20 * data.GIB, 512 * data.MIB))
-QUICK = Scale(2, 1, 4, 8, (1, 10, 50), (1000, 2000),
+QUICK = Scale(2, 1, 4, 8, (1, 10, 50), (1000, 2000), 50,
               data.Disk(1 * data.GIB, 128 * data.MIB),
               data.Disk(1 * data.GIB, 64 * data.MIB),
               data.Disk(256 * data.MIB, 64 * data.MIB),

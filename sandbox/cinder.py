@@ -32,24 +32,30 @@ from sandbox import volume_types
 from sandbox import webservice
 
 IN_TREE = 'cinder.volume.drivers.rbd.RBDDriver'
+NULL = 'sandbox.null_driver.NullDriver'
 MANAGER = 'rbd_imgdriver.manager.VolumeManager'
+TOP = pathlib.Path(__file__).resolve().parent.parent
 DIRECTORIES = ('backup', 'conversion', 'coordination', 'lock')
 HOST = 'sandbox'
 
 
 @dataclasses.dataclass(frozen=True)
 class Backend:
-    """A section of cinder.conf and a volume type of the same name."""
+    """A section of cinder.conf and a volume type of the same name.
+
+    :param driver: its class; None: SANDBOX_DRIVER, with an image cache
+    """
 
     name: str
     pool: str
     user: str
-    ours: bool
+    driver: str | None = None
 
 
-BACKENDS = (Backend('img1', 'volumes', 'cinder', ours=True),
-            Backend('img2', 'volumes2', 'cinder', ours=True),
-            Backend('intree', 'intree', 'cinder-intree', ours=False))
+BACKENDS = (Backend('img1', 'volumes', 'cinder'),
+            Backend('img2', 'volumes2', 'cinder'),
+            Backend('intree', 'intree', 'cinder-intree', IN_TREE),
+            Backend('null', 'volumes', 'cinder', NULL))
 
 
 class Cinder(parts.Part):
@@ -163,9 +169,12 @@ class Cinder(parts.Part):
         return hosts <= up
 
     def _environ(self) -> dict[str, str]:
+        environ = {}
         if self.sandbox.settings.native_threads:
-            return {'OS_CINDER_DISABLE_EVENTLET_PATCHING': 'true'}
-        return {}
+            environ['OS_CINDER_DISABLE_EVENTLET_PATCHING'] = 'true'
+        if any(backend.driver == NULL for backend in self._backends):
+            environ['PYTHONPATH'] = str(TOP)
+        return environ
 
     # -- configuration -----------------------------------------------------
 
@@ -226,11 +235,11 @@ class Cinder(parts.Part):
                 '--config-dir', str(self._drop_ins)]
 
     def _section(self, backend: Backend) -> str:
-        ours = self.sandbox.settings.driver
         return templates.text(
             'cinder-backend.conf', name=backend.name, pool=backend.pool,
-            user=backend.user, driver=ours if backend.ours else IN_TREE,
-            cache=str(backend.ours).lower(),
+            user=backend.user,
+            driver=backend.driver or self.sandbox.settings.driver,
+            cache=str(backend.driver is None).lower(),
             cluster=self.sandbox.layout.ceph_name,
             secret=libvirt.secret(self.sandbox, backend.user),
             ceph_conf=self._ceph_conf(backend.user))

@@ -35,7 +35,8 @@ class Settings:
 
     backends: tuple[str, ...] = BACKENDS
     """SANDBOX_BACKENDS: which of the backends to enable, with commas between
-    them.  The first is that of the default volume type."""
+    them.  The first is that of the default volume type.  One that is not
+    among them by default is "null", whose volumes are nothing."""
 
     threading: str = 'eventlet'
     """SANDBOX_THREADING: "native" runs Cinder without eventlet."""

@@ -28,6 +28,7 @@ from bench.cases import growth
 from bench.cases import imports
 from bench.cases import lifecycle
 from bench.cases import scaling
+from bench.cases import storm
 from bench import lab
 from bench import results
 
@@ -60,7 +61,7 @@ CASES: dict[str, Case] = ALL | {
     f'{kind}-clone': functools.partial(clones.of_volumes, which=(kind,))
     for kind in clones.TITLES} | {
     f'growth-{count}': functools.partial(growth.growth, counts=(count,))
-    for count in lab.FULL.pool}
+    for count in lab.FULL.pool} | {'storm': storm.storm}
 
 # Those for which programs of their own connect to the cluster.
 PROGRAMS = ('import-qcow2', 'import-qcow2-in-cluster', 'import-luks',

@@ -16,7 +16,7 @@ import pytest
 from rbd_imgdriver.ceph import clone_format
 
 
-@pytest.mark.parametrize('required, needed, expected', [
+@pytest.mark.parametrize(('required', 'needed', 'expected'), [
     ('mimic', 'jewel', 2),
     ('tentacle', 'luminous', 2),
     ('luminous', 'luminous', 1),
