@@ -11,9 +11,9 @@
 # under the License.
 """The format of new clones: with format 1 only of protected snapshots.
 
-librbd refuses to clone another one (EINVAL), and in Ceph 16 uses freed memory
-then: sooner or later the process aborts, or an operation never ends.  Seen
-with nothing but librbd 16.2.15, after 60 to 2,000 such refusals; other
+librbd refuses to clone another one (EINVAL), and uses freed memory then:
+sooner or later the process aborts, or an operation never ends.  Seen with
+nothing but librbd, 16.2.15 (after 60 to 2,000 such refusals) and 20.2.4; other
 refusals (no such image or snapshot, a name that is taken) do no harm.  So a
 snapshot is looked at before it is cloned in that format.
 """
