@@ -38,7 +38,7 @@ class Manage:
     """Runs ``rbd-imgdriver-manage``."""
 
     conf: pathlib.Path
-    starter: prepared.Starter
+    starter: prepared.Starter | prepared.Fresh
 
     def run(self, *words: str) -> subprocess.CompletedProcess:
         return self.starter.run(*words, '--config-file', str(self.conf))
@@ -85,6 +85,12 @@ image_volume_cache_enabled = true
 volume_driver = cinder.volume.drivers.rbd.RBDDriver
 ''')
     return Manage(conf, starter)
+
+
+@pytest.fixture
+def fresh(manage) -> Manage:
+    """The same, whose commands start as operators start them."""
+    return dataclasses.replace(manage, starter=prepared.Fresh())
 
 
 @pytest.fixture(scope='session')

@@ -73,6 +73,17 @@ class Starter:
                 words, code, out.read(), errors.read())
 
 
+class Fresh:
+    """Starts commands as operators do, with all that they import."""
+
+    def run(self, *words: str,
+            timeout: float = 300) -> subprocess.CompletedProcess:
+        """See :meth:`Starter.run`."""
+        return subprocess.run([sys.executable, '-m', MODULE, *words],
+                              capture_output=True, text=True,
+                              timeout=timeout)
+
+
 @contextlib.contextmanager
 def starter() -> Iterator[Starter]:
     """Start the process; it ends with all that it has started."""

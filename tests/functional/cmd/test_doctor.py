@@ -358,22 +358,22 @@ image_volume_cache_max_count = 7
 
 @pytest.mark.parametrize(('which', 'code'), [
     ('ceph-mon', 'cluster-unreachable'), ('ceph-osd.0', 'osds-unreachable')])
-def test_it_ends_whatever_is_down(manage, cluster, tmp_path, which, code):
+def test_it_ends_whatever_is_down(fresh, cluster, tmp_path, which, code):
     """A daemon stands still, and what else it asks accepts and is silent."""
     timeout = 30
     with socket.create_server(('127.0.0.1', 0)) as silent, \
             paused(_daemon(cluster, which)):
         where = f'127.0.0.1:{silent.getsockname()[1]}'
-        _change(manage, 'glance_api_servers = ',
+        _change(fresh, 'glance_api_servers = ',
                 f'glance_api_servers = http://{where}\n#')
-        manage.conf.write_text(manage.conf.read_text() + f"""
+        fresh.conf.write_text(fresh.conf.read_text() + f"""
 [coordination]
 backend_url = etcd3+http://{where}
 [database]
 connection = mysql+pymysql://cinder:secret@{where}/cinder
 """)
         began = time.monotonic()
-        seen = manage.json('doctor', '--timeout', str(timeout), code=7)
+        seen = fresh.json('doctor', '--timeout', str(timeout), code=7)
         took = time.monotonic() - began
 
     assert {code, 'glance-unreachable', 'coordination-unreachable',
@@ -387,9 +387,9 @@ connection = mysql+pymysql://cinder:secret@{where}/cinder
     assert took < 90
 
 
-def test_a_start_that_takes_most_of_the_time_is_mentioned(manage):
+def test_a_start_that_takes_most_of_the_time_is_mentioned(fresh):
     """As on a host that is busy; nobody starts in half a second."""
-    found = {one['code'] for one in manage.json('doctor', '--timeout', '1',
+    found = {one['code'] for one in fresh.json('doctor', '--timeout', '1',
                                                 code=None)}
 
     assert 'host-busy' in found
