@@ -27,8 +27,21 @@ def images(admin: Any, pool: str) -> list[str]:
     """Images, also those in the trash."""
     with admin.open_ioctx(pool) as ioctx:
         return [f'{pool}/{name}' for name in rbd.RBD().list(ioctx)] + [
-            f'{pool}/{one["name"]} in the trash'
+            f'{pool}/{one["name"]} in the trash ({_kept_by(ioctx, one)})'
             for one in rbd.RBD().trash_list(ioctx)]
+
+
+def _kept_by(ioctx: Any, trashed: dict[str, Any]) -> str:
+    """What may keep an image in the trash, for who has to find out."""
+    try:
+        with rbd.Image(ioctx, image_id=trashed['id'], read_only=True) as image:
+            return '; '.join([
+                f'watchers: {len(list(image.watchers_list()))}',
+                *(f'snapshot: {one["name"]}' for one in image.list_snaps()),
+                *(f'clone: {one["image"] or one["id"]}'
+                  for one in image.list_children2())])
+    except rbd.Error as error:
+        return str(error)
 
 
 def objects(admin: Any, pool: str) -> list[str]:
