@@ -27,6 +27,7 @@ import itertools
 import threading
 from typing import Any
 
+from sandbox import polling
 from tests.chaos import accidents
 from tests.chaos import choices as chaos_choices
 from tests.chaos import disks
@@ -131,13 +132,17 @@ class Machine:
                 self._run(self._deletion_of_snapshot(snapshot))
             self.check()
             self._run(self._deletion(volume))
-        for _ in range(_ROUNDS):
-            self._world.tidy()
-            if not self._world.images_left():
-                break
+        if not any(self._is_tidy() for _ in range(_ROUNDS)):
+            # What a host that crashed held is kept until its lease expires.
+            polling.wait_until(self._is_tidy, self._world.patience, 1)
         left = self._world.images_left() or self._world.objects_left()
         if left:
             raise disks.Leaked(f'left: {left}')
+
+    def _is_tidy(self) -> bool:
+        """Sweep and repair; whether no image is left then."""
+        self._world.tidy()
+        return not self._world.images_left()
 
     def _run(self, operation: Operation) -> None:
         self._say(operation.text)
