@@ -100,7 +100,8 @@ def blow(sandbox: context.Context, count: int, type_: str,
     polling.wait_until(lambda: not _unfinished(clients[0]), _PATIENCE, _POLL)
     seconds = time.monotonic() - started
     stuck = len(_unfinished(clients[0]))
-    available = len(_of(clients[0], 'available'))
+    available = len({str(one['id']) for one in _of(clients[0], 'available')}
+                    & set(ids))
     storm = Storm(count, seconds, count - available - stuck, stuck,
                   tuple(logs.times(ids)), logs.downloads(image),
                   _memory(sandbox))
