@@ -34,7 +34,7 @@ class Client:
     """One ``rados.Rados`` with its I/O contexts.
 
     :param handle: the connected ``rados.Rados``
-    :ivar clone_format: of new clones, once somebody has asked for it
+    :ivar clone_format: what "auto" means for clones, once that was asked
     """
 
     def __init__(self, handle: Any) -> None:

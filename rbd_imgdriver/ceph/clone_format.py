@@ -15,33 +15,48 @@ librbd refuses to clone another one (EINVAL), and uses freed memory then:
 sooner or later the process aborts, or an operation never ends.  Seen with
 nothing but librbd, 16.2.15 (after 60 to 2,000 such refusals) and 20.2.4; other
 refusals (no such image or snapshot, a name that is taken) do no harm.  So a
-snapshot is looked at before it is cloned in that format.
+snapshot is looked at before it is cloned in that format.  What unprotects it
+between the look and the clone is not seen: some milliseconds.
 """
 
+import errno
 import json
 from typing import Any
+
+from rbd_imgdriver.ceph import errors
 
 _OPTION = 'rbd_default_clone_format'
 # The first release whose clients can read clones of format 2.
 _MIMIC = 'mimic'
 
 
-def of_new_clones(client: Any) -> int:
-    """1 or 2, decided as in ``CloneRequest::validate_options`` of librbd.
+def configured(client: Any) -> int | None:
+    """1 or 2; None when the cluster decides ("auto").
+
+    It may change while the client is connected.
 
     :param client: a connected ``rados.Rados``
     """
-    configured = client.conf_get(_OPTION)
-    if configured in ('1', '2'):
-        return int(configured)
+    option = client.conf_get(_OPTION)
+    return int(option) if option in ('1', '2') else None
+
+
+def automatic(client: Any) -> int:
+    """What "auto" means now: 1 or 2.
+
+    :raises errors.CephError: when the monitors do not answer
+    """
     code, reply, _ = client.mon_command(
         json.dumps({'prefix': 'osd dump', 'format': 'json'}), b'')
-    # Who may not ask that does as without this module: librbd decides.
-    return 2 if code else of_osd_map(json.loads(reply))
+    if code in (-errno.EACCES, -errno.EPERM):
+        return 2  # as without this module: librbd decides
+    if code:
+        raise errors.of_code('OSD map', code)
+    return of_osd_map(json.loads(reply))
 
 
 def of_osd_map(found: dict[str, Any]) -> int:
-    """What "auto" means with this OSD map.
+    """As in ``CloneRequest::validate_options`` of librbd.
 
     :param found: of ``ceph osd dump``: the release that clients have to be
         of, and that which the map's features need

@@ -175,10 +175,12 @@ class Cluster:
         answer that is out of date: librbd decides by itself.
         """
         client = self._checkout.client
-        if client.clone_format is None:
-            with errors.translated(f'clone format of {self.spec}'):
-                client.clone_format = clone_format.of_new_clones(
-                    client.handle)
+        with errors.translated(f'clone format of {self.spec}'):
+            configured = clone_format.configured(client.handle)
+            if configured is not None:
+                return configured
+            if client.clone_format is None:
+                client.clone_format = clone_format.automatic(client.handle)
         return client.clone_format
 
     def close(self, seconds: float) -> bool:
