@@ -58,14 +58,19 @@ class NoSibling(Exception):
     """No volume is left whose key would open a ciphertext."""
 
 
+class NoSuchKey(Exception):
+    """No request of the project can get a volume's key any more."""
+
+
 class Keys(Protocol):
     """What a request's own context may fetch from the key manager."""
 
     def passphrase(self, image: str) -> str | None:
         """The passphrase of the volume that an RBD image is.
 
-        :returns: None when it is not a volume of the request's project, or the
-            request may not have the key
+        :returns: None when this request may not have the key
+        :raises NoSuchKey: when nobody of the project may: it is not a volume
+            of the project, or its key is gone
         """
         ...
 
@@ -96,40 +101,52 @@ class Siblings:
         :raises NotCloned: when no sibling's key can be had
         """
         tried: set[str] = set()
+        useless: set[str] = set()
         # The latest is known without a look at all of them.
         known = [facts.sibling] if facts.sibling else []
         while True:
             for image in known:
                 tried.add(image)
-                header = self._rekeyed(image, facts, encryption, keys)
-                if header is not None:
-                    return header
+                try:
+                    header = self._rekeyed(image, facts, encryption, keys)
+                except NoSuchKey as error:
+                    LOG.debug('Volume %(image)s is of no use: %(error)s',
+                              {'image': image, 'error': error})
+                    useless.add(image)
+                else:
+                    if header is not None:
+                        return header
             children = names(self._store, golden)
             known = [name for name in children if name not in tried]
             known = known[:_MOST_SIBLINGS - len(tried)]
             if known:
                 continue
-            if children:
+            if not useless.issuperset(children):
                 raise NotCloned(
                     'no-key', f'of the {len(children)} volumes of {golden} '
                     'there is none whose key this request may use')
-            if self._clock() - found.created > _PATIENCE:
+            # Whoever made the ciphertext may be about to finish the first.
+            if children or self._clock() - found.created > _PATIENCE:
                 raise NoSibling
             self._sleep(_POLL)
 
     def _rekeyed(self, image: str, facts: ciphertext.Facts,
                  encryption: luks_header.Encryption,
                  keys: Keys) -> bytes | None:
+        """A header made of a volume's; None when that does not work now.
+
+        :raises NoSuchKey: when it never will for anybody
+        """
         try:
             beginning = stripping.beginning(self._store.pool, image)
-            header = luks_header.in_container(beginning, encryption)
         except ceph_errors.CephError as error:
             LOG.debug('Volume %(image)s cannot be read: %(error)s',
                       {'image': image, 'error': error})
             return None
+        header = luks_header.in_container(beginning, encryption)
         known = header and luks_header.parse(header)
         if not header or not known or known.fingerprint != facts.fingerprint:
-            return None
+            raise NoSuchKey('it has another master key')
         passphrase = keys.passphrase(image)
         if passphrase is None:
             return None

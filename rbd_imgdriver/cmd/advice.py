@@ -129,8 +129,7 @@ DECLINED = {
         'None: each such volume is a full copy.'),
     'no-key': Advice(
         'There are volumes of the same encrypted data, and the key manager '
-        'gives this request the key of none of them, or none of them has '
-        'kept its master key: it was re-imaged.',
+        'gives this request the key of none of them.',
         "Look at the log for the key manager's reason. With Barbican, let "
         'all users of a project read its secrets, which is the default.'),
     'no-sibling': Advice(

@@ -26,6 +26,7 @@ from cinder.volume import volume_utils
 from oslo_config import cfg
 from oslo_log import log as logging
 
+from rbd_imgdriver.cache import siblings
 from rbd_imgdriver.importer.qemu import luks_header
 
 LOG = logging.getLogger(__name__)
@@ -114,14 +115,17 @@ class ProjectKeys:
         """See :meth:`rbd_imgdriver.cache.siblings.Keys.passphrase`."""
         volume_id = self._volume_id_of(image)
         if volume_id is None:
-            return None
+            raise siblings.NoSuchKey('it is no volume')
         try:
             volume = objects.Volume.get_by_id(self._context.elevated(),
                                               volume_id)
             if (volume.project_id != self._project_id
                     or not volume.encryption_key_id):
-                return None
+                raise siblings.NoSuchKey('it is not of the project')
             return _passphrase(self._context, volume.encryption_key_id)
+        except (exception.VolumeNotFound,
+                castellan_exception.ManagedObjectNotFoundError) as error:
+            raise siblings.NoSuchKey(str(error)) from error
         except (exception.CinderException,
                 castellan_exception.CastellanException) as error:
             LOG.info('The key of volume %(volume)s is not used for another: '

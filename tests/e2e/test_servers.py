@@ -69,12 +69,19 @@ def test_boot(cloud, servers, guest, strategy, disk_format, store, creates):
     cloud.await_status(volume, 'available')
 
 
-def test_boot_from_an_encrypted_volume(cloud, servers, guest):
+def test_boot_from_encrypted_volumes(cloud, servers, guest):
+    """The first, the second and the tenth of one ciphertext."""
     image = cloud.image(guest.qcow2, 'qcow2')
-    volume = cloud.volume(image, volume_types.ENCRYPTED)
-    assert cloud.show(volume)['encrypted']
+    volumes = [cloud.volume(image, volume_types.ENCRYPTED) for _ in range(10)]
+    assert all(cloud.show(one)['encrypted'] for one in volumes)
+    stored = [cloud.stored(one, 'img1', 6) for one in volumes]
+    assert {(one.data, one.strategy) for one in stored} == {
+        (b'LUKS\xba\xbe', 'encrypted-clone')}
+    assert len({one.parent for one in stored}) == 1
 
-    servers.boot(volume)
+    for number in (0, 1, 9):
+        server = servers.boot(volumes[number])
+        servers.delete(server)
 
 
 def test_attached_volume(cloud, servers, guest):

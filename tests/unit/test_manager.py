@@ -13,8 +13,13 @@
 
 import importlib
 import inspect
+import pathlib
+import re
+import shutil
+import subprocess
 import types
 
+import cinder
 from cinder import exception
 from cinder import objects
 from oslo_config import cfg
@@ -25,6 +30,8 @@ manager = importlib.import_module('rbd_imgdriver.manager')
 create_volume = manager.create_volume
 cinder_manager = manager.cinder_manager
 
+PATCH = (pathlib.Path(__file__).parents[2]
+         / 'doc/source/contributor/clone-image-encrypted.patch')
 KEY = '11111111-0000-4000-8000-000000000001'
 IMAGE = {'id': 'image', 'size': 1, 'owner': 'p'}
 MADE = {'provider_location': 'made'}
@@ -179,3 +186,21 @@ def test_a_cinder_without_the_method_is_left_alone(caplog):
 def test_the_option_of_cinder_can_name_it():
     assert issubclass(manager.VolumeManager, cinder_manager.VolumeManager)
     assert manager.VolumeManager.target is cinder_manager.VolumeManager.target
+
+
+def test_the_change_proposed_to_cinder_applies_to_this_one(tmp_path):
+    """Its own tests of the flow are part of the change."""
+    patch = PATCH.read_text()
+    names = re.findall(r'^\+\+\+ b/(\S+)$', patch, re.MULTILINE)
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(pathlib.Path(cinder.__file__).parents[1] / name,
+                    tmp_path / name)
+
+    done = subprocess.run(['git', 'apply', '--verbose', PATCH], cwd=tmp_path,
+                          capture_output=True, text=True)
+
+    assert done.returncode == 0, done.stderr
+    assert len(names) == 3
+    for name in names:
+        assert 'clone_image_encrypted' in (tmp_path / name).read_text()

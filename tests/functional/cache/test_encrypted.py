@@ -50,13 +50,17 @@ class Keys:
     """A key manager: which volume has which passphrase, and who may ask.
 
     :ivar asked: the volumes whose key was asked for
+    :ivar lost: those whose key nobody gets any more
     """
 
     passphrases: Mapping[str, str]
     asked: list[str] = dataclasses.field(default_factory=list)
+    lost: frozenset[str] = frozenset()
 
     def passphrase(self, image: str) -> str | None:
         self.asked.append(image)
+        if image in self.lost:
+            raise siblings.NoSuchKey(image)
         return self.passphrases.get(image)
 
 
@@ -228,21 +232,59 @@ def test_the_sweep_drops_what_nobody_can_open(clones, wanted, pool, store,
 
 
 def test_a_volume_that_got_another_master_key_is_no_sibling(
-        clones, wanted, admin, keys):
+        clones, wanted, admin, keys, opened, disk):
     """Re-imaged in place, say: still a child, with its own passphrase."""
     first, second = wanted(), wanted()
-    clones.make(first)
+    golden = clones.make(first).parent
     with luks.key(first.encryption) as key:
         header = key.header(1000, confined.Limits('nobody', 2**32, 60, 60))
     with admin.open_ioctx('volumes') as ioctx, \
             rbd.Image(ioctx, first.volume) as image:
         image.write(header, 0)
 
+    made = clones.make(second)
+
+    assert keys.asked == []
+    assert made.imported
+    assert opened(second.volume, second.encryption.passphrase,
+                  4096) == disk.read_bytes()[:4096]
+    with admin.open_ioctx('volumes') as ioctx, \
+            rbd.Image(ioctx, first.volume) as image:  # nothing taken away
+        assert image.parent_info()[1] == golden.image
+
+
+def test_volumes_whose_keys_nobody_has_any_more(
+        clones, wanted, keys, opened, disk, children):
+    """Given to another project, say, or the key manager has lost them."""
+    first, second, third = wanted(), wanted(), wanted()
+    clones.make(first)
+    keys.lost = frozenset([first.volume])
+
+    made = [clones.make(one) for one in (second, third)]
+
+    assert [one.imported for one in made] == [True, False]
+    assert children(made[0].parent.image) == sorted(
+        [second.volume, third.volume])
+    data = disk.read_bytes()
+    for one in (first, second, third):
+        assert opened(one.volume, one.encryption.passphrase,
+                      len(data)) == data
+
+
+def test_one_key_that_may_be_had_by_others_keeps_the_ciphertext(
+        clones, wanted, keys, golden_of):
+    first, second, third = wanted(), wanted(), wanted()
+    for one in (first, second):
+        clones.make(one)
+    before = golden_of()
+    keys.lost = frozenset([first.volume])
+    keys.passphrases = {}
+
     with pytest.raises(siblings.NotCloned) as refused:
-        clones.make(second)
+        clones.make(third)
 
     assert refused.value.code == 'no-key'
-    assert keys.asked == []
+    assert golden_of() == before
 
 
 def test_a_disk_that_leaves_no_room_for_the_header(clones, wanted, contents):

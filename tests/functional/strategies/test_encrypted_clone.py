@@ -183,6 +183,26 @@ def test_a_user_who_may_not_have_the_keys(create, made, opens, task,
     assert opens(other)
 
 
+def test_a_volume_given_to_another_project(create, made, opens):
+    """Cinder's transfer takes the key along, and no key of ours remains."""
+    first = create()
+    theirs = encryption.request(THEIRS)
+    key = encryption.KeyManager.secrets[first.encryption_key_id].key
+    first.update({
+        'project_id': THEIRS,
+        'encryption_key_id': encryption.KeyManager(None).store(theirs, key)})
+    first.save()
+
+    second, third, other = create(), create(), create(asked_by=theirs)
+
+    parents = [made(one).parent for one in (first, second, third, other)]
+    assert None not in parents
+    assert parents[1] == parents[2]
+    assert len(set(parents)) == 3
+    assert opens(first)
+    assert all(opens(one) for one in (second, third, other))
+
+
 @BOTH
 @pytest.mark.parametrize(('options', 'code'), [
     ({'rbd_imgdriver_encrypted_clones': 'off'}, 'clones-off'),
