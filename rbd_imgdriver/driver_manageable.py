@@ -30,6 +30,7 @@ from rbd_imgdriver import backend
 from rbd_imgdriver.cache import names
 from rbd_imgdriver.ceph import parts
 from rbd_imgdriver.ceph.wire import header
+from rbd_imgdriver.chain import names as chain_names
 from rbd_imgdriver import model
 
 Entry = dict[str, Any]
@@ -94,7 +95,7 @@ class ManageableMixin(cinder_rbd.RBDDriver):
         if order.needs(_SIZE):
             sizes = pool.directory.sizes(list(ids.values()))
         entries = [{_REFERENCE: {'source-name': name}, 'id': id_,
-                    _SIZE: _gib(sizes.get(id_, 0))}
+                    _SIZE: model.gib_for(sizes.get(id_, 0))}
                    for name, id_ in ids.items()
                    if not order.needs(_SIZE) or id_ in sizes]
         known = {one['id'] for one in cinder_volumes}
@@ -203,7 +204,7 @@ def _volumes(pool: parts.Pool, entries: list[Entry],
         id_, reference = one['id'], one[_REFERENCE]
         if id_ not in sizes:
             continue
-        entry = {_REFERENCE: reference, _SIZE: _gib(sizes[id_]),
+        entry = {_REFERENCE: reference, _SIZE: model.gib_for(sizes[id_]),
                  'cinder_id': None, 'extra_info': None,
                  'safe_to_manage': False, 'reason_not_safe': None}
         if cinder_ids[id_] in known:
@@ -211,7 +212,7 @@ def _volumes(pool: parts.Pool, entries: list[Entry],
             entry['reason_not_safe'] = 'already managed'
         elif id_ in watched:
             entry['reason_not_safe'] = 'volume in use'
-        elif reference['source-name'].endswith('.deleted'):
+        elif reference['source-name'].endswith(chain_names.DELETED):
             entry['reason_not_safe'] = 'volume marked as deleted'
         else:
             entry['safe_to_manage'] = True
@@ -221,7 +222,8 @@ def _volumes(pool: parts.Pool, entries: list[Entry],
 
 def _snapshot(image: str, one: header.Snapshot, known: set[str]) -> Entry:
     """What the page says of a snapshot."""
-    entry = {_REFERENCE: {'source-name': one.name}, _SIZE: _gib(one.size),
+    entry = {_REFERENCE: {'source-name': one.name},
+             _SIZE: model.gib_for(one.size),
              'cinder_id': None, 'extra_info': None, 'safe_to_manage': False,
              'reason_not_safe': None,
              'source_reference': {'source-name': image}}
@@ -229,14 +231,10 @@ def _snapshot(image: str, one: header.Snapshot, known: set[str]) -> Entry:
     if cinder_id in known:
         entry['reason_not_safe'] = 'already managed'
         entry['cinder_id'] = cinder_id
-    elif one.name.endswith('.clone_snap'):
+    elif chain_names.is_clone_snapshot(one.name):
         entry['reason_not_safe'] = 'used for clone snap'
     elif one.name.startswith('backup') and '.snap.' in one.name:
         entry['reason_not_safe'] = 'used for volume backup'
     else:
         entry['safe_to_manage'] = True
     return entry
-
-
-def _gib(size: int) -> int:
-    return -(-size // model.GIB)

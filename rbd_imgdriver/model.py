@@ -38,6 +38,20 @@ MOVED_MARK = METADATA_PREFIX + 'moved/rbd_id'
 # What the name of an image begins with until an import has finished it.
 PARTIAL_PREFIX = '.partial-'
 
+# What the names of the cache's images begin with, and their one snapshot.
+GOLDEN_PREFIX = 'image-cache-'
+GOLDEN_SNAPSHOT = 'image'
+
+
+def gib_for(size: int) -> int:
+    """The GiB that a volume of so many bytes has: Cinder knows whole ones."""
+    return -(-size // GIB)
+
+
+def whole_gib(size: int) -> int:
+    """The bytes of those GiB."""
+    return gib_for(size) * GIB
+
 
 def is_marked(mark: str, rbd_id: str, metadata: Mapping[str, str]) -> bool:
     """Whether an image carries a mark.

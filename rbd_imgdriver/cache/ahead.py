@@ -21,7 +21,6 @@ from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Mapping
 import dataclasses
-import math
 import re
 
 from rbd_imgdriver.cache import entry
@@ -75,7 +74,7 @@ class Offer:
     def disk(self) -> int | None:
         """Bytes of its disk in whole GiB; None when that is not known."""
         known = self.image.minimal_size or self.min_disk * model.GIB
-        return math.ceil(known / model.GIB) * model.GIB if known else None
+        return model.whole_gib(known) if known else None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -19,7 +19,6 @@ and one of them would lose the rename, with no harm to readers.
 from collections.abc import Callable
 from collections.abc import Iterator
 import contextlib
-import math
 import secrets
 import socket
 import time
@@ -175,7 +174,7 @@ class Filler:
 
         :raises wishes.CacheUnusable: when there can be no room for it
         """
-        incoming = math.ceil(size / model.GIB) * model.GIB
+        incoming = model.whole_gib(size)
         others = [one for one in self.store.entries() if one.name != golden]
         plan = eviction.plan(others, incoming, self._limits,
                              self.store.in_use())

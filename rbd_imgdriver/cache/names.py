@@ -20,9 +20,9 @@ import hashlib
 from rbd_imgdriver.importer import temporary
 from rbd_imgdriver import model
 
-GOLDEN = 'image-cache-'
+GOLDEN = model.GOLDEN_PREFIX
 PARTIAL = temporary.PREFIX
-SNAPSHOT = 'image'
+SNAPSHOT = model.GOLDEN_SNAPSHOT
 _DIGEST_LENGTH = 12
 
 

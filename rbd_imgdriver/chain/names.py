@@ -19,6 +19,8 @@ from collections.abc import Callable
 import dataclasses
 import re
 
+from rbd_imgdriver import model
+
 CLONE_SNAPSHOT = '.clone_snap'
 DELETED = '.deleted'
 
@@ -65,16 +67,12 @@ class Names:
     """How this Cinder names its volumes, and what it says of them.
 
     :param template: ``volume_name_template``
-    :param golden: what names of cached images begin with
-    :param golden_snapshot: the name of their one snapshot
     :param status_of: Cinder's status of a volume by its id: ``deleted`` when
         only a record of it is left, None when there is none; raises
         ServiceError.  None: Cinder cannot be asked
     """
 
     template: str = 'volume-%s'
-    golden: str = 'image-cache-'
-    golden_snapshot: str = 'image'
     status_of: Callable[[str], str | None] | None = None
 
     def volume_id(self, image: str) -> str | None:
@@ -90,10 +88,10 @@ class Names:
 
     def is_golden(self, image: str) -> bool:
         """Whether an image is one of our cache's."""
-        return image.startswith(self.golden)
+        return image.startswith(model.GOLDEN_PREFIX)
 
     def may_drop(self, image: str, snapshot: str) -> bool:
         """Whether a snapshot goes when its image does."""
         if self.is_golden(image):
-            return snapshot == self.golden_snapshot
+            return snapshot == model.GOLDEN_SNAPSHOT
         return is_internal_snapshot(snapshot)

@@ -93,8 +93,7 @@ class Explain(commands.Showing):
         session = self.session
         image = session.glance.image(args.image)
         size = (args.size * model.GIB if args.size
-                else -(-(image.minimal_size or image.size or 1) // model.GIB)
-                * model.GIB)
+                else model.whole_gib(image.minimal_size or image.size or 1))
         target = model.Target('none', 'volume-none', size,
                               args.project or image.owner)
         encrypted = session.encrypted_type(args.type) if args.type else None
@@ -236,9 +235,8 @@ def _into(backend: backends.Backend, image: model.Image, limit: int) -> str:
     limits = backend.settings.cache
     if limits is None:
         return 'straight into the volume, the cache is off'
-    incoming = image.minimal_size or limit
-    plan = eviction.plan(backend.store.entries(),
-                         -(-incoming // model.GIB) * model.GIB, limits)
+    incoming = model.whole_gib(image.minimal_size or limit)
+    plan = eviction.plan(backend.store.entries(), incoming, limits)
     if not plan.fits:
         return 'straight into the volume, it does not fit into the cache'
     if plan.evict:

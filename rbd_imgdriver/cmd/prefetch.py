@@ -99,7 +99,7 @@ def _limit(args: argparse.Namespace, session: sessions.Session,
         raise exits.CommandError(
             Exit.USAGE, f'Glance does not know how large the disk in image '
             f'{image.id} is: say --max-size')
-    return -(-known // model.GIB) * model.GIB
+    return model.whole_gib(known)
 
 
 class _Nobody:

@@ -116,4 +116,4 @@ def _check_tail(job: jobs.Job, source: arguments.Source, size: int, room: int,
     raise errors.ImageTooLarge(
         job.image.id, f'its disk has {size} bytes, of which an encrypted '
         f'volume of {job.limit} bytes holds {room}; ask for one of at least '
-        f'{-(-(size + job.limit - room) // model.GIB)} GiB')
+        f'{model.gib_for(size + job.limit - room)} GiB')

@@ -104,7 +104,7 @@ class Partial:
     def _size_for(self, needed: int) -> int:
         if self._wanted is not None:
             return self._wanted
-        return -(-needed // model.GIB) * model.GIB
+        return model.whole_gib(needed)
 
 
 def check_fits(image_id: str, needed: int, limit: int) -> None:
@@ -115,8 +115,7 @@ def check_fits(image_id: str, needed: int, limit: int) -> None:
     if needed > limit:
         raise errors.ImageTooLarge(
             image_id, f'its disk has {needed} bytes and the volume only '
-            f'{limit}; it needs one of at least {-(-needed // model.GIB)} '
-            'GiB')
+            f'{limit}; it needs one of at least {model.gib_for(needed)} GiB')
 
 
 def refuse_empty(image_id: str) -> NoReturn:

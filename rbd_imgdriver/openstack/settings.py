@@ -24,7 +24,6 @@ from rbd_imgdriver import backend
 from rbd_imgdriver.cache import ahead
 from rbd_imgdriver.cache import ciphertext
 from rbd_imgdriver.cache import eviction
-from rbd_imgdriver.cache import names as cache_names
 from rbd_imgdriver.ceph import connection
 from rbd_imgdriver.chain import chains
 from rbd_imgdriver.chain import names
@@ -117,8 +116,8 @@ def chain_options(configuration: Any) -> chains.Options:
         deferment=configuration.deferred_deletion_delay if deferred else None,
         patience=max(_DEAD_CLIENT, configuration.rados_connection_interval
                      * configuration.rados_connection_retries),
-        rules=names.Names(CONF.volume_name_template, cache_names.GOLDEN,
-                          cache_names.SNAPSHOT, volumes.volume_status))
+        rules=names.Names(CONF.volume_name_template,
+                          volumes.volume_status))
 
 
 def import_options(configuration: Any) -> options.Options:

@@ -27,6 +27,7 @@ from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver.importer.qemu import luks_header
 from rbd_imgdriver import model
 from rbd_imgdriver.strategies import base
+from rbd_imgdriver.strategies import maker
 
 
 class Clones(Protocol):
@@ -75,13 +76,13 @@ def objection(target: model.Target, rules: Rules) -> model.Declined | None:
     if not rules.cached:
         return model.Declined('cache-off',
                               'image_volume_cache_enabled is not set')
-    if rules.max_depth <= 0:
-        return model.Declined('no-clones', 'rbd_max_clone_depth is '
-                              f'{rules.max_depth}')
+    if not maker.must_copy(target, rules.max_depth, of_glance=False):
+        return None
     if target.replicated:
         return model.Declined('mirrored', 'the volume is mirrored and golden '
                               'ciphertexts are not')
-    return None
+    return model.Declined('no-clones', 'rbd_max_clone_depth is '
+                          f'{rules.max_depth}')
 
 
 def kind_of(target: model.Target, rules: Rules, volume_type: str,

@@ -29,6 +29,7 @@ from rbd_imgdriver.ceph.images import object_maps
 from rbd_imgdriver.ceph.images import probe
 from rbd_imgdriver.ceph import native
 from rbd_imgdriver.ceph.wire import header
+from rbd_imgdriver import model
 from rbd_imgdriver import printable
 from rbd_imgdriver import undo
 
@@ -42,7 +43,7 @@ BALANCED_READS = 'conf_rbd_balance_snap_reads'
 # A clone inherits its parent's metadata (CloneRequest.cc in Ceph).  Our own
 # keys describe the parent, a QoS limit belongs to one volume, and on a clone
 # that option would be about the snapshots that its owner makes.
-_NOT_INHERITED = ('rbd-imgdriver/', 'conf_rbd_qos_', BALANCED_READS)
+_NOT_INHERITED = (model.METADATA_PREFIX, 'conf_rbd_qos_', BALANCED_READS)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -29,6 +29,7 @@ import rbd
 
 from rbd_imgdriver.ceph import errors
 from rbd_imgdriver.ceph.images import object_maps
+from rbd_imgdriver.ceph.images import watchers
 from rbd_imgdriver import undo
 
 
@@ -169,7 +170,7 @@ def _check_alone(image: Any, id_: str) -> None:
 
 def _is_alone(image: Any) -> bool:
     """Whether ours is the only watch, which is there while it is open."""
-    return len(list(image.watchers_list())) <= 1
+    return watchers.count(image) <= 1
 
 
 def _has_parent(image: Any) -> bool:

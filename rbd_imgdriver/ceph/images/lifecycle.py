@@ -34,6 +34,7 @@ from rbd_imgdriver.ceph import errors
 from rbd_imgdriver.ceph.images import attempts
 from rbd_imgdriver.ceph.images import hold
 from rbd_imgdriver.ceph.images import layouts
+from rbd_imgdriver.ceph.images import watchers
 from rbd_imgdriver.ceph import native
 from rbd_imgdriver.ceph.wire import directory
 from rbd_imgdriver.ceph.wire import header
@@ -194,12 +195,12 @@ def _drop_own_locks(ioctx: Any, image: str, client: int) -> bool:
     :raises rbd.Error: when Ceph refuses
     """
     with rbd.Image(ioctx, image, read_only=True) as opened:
-        if any(True for _ in opened.watchers_list()):
+        if watchers.count(opened):
             return False
         own = [cookie for holder, cookie, _ in
                (opened.list_lockers() or {}).get('lockers', ())
                if holder == f'client.{client}']
-    name = f'rbd_header.{header.image_id(ioctx, image)}'
+    name = header.object_of(header.image_id(ioctx, image))
     for cookie in own:
         ioctx.unlock(name, header.LOCK, cookie)
     return bool(own)

@@ -38,10 +38,17 @@ import rados
 import rbd
 
 from rbd_imgdriver.ceph.wire import header
+from rbd_imgdriver import model
 from rbd_imgdriver import undo
 
-KEY = 'rbd-imgdriver/object-map'
+KEY = model.METADATA_PREFIX + 'object-map'
 FEATURES = rbd.RBD_FEATURE_OBJECT_MAP | rbd.RBD_FEATURE_FAST_DIFF
+
+
+def object_of(id_: str, snapshot_id: int | None = None) -> str:
+    """The RADOS object with the map of an image's head or of a snapshot."""
+    name = f'rbd_object_map.{id_}'
+    return name if snapshot_id is None else f'{name}.{snapshot_id:016x}'
 
 
 def noted(ioctx: Any, id_: str) -> int:
@@ -124,4 +131,4 @@ def _remove_orphans(ioctx: Any, id_: str, snapshots: list[int]) -> None:
     """
     for snapshot in set(snapshots) - set(header.snapshot_ids(ioctx, id_)):
         with contextlib.suppress(rados.ObjectNotFound):
-            ioctx.remove_object(f'rbd_object_map.{id_}.{snapshot:016x}')
+            ioctx.remove_object(object_of(id_, snapshot))

@@ -18,6 +18,7 @@ from typing import Any
 import rbd
 
 from rbd_imgdriver.ceph import errors
+from rbd_imgdriver.ceph.images import snapshots
 from rbd_imgdriver import model
 
 _SIZE = 4 * 1024 ** 2
@@ -69,6 +70,4 @@ def _remove(ioctx: Any, name: str) -> None:
 def _remove_snapshot(ioctx: Any, name: str, snapshot: str) -> None:
     with contextlib.suppress(rbd.ImageNotFound), \
             rbd.Image(ioctx, name) as image:
-        if image.is_protected_snap(snapshot):
-            image.unprotect_snap(snapshot)
-        image.remove_snap(snapshot)
+        snapshots.unprotect_and_remove(image, snapshot)

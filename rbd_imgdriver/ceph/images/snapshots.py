@@ -93,9 +93,7 @@ class Snapshots(native.Part):
         with errors.translated(f'removal of {image}@{snapshot}'):
             try:
                 with rbd.Image(self._ioctx, image) as opened:
-                    if opened.is_protected_snap(snapshot):
-                        opened.unprotect_snap(snapshot)
-                    opened.remove_snap(snapshot)
+                    unprotect_and_remove(opened, snapshot)
             except rbd.ImageNotFound:
                 return
 
@@ -242,13 +240,24 @@ def drop_where(ioctx: Any, id_: str,
     return Remaining(tuple(named), len(left) - len(named))
 
 
+def unprotect_and_remove(image: Any, snapshot: str) -> None:
+    """Remove a snapshot of an open image, whether or not it is protected.
+
+    Its name may be any bytes, of which the bindings encode UTF-8 only.
+
+    :param image: the open ``rbd.Image``
+    :raises rbd.Error: when it is not there, or clones of format 1 need it
+    """
+    name = encoding.to_bytes(snapshot)
+    if image.is_protected_snap(name):
+        image.unprotect_snap(name)
+    image.remove_snap(name)
+
+
 def _drop(image: Any, snapshot: str) -> bool:
     """Remove a snapshot; False when clones of format 1 forbid it."""
-    name = encoding.to_bytes(snapshot)
     try:
-        if image.is_protected_snap(name):
-            image.unprotect_snap(name)
-        image.remove_snap(name)
+        unprotect_and_remove(image, snapshot)
     except rbd.ImageBusy:
         return False
     except rbd.ImageNotFound:

@@ -23,6 +23,7 @@ import rados
 import rbd
 
 from rbd_imgdriver.ceph import errors
+from rbd_imgdriver.ceph.images import snapshots
 from rbd_imgdriver.ceph import native
 from rbd_imgdriver.ceph.wire import directory
 from rbd_imgdriver.ceph.wire import header
@@ -144,7 +145,5 @@ def _remove_only(ioctx: Any, image: Any, snapshot: str) -> bool:
     if any(name != snapshot for name in found):
         return False
     for name in found:
-        if image.is_protected_snap(name):
-            image.unprotect_snap(name)
-        image.remove_snap(name)
+        snapshots.unprotect_and_remove(image, name)
     return True

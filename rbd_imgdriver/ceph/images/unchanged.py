@@ -58,10 +58,13 @@ import rados
 import rbd
 
 from rbd_imgdriver.ceph import errors
+from rbd_imgdriver.ceph.images import object_maps
+from rbd_imgdriver.ceph.images import watchers
 from rbd_imgdriver.ceph.wire import encoding
 from rbd_imgdriver.ceph.wire import header
+from rbd_imgdriver import model
 
-KEY = 'rbd-imgdriver/unchanged-since'
+KEY = model.METADATA_PREFIX + 'unchanged-since'
 
 # Seconds within which a snapshot was made by ourselves: less than the 5 that
 # librbd waits for another client (``Notifier::NOTIFY_TIMEOUT``).
@@ -101,7 +104,7 @@ def seal(private: Any, image: Any, snapshot: str) -> Seal | None:
         version = _unlock_map(private, id_)
     except errors.CephError:
         return None  # not ours any more
-    if not _has_lock(image) or len(list(image.watchers_list())) > 1:
+    if not _has_lock(image) or watchers.count(image) > 1:
         return None
     snapshot_id = next(one.id for one in header.snapshots(private, id_)
                        if one.name == snapshot and one.is_users)
@@ -136,7 +139,7 @@ def sealed_snapshot(ioctx: Any, private: Any, image: str) -> str | None:
         return None
     with errors.translated(f'changes of {image}'), \
             rbd.Image(ioctx, image_id=id_, read_only=True) as opened:
-        if not _is_sound(opened) or _is_watched(opened):
+        if not _is_sound(opened) or watchers.count(opened):
             return None
         for one in header.snapshots(ioctx, id_):
             if (one.id == sealed.snapshot_id and one.is_users
@@ -157,7 +160,7 @@ def idle_version(private: Any, image: Any) -> int | None:
         return None
     version = map_version(private, image.id())
     # In this order: a client that comes later raises the version.
-    if _is_watched(image) or image.list_lockers():
+    if watchers.count(image) or image.list_lockers():
         return None
     return version
 
@@ -167,7 +170,7 @@ def map_version(private: Any, id_: str) -> int | None:
     try:
         with errors.translated(f'object map of image id {id_}',
                                errors.ObjectNotFound):
-            private.read(_map(id_), 1)
+            private.read(object_maps.object_of(id_), 1)
     except errors.ObjectNotFound:
         return None
     return int(private.get_last_version())
@@ -183,10 +186,6 @@ def _is_sound(image: Any) -> bool:
             and not image.flags() & _INVALID)
 
 
-def _is_watched(image: Any) -> bool:
-    return any(True for _ in image.watchers_list())
-
-
 def _unlock_map(private: Any, id_: str) -> int:
     """Give librbd's lock of the object map back; returns the version then.
 
@@ -196,9 +195,5 @@ def _unlock_map(private: Any, id_: str) -> int:
             rados.WriteOpCtx() as op:
         op.execute('lock', 'unlock', encoding.versioned(
             encoding.text(header.LOCK) + encoding.text('')))
-        private.operate_write_op(op, _map(id_))
+        private.operate_write_op(op, object_maps.object_of(id_))
     return int(private.get_last_version())
-
-
-def _map(id_: str) -> str:
-    return f'rbd_object_map.{id_}'

@@ -24,6 +24,7 @@ from typing import Any
 import rbd
 
 from rbd_imgdriver.ceph import errors
+from rbd_imgdriver.ceph.images import watchers
 from rbd_imgdriver.ceph import native
 from rbd_imgdriver.ceph.wire import header
 
@@ -127,7 +128,7 @@ class Usages(native.Part):
         with errors.translated(f'watchers of image id {id_}'), \
                 rbd.Image(self._ioctx, image_id=id_,
                           read_only=True) as image:
-            return len(list(image.watchers_list()))
+            return watchers.count(image)
 
     @native.in_native_thread
     def watched(self, ids: Sequence[str]) -> frozenset[str]:
@@ -165,7 +166,7 @@ def _opened(ioctx: Any,
 
 def _has_watchers(image: Any) -> bool:
     try:
-        return any(True for _ in image.watchers_list())
+        return watchers.count(image) > 0
     except rbd.ImageNotFound:
         return False  # removed meanwhile
 

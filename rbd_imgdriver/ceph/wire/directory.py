@@ -181,7 +181,7 @@ def drop_name(ioctx: Any, name: str, id_: str) -> None:
         header.size(ioctx, id_)
     except errors.ImageNotFound:
         with errors.translated(f'removal of the name {name}'):
-            ioctx.remove_object(f'rbd_id.{name}')
+            ioctx.remove_object(header.id_object(name))
 
 
 def names(ioctx: Any, prefix: str) -> dict[str, str]:
@@ -235,7 +235,7 @@ def finish_rename(ioctx: Any, old: str, new: str, id_: str) -> bool:
         if name_of(ioctx, id_) == old:
             calls.call(ioctx, OBJECT, 'dir_rename_image', query)
         if id_of(ioctx, old) == id_:
-            ioctx.remove_object(f'rbd_id.{old}')
+            ioctx.remove_object(header.id_object(old))
     return True
 
 

@@ -119,13 +119,23 @@ class Headers(native.Part):
         update_metadata(self._ioctx, id_, values, remove)
 
 
+def object_of(id_: str) -> str:
+    """The RADOS object that is an image's header."""
+    return f'rbd_header.{id_}'
+
+
+def id_object(name: str) -> str:
+    """The RADOS object that has the id of the image of a name."""
+    return f'rbd_id.{name}'
+
+
 def image_id(ioctx: Any, name: str) -> str:
     """The internal id of an image.
 
     :raises errors.ImageNotFound: when there is no image of that name
     """
     with errors.translated(f'image {name}'):
-        data = ioctx.read(f'rbd_id.{name}', length=256)
+        data = ioctx.read(id_object(name), length=256)
     return str(encoding.Reader(data).text())
 
 
@@ -275,9 +285,9 @@ def update_metadata(ioctx: Any, id_: str, values: Mapping[str, str],
             op.execute('rbd', 'metadata_remove', encoding.text(key))
         if values:
             op.execute('rbd', 'metadata_set', encoding.pairs(values))
-        ioctx.operate_write_op(op, f'rbd_header.{id_}')
+        ioctx.operate_write_op(op, object_of(id_))
 
 
 def _call(ioctx: Any, id_: str, method: str, query: bytes,
           missing: type[errors.CephError] = errors.ImageNotFound) -> bytes:
-    return calls.call(ioctx, f'rbd_header.{id_}', method, query, missing)
+    return calls.call(ioctx, object_of(id_), method, query, missing)

@@ -103,7 +103,8 @@ def _answers(ioctx: Any, method: str,
     def ask(question: tuple[str, bytes]) -> bytes | None:
         id_, query = question
         try:
-            return calls.call(ioctx, _header(id_), method, query, room=_ROOM)
+            return calls.call(ioctx, header.object_of(id_), method, query,
+                              room=_ROOM)
         except errors.ImageNotFound:
             return None
 
@@ -121,7 +122,7 @@ def _fixed(ioctx: Any, ids: Sequence[str], method: str, query: bytes,
         return complete
 
     with errors.translated(f'{method} of image id {ids[0]} and others'):
-        asked = [ioctx.aio_execute(_header(id_), 'rbd', method, query,
+        asked = [ioctx.aio_execute(header.object_of(id_), 'rbd', method, query,
                                    length, oncomplete=keep(id_))
                  for id_ in ids]
         for completion in asked:
@@ -134,7 +135,3 @@ def _fixed(ioctx: Any, ids: Sequence[str], method: str, query: bytes,
         elif result != -errno.ENOENT:
             raise errors.of_code(f'{method} of image id {id_}', result)
     return found
-
-
-def _header(id_: str) -> str:
-    return f'rbd_header.{id_}'

@@ -90,7 +90,7 @@ def finish_move(ioctx: Any, moving: Trashed) -> None:
     try:
         if header.image_id(ioctx, moving.name) == moving.id:
             with errors.translated(f'move of {moving.name} to the trash'):
-                ioctx.remove_object(f'rbd_id.{moving.name}')
+                ioctx.remove_object(header.id_object(moving.name))
     except errors.ImageNotFound:
         pass  # that step was done
     _unless_done(ioctx, directory.OBJECT, 'dir_remove_image',
