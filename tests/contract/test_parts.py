@@ -11,9 +11,11 @@
 # under the License.
 """What clones, cache and importer rest on, kept in memory and by Ceph."""
 
+import ast
 import contextlib
 import hashlib
 import inspect
+import pathlib
 
 import pytest
 
@@ -144,6 +146,16 @@ def test_data(pool):
     assert not pool.usage.is_watched(id_)
     assert pool.usage.watched([id_]) == frozenset()
     assert read(pool, 'image') == {0: DATA, 2 * OBJECT: DATA}
+
+
+def test_a_writer_that_is_abandoned(pool):
+    id_ = pool.images.create('image', OBJECT, 22)
+    writer = pool.data.writer('image')
+    writer.write(DATA)
+    assert pool.usage.is_watched(id_)
+    writer.abandon()
+    assert not pool.usage.is_watched(id_)
+    pool.images.remove('image')
 
 
 def test_zeroing(pool):
@@ -309,6 +321,13 @@ def test_a_flatten_that_is_cancelled(child):
     assert child.ancestry.depth('child') == 1
 
 
+def test_object_maps_that_no_flatten_has_switched_off(child):
+    id_ = child.directory.id('child')
+    child.clones.restore_object_maps(id_, flatten.Progress())
+    assert child.ancestry.depth('child') == 1
+    assert read(child, 'child') == {0: DATA}
+
+
 def test_the_probe_leaves_nothing(pool):
     assert pool.clones.probe('.partial-probe', 'snap') == 2
     assert pool.directory.ids() == {}
@@ -454,6 +473,16 @@ def test_the_trash_takes_what_is_open(pool):
     assert pool.trash.purge_intervals() == []
 
 
+def test_a_move_to_the_trash_that_was_not_cut_short(pool):
+    id_ = pool.images.create('image', OBJECT, 22)
+    pool.trash.finish_move(id_)
+    assert pool.directory.exists('image')
+    pool.trash.move('image')
+    pool.trash.finish_move(id_)
+    assert [one.id for one in pool.trash.entries()] == [id_]
+    assert pool.trash.remove(id_)
+
+
 def test_the_trash_keeps_what_is_deferred(pool):
     pool.images.create('image', OBJECT, 22)
     id_ = pool.directory.id('image')
@@ -498,3 +527,32 @@ def test_stand_ins_have_the_parts_of_a_pool(stand_in):
             continue
         assert methods(getattr(stand_in, name)) == methods(
             getattr(parts, kind))
+
+
+def contract() -> set[tuple[str, ...]]:
+    """What these tests call, as ``('directory', 'ids')`` for each."""
+    found = set()
+    for path in pathlib.Path(__file__).parent.glob('test_p*.py'):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = []
+            while isinstance(node, ast.Attribute):
+                names.insert(0, node.attr)
+                node = node.value
+            found.update(tuple(names[-length:]) for length in (1, 2))
+    return found
+
+
+@pytest.mark.parametrize('part', [
+    'handle', *sorted(inspect.get_annotations(parts.Pool).keys() - {'name'})])
+def test_every_method_of_a_part_is_in_the_contract(part):
+    """A double that Ceph is not compared with may do anything."""
+    kind = inspect.get_annotations(parts.Pool).get(part, 'Pool')
+    called = contract()
+    for name in methods(getattr(parts, kind)):
+        assert (name,) in called if part == 'handle' else (
+            (part, name) in called)
+
+
+@pytest.mark.parametrize('opened', ['Hold', 'Reader', 'Writer'])
+def test_every_method_of_what_is_opened_is_in_the_contract(opened):
+    assert {(name,) for name in methods(getattr(parts, opened))} <= contract()

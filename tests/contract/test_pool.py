@@ -123,6 +123,7 @@ def test_what_is_held_is_not_removed(pool):
     id_ = pool.images.create('image', 4 * MIB, 22)
     hold = pool.images.hold('image')
     assert pool.usage.is_watched(id_)
+    assert pool.usage.watches(id_) == 1
     with pytest.raises(errors.ImageBusy):
         pool.images.remove('image')
     pool.images.resize('image', 8 * MIB)
@@ -130,7 +131,10 @@ def test_what_is_held_is_not_removed(pool):
     pool.images.rename('image', 'renamed')
     hold.close()
     assert not pool.usage.is_watched(id_)
+    assert pool.usage.watches(id_) == 0
     assert not pool.usage.is_watched('gone')
+    with pytest.raises(errors.ImageNotFound):
+        pool.usage.watches('gone')
     pool.snapshots.remove('renamed', 'snap')
     pool.images.remove('renamed')
     assert not pool.directory.exists('renamed')
@@ -234,4 +238,8 @@ def test_leases(pool):
     assert pool.leases.acquire(first, {'host': 'one'})
     pool.leases.drop('work')
     assert pool.leases.acquire(second, {'host': 'two'})
+    pool.leases.tidy()
+    assert pool.leases.holder('work') == {'host': 'two'}
     pool.leases.release(second)
+    pool.leases.tidy()
+    assert pool.leases.holder('work') is None
