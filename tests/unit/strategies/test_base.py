@@ -12,6 +12,8 @@
 
 """What an error of Ceph means to a create."""
 
+import pathlib
+
 import pytest
 
 from rbd_imgdriver.ceph import errors as ceph_errors
@@ -27,3 +29,14 @@ def test_an_image_of_the_volumes_name_ends_the_create(create):
 def test_a_snapshot_that_is_there_is_not_the_volume(create):
     answer = base.declined_by(create(), ceph_errors.SnapshotExists('there'))
     assert answer.code == 'snapshot-exists'
+
+
+def test_each_strategy_has_tests_on_a_pool_in_memory():
+    here = pathlib.Path(__file__).parent
+    strategies = {path.stem for path in pathlib.Path(
+        base.__file__).parent.glob('*.py')
+        if '    def attempt(' in path.read_text()} - {'base'}
+
+    assert strategies >= {'rbd_clone', 'import_image', 'encrypted_clone'}
+    assert [name for name in sorted(strategies)
+            if not (here / f'test_{name}.py').exists()] == []
