@@ -13,11 +13,14 @@
 """The architecture as a table, and the check that the imports obey it."""
 
 from collections.abc import Iterator
+import inspect
 import pathlib
+import re
 import textwrap
 
 import pytest
 
+from rbd_imgdriver.ceph import parts
 from tools import imports as scan
 
 PACKAGE = 'rbd_imgdriver'
@@ -270,3 +273,48 @@ def test_no_module_is_longer_than_three_hundred_lines():
               if (lines := len(path.read_text().splitlines())) > 300}
 
     assert not longer
+
+
+DOCUMENTATION = (ROOT.parent / 'doc/source/contributor/'
+                 'architecture.rst').read_text()
+
+
+def literal(heading: str) -> str:
+    """The first literal block below a heading of the documentation."""
+    after = DOCUMENTATION.partition(f'{heading}\n{"=" * len(heading)}\n')[2]
+    block = after.partition('.. parsed-literal::\n\n')[2]
+    return block.partition('\n\n')[0]
+
+
+@pytest.mark.parametrize('component', INSIDE)
+def test_the_documentation_has_the_order_inside(component):
+    found, rows = literal('Within a component'), INSIDE[component]
+    words = ' '.join(found.split())
+    order = ' -> '.join(', '.join(
+        name + '/' * (ROOT / component / name).is_dir() for name in names)
+        for names in rows)
+
+    assert f'{component}/ {order}' in words
+
+
+def test_the_documentation_has_every_component():
+    found = literal('Architecture')
+
+    for names in LAYERS:
+        for name in names:
+            assert re.search(rf'\b{name}\b', found), name
+
+
+def test_the_documentation_has_every_part_of_a_pool():
+    found = literal('A pool and its parts')
+
+    for name in inspect.get_annotations(parts.Pool).keys() - {'name'}:
+        [where] = re.findall(rf'pool\.{name} +(\S+)', found)
+        assert (ROOT / 'ceph' / where).exists()
+
+
+def test_the_documentation_says_who_knows_cinder():
+    rule = DOCUMENTATION.partition('The rules')[2].partition('know Cinder')[0]
+
+    assert set(re.findall(r'``(\w+)``', rule.rpartition('* Only')[2])) == set(
+        OUTSIDE['cinder'])
