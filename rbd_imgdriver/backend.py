@@ -18,12 +18,12 @@ same settings mean the same thing to both.
 from collections.abc import Callable
 import dataclasses
 
-from rbd_imgdriver.cache import ahead
 from rbd_imgdriver.cache import ciphertext
 from rbd_imgdriver.cache import encrypted
 from rbd_imgdriver.cache import eviction
 from rbd_imgdriver.cache import fill
 from rbd_imgdriver.cache import prefetch
+from rbd_imgdriver.cache import prefetch_plan
 from rbd_imgdriver.cache import store as cache_store
 from rbd_imgdriver.cache import sweep
 from rbd_imgdriver.ceph import connection
@@ -75,7 +75,7 @@ class Settings:
     imports: options.Options
     balanced_reads: bool = False
     encrypted_clones: ciphertext.Sharing = ciphertext.Sharing.OFF
-    marked: ahead.Rules | None = None
+    marked: prefetch_plan.Rules | None = None
 
     @property
     def rules(self) -> builder.Rules:

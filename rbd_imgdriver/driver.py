@@ -33,10 +33,10 @@ from rbd_imgdriver.ceph import connection
 from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver.ceph import parts
 from rbd_imgdriver.ceph import pool as ceph_pool
-from rbd_imgdriver import driver_ahead
 from rbd_imgdriver import driver_chains
 from rbd_imgdriver import driver_images
 from rbd_imgdriver import driver_manageable
+from rbd_imgdriver import driver_prefetch
 from rbd_imgdriver import driver_types
 from rbd_imgdriver import metrics
 from rbd_imgdriver import model
@@ -60,7 +60,7 @@ cfg.CONF.register_opts(opts.OPTS, group=configuration.SHARED_CONF_GROUP)
 
 
 @interface.volumedriver
-class RBDImageDriver(driver_ahead.AheadMixin, driver_chains.ChainsMixin,
+class RBDImageDriver(driver_prefetch.PrefetchMixin, driver_chains.ChainsMixin,
                      driver_images.ImagesMixin,
                      driver_manageable.ManageableMixin,
                      driver_types.TypesMixin):

@@ -11,9 +11,9 @@
 # under the License.
 """Fetches the images that operators mark, before anybody asks for them.
 
-What is to be done decides :mod:`rbd_imgdriver.cache.ahead`.  That prefetching
-is paused, and why the last try of an image failed, are leases of the pool: all
-hosts see them, and they end by themselves.
+:mod:`rbd_imgdriver.cache.prefetch_plan` decides what is to be done.  That
+prefetching is paused, and why the last attempt at an image failed, are leases
+of the pool: all hosts see them, and they expire.
 """
 
 from collections.abc import Callable
@@ -26,9 +26,9 @@ from typing import Protocol
 
 from oslo_log import log as logging
 
-from rbd_imgdriver.cache import ahead
 from rbd_imgdriver.cache import entry
 from rbd_imgdriver.cache import fill
+from rbd_imgdriver.cache import prefetch_plan
 from rbd_imgdriver.cache import store as cache_store
 from rbd_imgdriver.cache import wish as wishes
 from rbd_imgdriver.ceph.wire import leases
@@ -49,7 +49,7 @@ class Catalogue(Protocol):
     """Where marked images come from: Glance."""
 
     def offers(self, filters: Iterable[Mapping[str, str]],
-               ) -> list[ahead.Offer]:
+               ) -> list[prefetch_plan.Offer]:
         """The active images that one of the filters finds.
 
         :raises rbd_imgdriver.errors.ServiceError: when it does not answer
@@ -76,7 +76,7 @@ class Prefetcher:
     """
 
     def __init__(self, store: cache_store.Store, filler: fill.Filler,
-                 rules: ahead.Rules,
+                 rules: prefetch_plan.Rules,
                  clonable: Callable[[model.Image], bool],
                  clock: Callable[[], float] = time.time) -> None:
         self._store = store
@@ -86,7 +86,7 @@ class Prefetcher:
         self._clonable = clonable
         self._clock = clock
 
-    def plan(self, catalogue: Catalogue) -> ahead.Plan:
+    def plan(self, catalogue: Catalogue) -> prefetch_plan.Plan:
         """What is to be done.
 
         :raises rbd_imgdriver.errors.ServiceError: when Glance does not answer
@@ -94,8 +94,8 @@ class Prefetcher:
         offers = catalogue.offers(self._rules.filters)
         obstacles = {one.golden: why for one in offers
                      if (why := self._obstacle(one))}
-        return ahead.plan(
-            offers, ahead.Seen(self._store.entries(), obstacles,
+        return prefetch_plan.plan(
+            offers, prefetch_plan.Seen(self._store.entries(), obstacles,
                                self._clock()), self._rules, self._clonable)
 
     def run(self, catalogue: Catalogue, events: model.Events) -> Report:
@@ -131,14 +131,14 @@ class Prefetcher:
         """Whether somebody has paused it."""
         return self._leases.holder(_PAUSED) is not None
 
-    def _obstacle(self, offer: ahead.Offer) -> str | None:
+    def _obstacle(self, offer: prefetch_plan.Offer) -> str | None:
         """Why an image cannot be fetched now."""
         if self._leases.holder(offer.golden) is not None:
             return 'importing'
         failed = self._leases.holder(_FAILED + offer.image.id)
         return failed['reason'] if failed else None
 
-    def _fetch(self, offer: ahead.Offer, catalogue: Catalogue,
+    def _fetch(self, offer: prefetch_plan.Offer, catalogue: Catalogue,
                events: model.Events) -> bool:
         """Import one image; whether that succeeded."""
         image = offer.image
@@ -161,7 +161,8 @@ class Prefetcher:
         return True
 
 
-def described(plan: ahead.Plan, paused: bool) -> list[tuple[ahead.Offer, str]]:
+def described(plan: prefetch_plan.Plan,
+              paused: bool) -> list[tuple[prefetch_plan.Offer, str]]:
     """The images that are wanted and not there, each with a reason."""
     reason = 'paused' if paused else 'next'
     return [*((one, reason) for one in plan.fetch), *plan.waiting]

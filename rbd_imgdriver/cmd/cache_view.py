@@ -14,10 +14,10 @@
 from collections.abc import Iterator
 from typing import Any
 
-from rbd_imgdriver.cache import ahead
 from rbd_imgdriver.cache import entry
 from rbd_imgdriver.cache import names
 from rbd_imgdriver.cache import prefetch
+from rbd_imgdriver.cache import prefetch_plan
 from rbd_imgdriver.cache import store as cache_store
 from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver.cmd import output
@@ -103,7 +103,7 @@ def wanted(prefetcher: prefetch.Prefetcher,
             'image_name': offer.image.name,
             'size': offer.disk,
             'state': WANTED,
-            'reason': ahead.REASONS.get(reason, reason),
+            'reason': prefetch_plan.REASONS.get(reason, reason),
         }
 
 

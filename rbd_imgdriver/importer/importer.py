@@ -65,7 +65,7 @@ class Importer:
         # the one is no reason to keep the other waiting.
         self._streams = fair_semaphore.FairSemaphore(settings.concurrent)
         self._conversions = fair_semaphore.FairSemaphore(settings.concurrent)
-        self._ways = pipeline.Ways(settings)
+        self._pipeline = pipeline.Pipeline(settings)
 
     @signals.importing
     def import_image(self, image: model.Image, data: model.ImageData,
@@ -139,7 +139,7 @@ class Importer:
         partial = partials.Partial('', pool, temporary.new_name(name), order,
                                    size, size)
         with partial.made(None, {}):
-            self._ways.make_blank(partial, encryption)
+            self._pipeline.make_blank(partial, encryption)
             partial.finish()
             temporary.publish(pool, partial.name, name)
 
@@ -152,7 +152,7 @@ class Importer:
         :param encryption: with the new one
         :raises confined.Failed: when ``old`` does not open it
         """
-        return self._ways.rekeyed(header, old, encryption)
+        return self._pipeline.rekeyed(header, old, encryption)
 
     def _job(self, image: model.Image, data: model.ImageData,
              target: targets.Target, listener: progress.Listener | None,
@@ -176,7 +176,7 @@ class Importer:
         queue = self._conversions if job.converts else self._streams
         with job.partial.made(job.image.minimal_size, metadata), \
                 queue.turn(job.reporter.alive, job.owner):
-            yield self._ways.fill(job)
+            yield self._pipeline.fill(job)
 
     def admit(self, image: model.Image, limit: int) -> None:
         """Refuse at once what needs no look at the data.

@@ -38,7 +38,7 @@ from rbd_imgdriver import model
 _CPU = 60
 
 
-class Ways:
+class Pipeline:
     """Fills RBD images.
 
     :param settings: what the operator decided

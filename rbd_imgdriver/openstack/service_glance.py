@@ -28,7 +28,7 @@ from keystoneauth1 import exceptions as keystone_exc
 from oslo_config import cfg
 from oslo_log import log as logging
 
-from rbd_imgdriver.cache import ahead
+from rbd_imgdriver.cache import prefetch_plan
 from rbd_imgdriver import errors
 from rbd_imgdriver import model
 from rbd_imgdriver.openstack import glance_data
@@ -122,7 +122,7 @@ class ServiceGlance:
                 for one in listed[:limit]]
 
     def offers(self, filters: Iterable[Mapping[str, str]],
-               ) -> list[ahead.Offer]:
+               ) -> list[prefetch_plan.Offer]:
         """The active images that one of the filters finds.
 
         With the locations of each, which take a request.
@@ -138,7 +138,7 @@ class ServiceGlance:
             with _errors('list'):
                 found |= {image['id']: image for image in
                           self._images.detail(_context(), filters=wanted)}
-        return [ahead.Offer(
+        return [prefetch_plan.Offer(
             cinder_images.image_of(one, (None, self.locations(one['id']))),
             cinder_images.iso(one.get('created_at')),
             int(one.get('min_disk') or 0),

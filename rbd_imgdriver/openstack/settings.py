@@ -21,9 +21,9 @@ from cinder.volume.drivers import rbd as cinder_rbd
 from oslo_config import cfg
 
 from rbd_imgdriver import backend
-from rbd_imgdriver.cache import ahead
 from rbd_imgdriver.cache import ciphertext
 from rbd_imgdriver.cache import eviction
+from rbd_imgdriver.cache import prefetch_plan
 from rbd_imgdriver.ceph import connection
 from rbd_imgdriver.chain import chains
 from rbd_imgdriver.chain import names
@@ -60,10 +60,10 @@ def settings_of(configuration: Any,
         balanced_reads=configuration.rbd_imgdriver_balanced_reads,
         encrypted_clones=ciphertext.Sharing(
             configuration.rbd_imgdriver_encrypted_clones),
-        marked=ahead_rules(configuration))
+        marked=prefetch_rules(configuration))
 
 
-def ahead_rules(configuration: Any) -> ahead.Rules | None:
+def prefetch_rules(configuration: Any) -> prefetch_plan.Rules | None:
     """Which images are fetched before their first use; None for none.
 
     :raises oslo_config.cfg.ConfigFileValueError: when a mark or the pattern
@@ -75,14 +75,14 @@ def ahead_rules(configuration: Any) -> ahead.Rules | None:
     pattern = configuration.rbd_imgdriver_prefetch_name_pattern
     try:
         compiled = re.compile(pattern) if pattern else None
-        filters = tuple(ahead.mark(one) for one in marks)
+        filters = tuple(prefetch_plan.mark(one) for one in marks)
     except re.error as error:
         raise cfg.ConfigFileValueError(
             f'rbd_imgdriver_prefetch_name_pattern: {error}') from error
-    except ahead.BadMark as error:
+    except prefetch_plan.BadMark as error:
         raise cfg.ConfigFileValueError(
             f'rbd_imgdriver_prefetch: {error}') from error
-    return ahead.Rules(
+    return prefetch_plan.Rules(
         filters,
         configuration.rbd_imgdriver_prefetch_keep,
         tuple(configuration.rbd_imgdriver_prefetch_family), compiled,

@@ -30,8 +30,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2] / PACKAGE
 # siblings within one component; never what stands above or beside it.
 LAYERS = (
     ('driver', 'manager', 'cmd'),
-    ('driver_ahead', 'driver_chains', 'driver_images', 'driver_manageable',
-     'driver_types'),
+    ('driver_chains', 'driver_images', 'driver_manageable',
+     'driver_prefetch', 'driver_types'),
     ('openstack', 'opts', 'metrics'),
     ('backend',),
     ('provision',),
@@ -51,7 +51,7 @@ INSIDE = {
     'cache': (
         ('check', 'encrypted', 'prefetch'),
         ('fill', 'siblings', 'sweep'),
-        ('ahead', 'eviction', 'store'),
+        ('eviction', 'prefetch_plan', 'store'),
         ('entry', 'stripping'),
         ('ciphertext', 'wish', 'verdict'),
         ('names',),
@@ -95,9 +95,8 @@ INSIDE = {
 
 # What may know the world outside.  All may import what is not named here.
 OUTSIDE = {
-    'cinder': ('driver', 'manager', 'driver_ahead', 'driver_chains',
-               'driver_images',
-               'driver_manageable', 'driver_types',
+    'cinder': ('driver', 'manager', 'driver_chains', 'driver_images',
+               'driver_manageable', 'driver_prefetch', 'driver_types',
                'openstack', 'opts'),
     'rados': ('ceph',),
     'rbd': ('ceph',),

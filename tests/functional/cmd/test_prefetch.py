@@ -15,15 +15,15 @@ import pathlib
 
 import pytest
 
-from rbd_imgdriver.cache import ahead
 from rbd_imgdriver.cache import eviction
 from rbd_imgdriver.cache import fill
 from rbd_imgdriver.cache import prefetch
+from rbd_imgdriver.cache import prefetch_plan
 from rbd_imgdriver.importer import importer as image_importer
 from rbd_imgdriver.importer import options
 from rbd_imgdriver import model
 
-RULES = ahead.Rules(({'tag': 'golden'},))
+RULES = prefetch_plan.Rules(({'tag': 'golden'},))
 DATA = b'\xeb\x63\x90disk' * 100_000
 
 
@@ -45,10 +45,10 @@ class Catalogue:
 
     def __init__(self, glance) -> None:
         self._glance = glance
-        self.marked: dict[str, tuple[ahead.Offer, bytes]] = {}
+        self.marked: dict[str, tuple[prefetch_plan.Offer, bytes]] = {}
 
     def add(self, created: str, data: bytes = DATA, delivers=None,
-            **facts) -> ahead.Offer:
+            **facts) -> prefetch_plan.Offer:
         id_ = self._glance.add(data)
         told = self._glance.facts(id_)
         image = model.Image(**{
@@ -56,12 +56,12 @@ class Catalogue:
             'container_format': 'bare', 'size': len(data),
             'hash_algo': 'sha512', 'hash_value': told['os_hash_value'],
             **facts})
-        offer = ahead.Offer(image, created, properties={
+        offer = prefetch_plan.Offer(image, created, properties={
             'os_distro': 'ubuntu', 'os_version': '24.04'})
         self.marked[id_] = offer, data if delivers is None else delivers
         return offer
 
-    def offers(self, filters) -> list[ahead.Offer]:
+    def offers(self, filters) -> list[prefetch_plan.Offer]:
         assert list(filters) == [{'tag': 'golden'}]
         return [offer for offer, _ in self.marked.values()]
 
@@ -177,10 +177,10 @@ def test_the_command_shows_what_is_wanted_and_why_it_is_not_there(
         return {one['image_id']: one['reason']
                 for one in manage.json('cache', 'list')}
 
-    assert listed() == {id_: ahead.REASONS['next']}
+    assert listed() == {id_: prefetch_plan.REASONS['next']}
     assert manage.run('cache', 'pause', '--for', '1h').returncode == 0
-    assert listed() == {id_: ahead.REASONS['paused']}
+    assert listed() == {id_: prefetch_plan.REASONS['paused']}
     assert manage.run('cache', 'resume').returncode == 0
-    assert listed() == {id_: ahead.REASONS['next']}
+    assert listed() == {id_: prefetch_plan.REASONS['next']}
     manage.conf.write_text(text)
     assert manage.run('cache', 'pause').returncode == 3

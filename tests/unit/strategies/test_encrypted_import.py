@@ -9,7 +9,7 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-"""import of an encrypted volume, with an importer that only makes the image."""
+"""import of an encrypted volume, with an importer that makes empty images."""
 
 import pytest
 

@@ -16,27 +16,27 @@ import re
 
 import pytest
 
-from rbd_imgdriver.cache import ahead
 from rbd_imgdriver.cache import entry
 from rbd_imgdriver.cache import eviction
+from rbd_imgdriver.cache import prefetch_plan
 from rbd_imgdriver import model
 
-RULES = ahead.Rules(({'tag': 'golden'},))
+RULES = prefetch_plan.Rules(({'tag': 'golden'},))
 DAY = 24 * 3600.0
 
 
 def offer(id_: str, day: int, version: str = '24.04',
-          **facts) -> ahead.Offer:
+          **facts) -> prefetch_plan.Offer:
     """An image of Ubuntu that Glance has since a day of May."""
     known = {'name': f'ubuntu-{version}-{day}', 'disk_format': 'qcow2',
              'container_format': 'bare', 'virtual_size': model.GIB,
              'hash_algo': 'sha512', 'hash_value': id_ * 40, **facts}
-    return ahead.Offer(
+    return prefetch_plan.Offer(
         model.Image(id_, **known), f'2026-05-{day:02}T00:00:00',
         properties={'os_distro': 'ubuntu', 'os_version': version})
 
 
-def have(one: ahead.Offer, created: float, used: float | None = None,
+def have(one: prefetch_plan.Offer, created: float, used: float | None = None,
          held: bool = True) -> entry.Entry:
     return entry.Entry(
         one.golden, one.image.id, one.image.name, '', one.disk or 0, created,
@@ -44,9 +44,10 @@ def have(one: ahead.Offer, created: float, used: float | None = None,
 
 
 def planned(offers, entries=(), rules=RULES, obstacles=None, now=100 * DAY,
-            clonable=lambda image: False) -> ahead.Plan:
-    return ahead.plan(offers, ahead.Seen(entries, obstacles or {}, now),
-                      rules, clonable)
+            clonable=lambda image: False) -> prefetch_plan.Plan:
+    return prefetch_plan.plan(
+        offers, prefetch_plan.Seen(entries, obstacles or {}, now), rules,
+        clonable)
 
 
 OLD, NEW, NEWEST = offer('a', 1), offer('b', 2), offer('c', 3)
@@ -54,8 +55,9 @@ OTHER = offer('d', 1, '22.04')
 
 
 def test_the_newest_of_each_family_is_fetched_the_newest_family_first():
-    assert planned([OLD, OTHER, NEWEST, NEW]) == ahead.Plan((NEWEST, OTHER))
-    assert planned([]) == ahead.Plan()
+    assert planned([OLD, OTHER, NEWEST, NEW]) == prefetch_plan.Plan(
+        (NEWEST, OTHER))
+    assert planned([]) == prefetch_plan.Plan()
 
 
 def test_so_many_of_each_as_are_wanted():
@@ -73,7 +75,7 @@ def test_an_image_that_is_found_by_two_marks_counts_once():
 
 def test_what_is_there_is_held_once():
     assert planned([NEW], [have(NEW, 1, held=False)]).hold == (NEW.golden,)
-    assert planned([NEW], [have(NEW, 1)]) == ahead.Plan()
+    assert planned([NEW], [have(NEW, 1)]) == prefetch_plan.Plan()
 
 
 @pytest.mark.parametrize(('entries', 'released'), [
@@ -94,7 +96,7 @@ def test_what_is_no_longer_marked_is_released():
     assert planned([], [have(NEW, 1, used=100 * DAY)]).release == (
         NEW.golden,)
     # What nobody held is not ours to let go.
-    assert planned([], [have(NEW, 1, held=False)]) == ahead.Plan()
+    assert planned([], [have(NEW, 1, held=False)]) == prefetch_plan.Plan()
 
 
 def test_what_cannot_come_waits_and_says_why():
@@ -110,7 +112,7 @@ def test_what_cannot_come_waits_and_says_why():
     assert found.fetch == (NEWEST,)
     assert {one.image.id: why for one, why in found.waiting} == {
         'e': 'size-unknown', 'f': 'over-budget', 'd': 'clonable'}
-    assert {why for _, why in found.waiting} <= set(ahead.REASONS)
+    assert {why for _, why in found.waiting} <= set(prefetch_plan.REASONS)
 
 
 def test_the_budget_is_of_what_is_there_and_of_what_comes():
@@ -125,7 +127,7 @@ def test_the_budget_is_of_what_is_there_and_of_what_comes():
 def test_an_obstacle_is_the_reason():
     found = planned([NEW], obstacles={NEW.golden: 'image-damaged: no'})
 
-    assert found == ahead.Plan(waiting=((NEW, 'image-damaged: no'),))
+    assert found == prefetch_plan.Plan(waiting=((NEW, 'image-damaged: no'),))
 
 
 def test_the_disk_of_an_image_without_a_virtual_size():
@@ -162,7 +164,7 @@ def test_families(rules, names):
                                       'visibility': 'private'}),
 ])
 def test_marks(text, filters):
-    assert ahead.mark(text) == filters
+    assert prefetch_plan.mark(text) == filters
 
 
 @pytest.mark.parametrize('text', [
@@ -171,8 +173,8 @@ def test_marks(text, filters):
     'visibility=community', 'visibility=private+tag=golden',
     'tag=golden+visibility=shared'])
 def test_what_is_no_mark_or_anybodys(text):
-    with pytest.raises(ahead.BadMark):
-        ahead.mark(text)
+    with pytest.raises(prefetch_plan.BadMark):
+        prefetch_plan.mark(text)
 
 
 def test_what_is_held_is_not_evicted():

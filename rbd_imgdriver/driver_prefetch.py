@@ -30,7 +30,7 @@ from rbd_imgdriver.openstack import settings
 LOG = logging.getLogger(__name__)
 
 
-class AheadMixin:
+class PrefetchMixin:
     """Looks for marked images now and then, and when Glance says so."""
 
     configuration: Any
@@ -45,7 +45,7 @@ class AheadMixin:
     def _check_marks(self) -> None:
         """Refuse marks that are none when the service starts."""
         try:
-            settings.ahead_rules(self.configuration)
+            settings.prefetch_rules(self.configuration)
         except ValueError as error:
             raise exception.InvalidConfigurationValue(
                 option='rbd_imgdriver_prefetch', value=str(error)) from error
