@@ -22,6 +22,7 @@ import time
 from typing import Any
 
 from bench import cases
+from bench import charts
 from bench import lab as labs
 from bench import machine
 from bench import report
@@ -58,7 +59,7 @@ def _report(found: list[results.Result], run: dict[str, Any],
         return
     if not keep:  # a few cases would not say it of all
         found += results.connections(
-            [one for one in found if one.name not in cases.PROGRAMS])
+            [one for one in found if one.name not in cases.CONNECTING])
     records = results.save(RESULTS, found, run, keep)
     names = {one.name for one in found}
     print(report.table([one for one in records if one['name'] in names]))
@@ -74,9 +75,10 @@ def _interrupted(number: int, _frame: object) -> None:
 def _document(records: list[dict[str, Any]]) -> None:
     """Put the results into the documentation."""
     (DOC / 'benchmarks.inc').write_text(report.rest(records))
-    chart = report.children_chart(records)
-    if chart:
-        (DOC / 'benchmarks-children.svg').write_text(chart)
+    made = charts.charts(records)
+    for chart in made:
+        (DOC / f'{chart.name}.svg').write_text(chart.svg)
+    (DOC / 'benchmarks-plots.inc').write_text(charts.figures(made))
 
 
 def _measure(quick: bool, chosen: list[str],

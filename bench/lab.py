@@ -34,6 +34,7 @@ import rbd
 from bench import contender
 from bench import crowd
 from bench import data
+from bench import footprint
 from bench import glance
 from bench import sessions
 from sandbox import ceph
@@ -54,7 +55,9 @@ class Scale:
     """How much is measured.
 
     :param rounds: turns of each contender that count
+    :param many: the same of what users wait for and takes a moment
     :param long: the same where one takes half a minute
+    :param api: the same through the API of a cloud
     :param row: volumes made in a row
     :param at_once: volumes made at the same time
     :param children: earlier children of a cached image
@@ -69,7 +72,9 @@ class Scale:
     """
 
     rounds: int
+    many: int
     long: int
+    api: int
     row: int
     at_once: int
     children: tuple[int, ...]
@@ -83,14 +88,15 @@ class Scale:
     sparse: data.Disk
 
 
-FULL = Scale(7, 7, 20, 32, (1, 10, 100, 1000), (1000, 10_000, 100_000), 1000,
+FULL = Scale(7, 100, 3, 20, 20, 32, (1, 10, 100, 1000),
+             (1000, 10_000, 100_000), 1000,
              data.Disk(4 * data.GIB, 512 * data.MIB),
              data.Disk(1 * data.GIB, 64 * data.MIB),
              data.Disk(1 * data.GIB, 128 * data.MIB),
              data.Disk(256 * data.MIB, 64 * data.MIB),
              data.Disk(2 * data.GIB, 256 * data.MIB),
              data.Disk(20 * data.GIB, 512 * data.MIB))
-QUICK = Scale(2, 1, 4, 8, (1, 10, 50), (1000, 2000), 50,
+QUICK = Scale(2, 5, 1, 4, 4, 8, (1, 10, 50), (1000, 2000), 50,
               data.Disk(1 * data.GIB, 128 * data.MIB),
               data.Disk(1 * data.GIB, 64 * data.MIB),
               data.Disk(256 * data.MIB, 64 * data.MIB),
@@ -373,9 +379,15 @@ class Lab:
     def long_turns(self, actions: Mapping[str, Action]) -> Samples:
         """The same where a turn takes half a minute.
 
-        None comes first to warm up: one in seven does not move the median.
+        None comes first to warm up: one of three does not move the median.
         """
         return self.turns(actions, self.scale.long, warm_up=False)
+
+    def footprints(self, actions: Mapping[str, Action],
+                   ) -> dict[str, footprint.Footprint]:
+        """What each contender's operation, when warm, leaves in Ceph."""
+        return {who: footprint.of(self._client, action, self.scale.long)
+                for who, action in actions.items()}
 
     def _watched(self, action: Action) -> contender.Sample:
         """Do something, and add what others saw of it."""

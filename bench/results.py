@@ -23,9 +23,15 @@ import pathlib
 from typing import Any
 
 from bench import contender
+from bench import footprint
 from bench import statistics
 
 Values = Mapping[str, Sequence[float]]
+
+STORM = 'storm-'
+
+# Percentiles, and of how many values each is another than the largest.
+PERCENTILES = {50: 1, 95: 20, 99: 100}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,6 +62,7 @@ class Result:
     :param more_is_better: as in volumes per second
     :param costs: of each contender and kind: see :func:`costs`
     :param snapshots: on the source afterwards, of each contender
+    :param footprints: what one operation of each leaves in Ceph
     :param note: what a reader has to know
     :param rounds: where a value is made of several
     """
@@ -69,6 +76,8 @@ class Result:
     costs: Mapping[str, Mapping[str, float]] = dataclasses.field(
         default_factory=dict)
     snapshots: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    footprints: Mapping[str, footprint.Footprint] = dataclasses.field(
+        default_factory=dict)
     note: str = ''
     rounds: int = 0
 
@@ -119,19 +128,26 @@ class Result:
             'wanted': dataclasses.asdict(self.wanted),
             'missed': self.missed,
             'more_is_better': self.more_is_better,
-            'rounds': self.rounds or max(map(len, self.values.values())),
-            'spread': {who: [_rounded(one)
-                             for one in statistics.spread(values)]
-                       for who, values in self.values.items() if values},
-            'best': {who: _rounded((max if self.more_is_better else min)(
-                values)) for who, values in self.values.items() if values},
+            'rounds': self.rounds or len(self.values['ours']),
+            'spread': self._each(statistics.spread),
+            'range': self._each(lambda values: (min(values), max(values))),
+            'percentiles': {who: _percentiles(values)
+                            for who, values in self.values.items()},
             'temp_bytes': self.costs.get('temp_bytes', {}),
             'memory_bytes': self.costs.get('memory_bytes', {}),
             'cpu_seconds': self.costs.get('cpu_seconds', {}),
             'connections': self.costs.get('connections', {}),
             'downloads': self.costs.get('downloads', {}),
             'snapshots_on_source': dict(self.snapshots),
+            'rados': {who: dataclasses.asdict(one)
+                      for who, one in self.footprints.items()},
             'note': self.note}
+
+    def _each(self, figures: Callable[[Sequence[float]], Sequence[float]],
+              ) -> dict[str, list[float | None]]:
+        """Some figures of the values of each contender."""
+        return {who: [_rounded(one) for one in figures(values)]
+                for who, values in self.values.items() if values}
 
 
 def of_samples(name: str, title: str,
@@ -193,17 +209,28 @@ def save(path: pathlib.Path, results: Sequence[Result],
     """Write results.json; all that is in it then.
 
     :param run: when, where and with what it was measured
-    :param keep: whether results of other cases stay in it
+    :param keep: whether results of other cases stay in it; those of storms,
+        which no run of all cases has, do in any case
     """
     fresh = {one.name: {**one.as_json(), 'run': dict(run)}
              for one in results}
-    known = {}
-    if keep and path.exists():
-        known = {one['name']: one for one in json.loads(path.read_text())}
+    known = {one['name']: one for one in _read(path)
+             if keep or one['name'].startswith(STORM)}
     merged = [fresh.pop(name, old) for name, old in known.items()]
     merged += fresh.values()
     path.write_text(json.dumps(merged, indent=2) + '\n')
     return merged
+
+
+def _read(path: pathlib.Path) -> list[dict[str, Any]]:
+    return list(json.loads(path.read_text())) if path.exists() else []
+
+
+def _percentiles(values: Sequence[float]) -> dict[str, float | None]:
+    """Those of which so many values can say something."""
+    return {f'p{percent}': _rounded(statistics.percentile(values, percent))
+            for percent, least in PERCENTILES.items()
+            if len(values) >= least}
 
 
 def _rounded(value: float | None) -> float | None:

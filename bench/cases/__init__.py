@@ -39,6 +39,7 @@ ALL: dict[str, Case] = {
     'direct-clone': clones.direct,
     'clones': functools.partial(
         clones.of_volumes, which=('cached', 'cinder', 'volume')),
+    'cached-clone-cold': clones.cold,
     'children': scaling.children,
     'depth-limit': chains.depth_limit,
     'full-copy': chains.full_copy,
@@ -52,9 +53,10 @@ ALL: dict[str, Case] = {
     'concurrent-cached': concurrency.cached,
     'concurrent-uncached': concurrency.uncached,
     'blank': lifecycle.blank,
-    'growth': growth.growth,
     'balanced-reads': balance.balanced_reads,
     'end-to-end': cloud.end_to_end,
+    # It takes longest, and readers could do without it first.
+    'growth': growth.growth,
 }
 
 CASES: dict[str, Case] = ALL | {
@@ -63,7 +65,7 @@ CASES: dict[str, Case] = ALL | {
     f'growth-{count}': functools.partial(growth.growth, counts=(count,))
     for count in lab.FULL.pool} | {'storm': storm.storm}
 
-# Those for which programs of their own connect to the cluster.
-PROGRAMS = ('import-qcow2', 'import-qcow2-in-cluster', 'import-luks',
-            'encrypted-clone', 'encrypted-clone-step-one',
-            'encrypted-clone-cold', 'encrypted-clone-cold-step-one')
+# Those in which somebody connects: programs of their own, or on purpose.
+CONNECTING = ('cached-clone-cold', 'import-qcow2', 'import-qcow2-in-cluster',
+              'import-luks', 'encrypted-clone', 'encrypted-clone-step-one',
+              'encrypted-clone-cold', 'encrypted-clone-cold-step-one')

@@ -24,7 +24,7 @@ from bench import statistics
 from sandbox import rest
 
 # What an image may add to a blank volume, in seconds.
-MARGIN = 0.1
+MARGIN = 0.08
 
 
 def end_to_end(lab: labs.Lab) -> Iterator[results.Result]:
@@ -47,7 +47,7 @@ def end_to_end(lab: labs.Lab) -> Iterator[results.Result]:
                     'ours': cloud.action('ours', image),
                     'limit': cloud.action('ours', None),
                     'intree': cloud.action('intree', image)},
-                    rounds=2 * lab.scale.rounds)
+                    rounds=lab.scale.api)
             yield from _percentiles(name, title, samples)
 
 

@@ -21,15 +21,19 @@ encryption.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Mapping
 import functools
+import types
 
 from bench.cases import clones
 from bench.cases import imports
 from bench import contender
 from bench import data
+from bench import footprint
 from bench import lab as labs
 from bench import results
 
+NONE: Mapping[str, footprint.Footprint] = types.MappingProxyType({})
 STEPS = {'two': True, 'one': False}
 NAMES = {'two': '', 'one': '-step-one'}
 TITLES = {'two': 'step two: our volume manager',
@@ -46,14 +50,16 @@ def warm(lab: labs.Lab) -> Iterator[results.Result]:
             size=_size(disk))
         plain()
         plain(encrypted=True, ahead=True)
-        samples = lab.long_turns({
-            **{step: functools.partial(plain, encrypted=True, ahead=ahead)
-               for step, ahead in STEPS.items()},
-            'intree': functools.partial(_in_tree, lab, pools['intree'], image,
-                                        disk),
-            'limit': plain})
+        ours = {step: functools.partial(plain, encrypted=True, ahead=ahead)
+                for step, ahead in STEPS.items()}
+        # What takes half a minute, and what takes a moment.
+        slow = lab.long_turns({
+            'one': ours['one'], 'intree': functools.partial(
+                _in_tree, lab, pools['intree'], image, disk)})
+        quick = {'two': ours['two'], 'limit': plain}
         yield from _results('encrypted-clone', 'another encrypted volume',
-                            disk, samples, 1.5)
+                            disk, slow | lab.turns(quick, lab.scale.many),
+                            1.5, lab.footprints(quick))
 
 
 def cold(lab: labs.Lab) -> Iterator[results.Result]:
@@ -76,11 +82,13 @@ def cold(lab: labs.Lab) -> Iterator[results.Result]:
                                        _image(lab, disk), disk),
             'limit': limit})
         yield from _results('encrypted-clone-cold',
-                            'the first encrypted volume', disk, samples, None)
+                            'the first encrypted volume', disk, samples)
 
 
 def _results(name: str, title: str, disk: data.Disk, samples: labs.Samples,
-             vs_limit: float | None) -> Iterator[results.Result]:
+             vs_limit: float | None = None,
+             footprints: Mapping[str, footprint.Footprint] = NONE,
+             ) -> Iterator[results.Result]:
     for step in STEPS:
         yield results.of_samples(
             name + NAMES[step],
@@ -90,6 +98,8 @@ def _results(name: str, title: str, disk: data.Disk, samples: labs.Samples,
              'limit': samples['limit']},
             wanted=results.Wanted(
                 vs_limit=vs_limit if step == 'two' else None),
+            footprints={who: footprints[of] for who, of in (
+                ('ours', step), ('limit', 'limit')) if of in footprints},
             note='the limit is the same without encryption')
 
 

@@ -51,14 +51,15 @@ def raw(lab: labs.Lab) -> Iterator[results.Result]:
                     extents=disk.extents(), size=disk.size,
                     pool=pools['limit'])})
     bounds = {kind: samples.pop(kind) for kind in ('hash', 'write')}
-    slower = max(bounds, key=lambda kind: sum(one.seconds
-                                              for one in bounds[kind]))
-    samples['limit'] = bounds[slower]
-    yield results.of_samples(
-        'import-raw', f'import of a raw image, {_what(disk)}', samples,
-        unit='s', wanted=results.Wanted(6, 1.15),
-        note=f'the limit is to {slower} the data, which takes longer than '
-        'the other of hashing and writing')
+    slower, quicker = sorted(bounds, reverse=True, key=lambda kind: sum(
+        one.seconds for one in bounds[kind]))
+    for name, bound, wanted in (
+            ('import-raw', slower, results.Wanted(6, 1.15)),
+            (f'import-raw-{quicker}', quicker, results.Wanted())):
+        yield results.of_samples(
+            name, f'import of a raw image, {_what(disk)}; the limit is to '
+            f'{bound} the data', samples | {'limit': bounds[bound]},
+            unit='s', wanted=wanted)
 
 
 def qcow2(lab: labs.Lab) -> Iterator[results.Result]:

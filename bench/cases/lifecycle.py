@@ -37,13 +37,15 @@ def blank(lab: labs.Lab) -> Iterator[results.Result]:
         before = _contents(lab, pools)
         for verb in ('create', 'extend', 'snapshot', 'delete'):
             waiting = {kind: list(ids) for kind, ids in made.items()}
-            samples = lab.turns({
-                kind: functools.partial(_do, lab[kind], verb,
-                                        waiting[kind], made[kind])
-                for kind in DRIVERS})
+            actions = {kind: functools.partial(
+                _do, lab[kind], verb, waiting[kind], made[kind])
+                for kind in DRIVERS}
+            samples = lab.turns(actions, lab.scale.rounds
+                                if verb == 'snapshot' else lab.scale.many)
             yield results.of_samples(
                 f'blank-{verb}', f'blank volume: {verb}', samples,
-                wanted=results.Wanted(SAME))
+                wanted=results.Wanted(SAME),
+                footprints=lab.footprints(actions))
         left = {kind: sorted(names - before[kind])
                 for kind, names in _contents(lab, pools).items()}
         assert not left['ours'], f'left in the pool: {left["ours"]}'

@@ -17,8 +17,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bench.cases import clones
+from bench import charts
 from bench import lab as labs
-from bench import report
 from bench import results
 
 FLAT = 1.2
@@ -43,7 +43,7 @@ def children(lab: labs.Lab) -> Iterator[results.Result]:
                 lab, pools, sources['limit'], image,
                 lab.scale.cloned.gib))
             result = results.of_samples(
-                f'{report.CHILDREN}{count}',
+                f'{charts.CHILDREN}{count}',
                 f'cached clone after {count} earlier ones', samples,
                 snapshots={kind: lab.snapshots(*sources[kind][:2])
                            for kind in ('ours', 'intree')})
@@ -54,7 +54,7 @@ def children(lab: labs.Lab) -> Iterator[results.Result]:
 
 def _growth(first: results.Result, last: results.Result) -> results.Result:
     """The last as a multiple of the first, for each contender."""
-    count = last.name.removeprefix(report.CHILDREN)
+    count = last.name.removeprefix(charts.CHILDREN)
     return results.Result(
         'cached-clone-growth',
         f'cached clone after {count} earlier ones, as multiple of the first',

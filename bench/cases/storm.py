@@ -111,13 +111,14 @@ def _results(kind: Kind, found: Mapping[str, storms.Storm],
     ours = found[OURS]
     title = f'{ours.count:,} {kind.title} at once'
     yield results.Result(
-        f'storm-{kind.name}-rate', title, '1/s',
+        f'{results.STORM}{kind.name}-rate', title, '1/s',
         {who: [one.rate] for who, one in found.items()},
         results.Wanted(vs_limit=RATE), more_is_better=True,
         note=_note(ours), rounds=1)
     yield results.Result(
-        f'storm-{kind.name}-p99', f'{title}: 99th percentile of the time in '
-        'cinder-volume, as multiple of the median', 'x',
+        f'{results.STORM}{kind.name}-p99',
+        f'{title}: 99th percentile of the time in cinder-volume, as multiple '
+        'of the median', 'x',
         {who: [one.spread] for who, one in found.items()},
         results.Wanted(at_most=SPREAD), rounds=1)
 

@@ -48,6 +48,7 @@ import oslo_messaging
 from bench import data
 from bench.worker import measure
 from bench.worker import upkeep
+from rbd_imgdriver.ceph import connection
 from rbd_imgdriver import driver as our_driver
 
 CONF = cfg.CONF
@@ -127,9 +128,10 @@ class Host:
         return str(self._volume(size, volume_id=volume_id).id)
 
     def mark_as_image(self, volume_id: str, image_id: str) -> None:
-        """Mark a volume as Cinder does when it uploads one to an image."""
+        """Mark a volume as Glance's store and Cinder do for an image."""
         database.volume_metadata_update(
-            self._context, volume_id, {'glance_image_id': image_id}, False)
+            self._context, volume_id,
+            {'glance_image_id': image_id, 'image_owner': PROJECT}, False)
         database.volume_admin_metadata_update(
             self._context, volume_id, {'readonly': 'True'}, False)
 
@@ -141,15 +143,18 @@ class Host:
 
     def from_image(self, image_id: str, size: int, count: int = 1,
                    encrypted: bool = False, ahead: bool = False,
-                   watch: bool = False) -> dict[str, Any]:
+                   watch: bool = False, cold: bool = False) -> dict[str, Any]:
         """Make volumes of an image, one after the other.
 
         :param size: GiB
         :param ahead: whether a driver is asked to clone for an encrypted
             volume before a download, as by our volume manager
         :param watch: whether to watch memory and temporary files
+        :param cold: whether to close our connections before
         """
         volumes = [self._volume(size, encrypted) for _ in range(count)]
+        if cold and not connection.close_all():
+            raise RuntimeError('a connection is in use')
         return self._measure(
             lambda: [self._from_image(volume, image_id, ahead)
                      for volume in volumes], volumes, watch)

@@ -37,24 +37,41 @@ class Limit:
     """
 
     def __init__(self, settings: dict[str, Any]) -> None:
-        self._client = rados.Rados(conffile=settings['conf'],
-                                   rados_id=settings['user'])
-        self._client.connect()
+        self._settings = settings
         self._ioctxs: dict[str, Any] = {}
+        self._connect()
+
+    def _connect(self) -> None:
+        self._client = rados.Rados(conffile=self._settings['conf'],
+                                   rados_id=self._settings['user'])
+        self._client.connect()
+
+    def _disconnect(self) -> None:
+        for ioctx in self._ioctxs.values():
+            ioctx.close()
+        self._ioctxs.clear()
+        self._client.shutdown()
 
     def _ioctx(self, pool: str) -> Any:
         if pool not in self._ioctxs:
             self._ioctxs[pool] = self._client.open_ioctx(pool)
         return self._ioctxs[pool]
 
-    def clone(self, parent: list[str], pool: str,
-              count: int = 1) -> dict[str, Any]:
+    def clone(self, parent: list[str], pool: str, count: int = 1,
+              cold: bool = False) -> dict[str, Any]:
         """Clone a snapshot so many times, one after the other.
 
         :param parent: pool, image and snapshot
+        :param cold: whether to connect first
         """
-        source, target = self._ioctx(parent[0]), self._ioctx(pool)
+        if cold:
+            self._disconnect()
+        else:  # open what is open in all turns but the first
+            self._ioctx(parent[0]), self._ioctx(pool)
         with measure.measured() as cost:
+            if cold:
+                self._connect()
+            source, target = self._ioctx(parent[0]), self._ioctx(pool)
             for _ in range(count):
                 _clone(source, parent, target)
         return dataclasses.asdict(cost)

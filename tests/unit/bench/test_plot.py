@@ -12,20 +12,42 @@
 
 """The chart: well-formed, and the same for the same figures."""
 
+import re
 from xml.etree import ElementTree
 
 from bench import plot
 
 LINES = {'ours': [(1, 10), (10, 100), (100, 1000)], 'limit': [(1, 9)]}
+GROUPS = {'one kind': {'ours': 10, 'limit': 9}, 'other': {'intree': 1000}}
 
 
 def test_title_axes_and_contenders_are_named():
-    drawn = ElementTree.fromstring(plot.chart('a < b', 'x axis', 'ms', LINES))
+    drawn = ElementTree.fromstring(plot.lines('a < b', 'x axis', 'ms', LINES))
 
     texts = {one.text for one in drawn.iter() if one.text}
-    assert {'a < b', 'x axis', 'ms', 'rbd-imgdriver', 'librbd'} <= texts
+    assert {'a < b', 'x axis', 'ms', 'rbd-imgdriver', 'limit'} <= texts
 
 
 def test_the_same_figures_make_the_same_file():
-    assert plot.chart('t', 'x', 'y', LINES) == plot.chart(
+    assert plot.lines('t', 'x', 'y', LINES) == plot.lines(
         't', 'x', 'y', LINES)
+
+
+def test_bars_bear_their_figures():
+    drawn = ElementTree.fromstring(plot.bars('title', 'ms', GROUPS))
+
+    texts = {one.text for one in drawn.iter() if one.text}
+    assert {'title', 'ms', 'one kind', 'other', '10', '9', '1000', 'in-tree',
+            'rbd-imgdriver'} <= texts
+
+
+def test_charts_fit_a_telephone():
+    for svg in (plot.lines('t', 'x', 'y', LINES),
+                plot.bars('t', 'x', GROUPS)):
+        drawn = ElementTree.fromstring(svg)
+
+        assert float(drawn.get('width').removesuffix('pt')) <= 300
+        sizes = [float(size) for size in re.findall(
+            r'font-size: ([\d.]+)px', svg)]
+        assert sizes
+        assert min(sizes) >= 7
