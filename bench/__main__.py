@@ -27,6 +27,7 @@ from bench import lab as labs
 from bench import machine
 from bench import report
 from bench import results
+from tools import readme
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
 RESULTS = TOP / 'bench' / 'results.json'
@@ -73,12 +74,15 @@ def _interrupted(number: int, _frame: object) -> None:
 
 
 def _document(records: list[dict[str, Any]]) -> None:
-    """Put the results into the documentation."""
+    """Put the results into the documentation and the README."""
     (DOC / 'benchmarks.inc').write_text(report.rest(records))
     made = charts.charts(records)
     for chart in made:
         (DOC / f'{chart.name}.svg').write_text(chart.svg)
     (DOC / 'benchmarks-plots.inc').write_text(charts.figures(made))
+    if set(readme.CASES) <= {one['name'] for one in records}:
+        readme.README.write_text(readme.renewed(
+            readme.README.read_text(), records))
 
 
 def _measure(quick: bool, chosen: list[str],

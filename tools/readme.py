@@ -11,7 +11,7 @@
 # under the License.
 """Write what README.rst shows from what was measured and seen.
 
-    .venv/bin/python -m tools.readme             # the table of speed
+    .venv/bin/python -m tools.readme             # the table, as "make bench"
     make demo | tee /tmp/demo.txt
     .venv/bin/python -m tools.readme /tmp/demo.txt    # and the picture
 
@@ -64,6 +64,11 @@ def table(results: list[dict[str, Any]]) -> str:
                       in zip(row, widths, strict=True)).rstrip()
              for row in rows]
     return '\n'.join([rule, lines[0], rule, *lines[1:], rule])
+
+
+def renewed(text: str, results: list[dict[str, Any]]) -> str:
+    """The README with the table of these results."""
+    return PART.sub(lambda _: table(results), text)
 
 
 def _figure(value: float | None) -> str:
@@ -120,8 +125,7 @@ def main() -> int:
     parser.add_argument('--check', action='store_true')
     args = parser.parse_args()
     present = README.read_text()
-    wanted = PART.sub(lambda _: table(json.loads(RESULTS.read_text())),
-                      present)
+    wanted = renewed(present, json.loads(RESULTS.read_text()))
     if args.check:
         if wanted != present:
             print('README.rst: its table is not that of bench/results.json: '
