@@ -181,7 +181,7 @@ class RBDImageDriver(driver_prefetch.PrefetchMixin, driver_chains.ChainsMixin,
                 self.configuration.rbd_imgdriver_metrics_address, port,
                 self.configuration.config_group, opts.CASCADE, base.codes())
         except metrics.Unavailable as error:
-            LOG.error('There are no metrics: %s', error)
+            LOG.error('Metrics are not available: %s', error)
 
     def _hear(self, signal: signals.Signal) -> None:
         if (isinstance(signal, signals.Flattened)

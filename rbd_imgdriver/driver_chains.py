@@ -115,8 +115,8 @@ class ChainsMixin(cinder_rbd.RBDDriver):
         try:
             self._chains.before_attach(volume.name)
         except ceph_errors.CephError as error:
-            LOG.warning('Whether volume %(volume)s is being flattened could '
-                        'not be found out: %(error)s',
+            LOG.warning('It is not known whether volume %(volume)s is being '
+                        'flattened: %(error)s',
                         {'volume': volume.name, 'error': error})
         return dict(super().initialize_connection(volume, connector))
 

@@ -68,9 +68,9 @@ def install(task: type) -> None:
     found = differences(task)
     if found or cinders is None:
         LOG.warning(
-            'This Cinder is not one that rbd_imgdriver knows: it downloads '
-            'images for encrypted volumes, as with its own volume manager: '
-            '%s', '; '.join(found))
+            'rbd_imgdriver does not know this release of Cinder, which '
+            'therefore downloads images for encrypted volumes, as with its '
+            'own volume manager: %s', '; '.join(found))
         return
     setattr(task, _REPLACED, asking_first(cinders))
 

@@ -67,14 +67,14 @@ CACHE_BYTES = Metric('rbd_imgdriver_cache_bytes', 'gauge',
                      'Size of the golden images in bytes, as the limits of '
                      'the cache count it.')
 OLDEST = Metric('rbd_imgdriver_cache_oldest_use_timestamp_seconds', 'gauge',
-                'When the golden image that was not used for the longest time '
-                'was used; 0 without any.')
+                'When the least recently used golden image was last used; 0 '
+                'when there is none.')
 SWEEPS = Metric('rbd_imgdriver_sweeps_total', 'counter',
                 'Sweeps of the cache, by result: done, failed.', ('result',))
 SWEPT = Metric('rbd_imgdriver_swept_images_total', 'counter',
                'RBD images that sweeps have removed.')
 LAST_SWEEP = Metric('rbd_imgdriver_last_sweep_timestamp_seconds', 'gauge',
-                    'When a sweep last left nothing undone; 0 for never.')
+                    'When a sweep last did all that was to do; 0 for never.')
 IMPORTS = Metric('rbd_imgdriver_imports_in_flight', 'gauge',
                  'Imports that are under way in this process, those that wait '
                  'for their turn included.')

@@ -39,10 +39,11 @@ IMPORT_OPTS = [
     cfg.IntOpt(
         'rbd_imgdriver_concurrent_imports',
         default=4, min=1,
-        help='How many images the backend may convert at the same time, and '
-             'as many that need no conversion. More wait: the project that '
-             'has the fewest comes next, and none has all places. An import '
-             'may take up to 256 MiB of memory.'),
+        help='How many images the backend may convert at the same time; as '
+             'many that need no conversion may be imported beside them. '
+             'Further imports wait: the project with the fewest running '
+             'imports comes next, and no project gets all places. An import '
+             'may use up to 256 MiB of memory.'),
     cfg.StrOpt(
         'rbd_imgdriver_converter_user',
         default='nobody',
@@ -52,16 +53,15 @@ IMPORT_OPTS = [
     cfg.IntOpt(
         'rbd_imgdriver_converter_memory_gb',
         default=4, min=2,
-        help='The address space in GiB that one qemu-img may take; a damaged '
-             'or hostile image cannot make it take more. The client '
-             'library of Ceph alone reserves 1.5 GiB, more on hosts with many '
-             'processors.'),
+        help='The address space in GiB that one qemu-img may use; a damaged '
+             "or hostile image cannot make it use more. Ceph's client library "
+             'alone reserves 1.5 GiB, more on hosts with many processors.'),
     cfg.IntOpt(
         'rbd_imgdriver_stall_timeout',
         default=300, min=10,
-        help='Seconds without any progress after which a conversion is given '
-             'up. It has to be longer than Ceph may stand still, for example '
-             'while it fails over.'),
+        help='Seconds without progress after which a conversion is '
+             'abandoned. Must be longer than Ceph may fail to respond, for '
+             'example during a failover.'),
 ]
 
 ENCRYPTION_OPTS = [
@@ -69,22 +69,24 @@ ENCRYPTION_OPTS = [
         'rbd_imgdriver_encrypted_clones',
         default='project',
         choices=[
-            ('off', 'each encrypted volume is imported by itself'),
-            ('project', 'all volumes that a project makes of an image, with '
-                        'the same cipher, share the encrypted data'),
+            ('off', 'every encrypted volume is imported separately'),
+            ('project', 'all volumes that a project makes from an image with '
+                        'the same cipher share the encrypted data'),
             ('volume-type', 'only those of the same volume type do')],
-        help='Whether encrypted volumes of an image are clones of each '
-             "other's data. Such volumes have the same master key, each "
-             'behind a passphrase of its own, like volumes that Cinder '
-             'clones. Needs image_volume_cache_enabled and cryptsetup.'),
+        help='Whether encrypted volumes that are made from the same image '
+             'share its encrypted data, as clones. Such volumes have the same '
+             'master key, each protected by a passphrase of its own, as '
+             'volumes that Cinder clones have. Needs '
+             'image_volume_cache_enabled and cryptsetup.'),
     cfg.IntOpt(
         'rbd_imgdriver_luks_iterations',
         default=1000, min=1000,
-        help='How often PBKDF2 is repeated to make the key of a new encrypted '
-             'volume of its passphrase. Repetition makes guessing slow, and '
-             'the passphrases of Cinder, random keys of 256 bits, cannot be '
-             'guessed; but each start of a server repeats it, too. 2,000,000 '
-             'take about a second.'),
+        help='How many iterations of PBKDF2 derive the key of a new '
+             'encrypted volume from its passphrase. More iterations make '
+             'guessing slower, but the passphrases that Cinder makes are '
+             'random keys of 256 bits, which nobody can guess, and every '
+             'start of a server takes as many. 2,000,000 iterations take '
+             'about a second.'),
 ]
 
 PREFETCH_OPTS = [
@@ -93,18 +95,20 @@ PREFETCH_OPTS = [
         default=[],
         help='Marks of images that are fetched into the cache as soon as '
              'Glance has them, before anybody asks for them. Each is '
-             'key=value, or several with "+" between that must all fit; a '
+             'key=value, or several joined with "+" that must all match; a '
              'key is tag, owner, visibility or the name of a property: '
              'tag=golden, owner=<project id>, owner=<project id>+tag=golden, '
-             'visibility=public. Without an owner only public images count, '
-             'since every tenant can give images of her own any tag. Needs '
-             'image_volume_cache_enabled and the credentials of [glance].'),
+             'visibility=public. Without an owner only public images match, '
+             'since all tenants can tag their own images as they like. Needs '
+             'image_volume_cache_enabled and the credentials in the section '
+             '[glance].'),
     cfg.IntOpt(
         'rbd_imgdriver_prefetch_keep',
         default=1, min=1,
-        help='How many images of each family are fetched and kept, the '
-             'newest. Older ones are kept until these are there and nobody '
-             'has made a volume of them for a day.'),
+        help='How many images of each family, the newest ones, are fetched '
+             'and kept. Older images are kept until the newest ones are in '
+             'the cache and no volume has been made from the older ones for '
+             'a day.'),
     cfg.ListOpt(
         'rbd_imgdriver_prefetch_family',
         default=['os_distro', 'os_version'],
@@ -112,25 +116,25 @@ PREFETCH_OPTS = [
              'family. An image that lacks one is a family of its own.'),
     cfg.StrOpt(
         'rbd_imgdriver_prefetch_name_pattern',
-        help='A regular expression for names of images, instead of '
-             'rbd_imgdriver_prefetch_family: what it finds, or its first '
+        help='A regular expression for the names of images, used instead of '
+             'rbd_imgdriver_prefetch_family: what it matches, or its first '
              'group, is the same for all images of a family. For example '
              '^(.*)-[0-9]+$ for nightly builds.'),
     cfg.IntOpt(
         'rbd_imgdriver_prefetch_max_size_gb',
         default=0, min=0,
-        help='GiB that the images which are kept so may take together; 0 for '
-             'no limit but that of the cache.'),
+        help='The most GiB that the images kept in this way may take '
+             'together; 0: no limit besides that of the cache.'),
     cfg.IntOpt(
         'rbd_imgdriver_prefetch_interval',
         default=30, min=5,
-        help='Seconds between two looks into Glance for marked images.'),
+        help='Seconds after which Glance is asked for marked images again.'),
     cfg.StrOpt(
         'rbd_imgdriver_prefetch_transport_url',
         secret=True,
-        help="URL of the message bus with Glance's notifications, as "
-             'transport_url of oslo.messaging. With it, Glance is also asked '
-             'as soon as it says that it has an image.'),
+        help="URL of the message bus with Glance's notifications, in the form "
+             "of oslo.messaging's transport_url. With it, Glance is also "
+             'asked as soon as it reports a new image.'),
 ]
 
 CACHE_OPTS = [
@@ -138,9 +142,9 @@ CACHE_OPTS = [
         'rbd_imgdriver_balanced_reads',
         default=False,
         help='Whether all copies of a new cached image are read, and not '
-             'only the first: where many servers start from one image, its '
-             'reads spread over as many OSDs as the pool has copies. Needs '
-             'OSDs of Ceph 15 (Octopus) or later.'),
+             'only the first: when many servers start from one image, their '
+             'reads are spread over as many OSDs as the pool has copies. '
+             'Needs OSDs of Ceph 15 (Octopus) or later.'),
 ]
 
 METRICS_OPTS = [
@@ -148,14 +152,14 @@ METRICS_OPTS = [
         'rbd_imgdriver_metrics_port',
         default=0, min=0,
         help='The port on which Prometheus finds the metrics of this '
-             'backend; 0 for none. Every backend is a process and needs a '
+             'backend; 0: none. Every backend is a process and needs a '
              'port of its own: 19283, 19284 and so on; 9283 belongs to '
              "Ceph's manager. Needs the Python package prometheus-client."),
     cfg.HostAddressOpt(
         'rbd_imgdriver_metrics_address',
         default='127.0.0.1',
         help='The address that rbd_imgdriver_metrics_port is opened on. '
-             'Whoever can reach it can read the metrics.'),
+             'Anybody who can reach it can read the metrics.'),
 ]
 
 OPTS: list[cfg.Opt] = [*CASCADE_OPTS, *IMPORT_OPTS, *ENCRYPTION_OPTS,

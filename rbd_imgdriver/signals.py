@@ -132,7 +132,7 @@ def send(signal: Signal) -> None:
         try:
             listener(signal)
         except Exception:
-            LOG.exception('%s was not heard', signal)
+            LOG.exception('A listener failed to handle %s', signal)
 
 
 def importing(function: Callable[_P, _R]) -> Callable[_P, _R]:

@@ -82,7 +82,7 @@ def _rbd(image: model.Image, claim: RbdClaim) -> model.Declined | None:
     if location.pool in claim.volume_pools:
         return model.Declined(
             'pool-of-volumes', f'{location} is in a pool of volumes: it may '
-            'be any tenant\'s')
+            'belong to any tenant')
     if (location.image, location.snapshot) != (image.id, GLANCE_SNAPSHOT):
         return model.Declined(
             'not-the-image', f'{location} is not what Glance calls image '

@@ -58,5 +58,5 @@ html_static_path = ['_static']
 
 man_pages = [
     ('man/rbd-imgdriver-manage', 'rbd-imgdriver-manage',
-     'look into and look after Cinder backends on Ceph RBD', [project], 8),
+     'inspect and maintain Cinder backends on Ceph RBD', [project], 8),
 ]

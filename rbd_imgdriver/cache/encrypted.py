@@ -237,5 +237,5 @@ def check_room(image: model.Image, size: int) -> None:
     room = size - stripping.LENGTH
     if (image.minimal_size or 0) > room:
         raise siblings.NotCloned('no-room-for-header',
-                        f'the disk has {image.minimal_size} bytes and a '
-                        f'volume with a header room for {room}')
+                        f'the disk has {image.minimal_size} bytes, and '
+                        f'beside its header the volume has room for {room}')

@@ -123,8 +123,8 @@ class Siblings:
                 continue
             if not useless.issuperset(children):
                 raise NotCloned(
-                    'no-key', f'of the {len(children)} volumes of {golden} '
-                    'there is none whose key this request may use')
+                    'no-key', f'{golden} has {len(children)} volumes, and '
+                    'this request may use the key of none of them')
             # Whoever made the ciphertext may be about to finish the first.
             if children or self._clock() - found.created > _PATIENCE:
                 raise NoSibling

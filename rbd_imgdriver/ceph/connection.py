@@ -69,7 +69,8 @@ class ClusterSpec:
     timeout: int = -1
 
     def __str__(self) -> str:
-        return f'{self.user}@{self.name} (conf={self.conf or "default"})'
+        return (f'{self.user or "admin"}@{self.name} '
+                f'(conf={self.conf or "default"})')
 
 
 class Cluster:

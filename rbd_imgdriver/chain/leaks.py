@@ -158,7 +158,7 @@ class Leaks:
         volume_id = self._rules.volume_id(clone)
         status = self._status_of(volume_id) if volume_id else None
         if status == _CREATING:
-            safe, reason = False, f'{clone} is being made of it'
+            safe, reason = False, f'{clone} is being made from it'
         else:
             safe, reason = True, 'it has no clones'
         return Leak(SNAPSHOT, image, image_id, snapshot, usage.held, safe,
@@ -173,8 +173,8 @@ class Leaks:
             return None
         return Leak(PARTIAL, image, image_id, '',
                     self._pool.usage.of(image).used, False,
-                    'no mark says that an import has left it; "rbd rm" '
-                    'removes it')
+                    'no mark shows that an import left it; "rbd rm" removes '
+                    'it')
 
     def _deleted(self, image: str, image_id: str) -> Leak:
         return self._judged(DELETED, image, image_id,
@@ -187,7 +187,7 @@ class Leaks:
             usage = usages.NOTHING  # a removal that was cut short
         leak = self._judged(TRASHED, entry.name, entry.id, usage)
         if entry.deferred_until > time.time():
-            reason = 'its deferment is not over'
+            reason = 'its deferral has not ended'
         elif self._rules.volume_id(entry.name) is None:
             reason = 'its name is not a volume\'s; "rbd trash rm" removes it'
         else:
@@ -203,7 +203,7 @@ class Leaks:
         status = self._status_of(volume_id) if volume_id else None
         if ownership.is_known(status):
             return dataclasses.replace(
-                leak, reason=f'Cinder knows volume {volume_id}, it is '
+                leak, reason=f'Cinder has volume {volume_id}, its status is '
                 f'{status}')
         foreign = [one for one in usage.snapshots
                    if not names.is_internal_snapshot(one)]

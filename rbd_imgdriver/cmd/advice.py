@@ -74,7 +74,7 @@ DECLINED = {
         'of cinder.conf.'),
     'no-volume': Advice(
         'Cinder does not have the volume of the location.',
-        'It was deleted behind the back of Glance. Upload the image again.'),
+        'It was deleted without Glance. Upload the image again.'),
     'not-owner': Advice(
         "The volume that is said to back the image is not the image owner's, "
         'or is in a project of the services and not marked with that owner.',
@@ -128,7 +128,7 @@ DECLINED = {
         'clone of what is not.',
         'None: each such volume is a full copy.'),
     'no-key': Advice(
-        'There are volumes of the same encrypted data, and the key manager '
+        'There are volumes with the same encrypted data, but the key manager '
         'gives this request the key of none of them.',
         "Look at the log for the key manager's reason. With Barbican, let "
         'all users of a project read its secrets, which is the default.'),
@@ -165,7 +165,7 @@ DECLINED = {
         'Nothing, unless it happens again and again: "rbd status" shows who '
         'has it open.'),
     'image-grouped': Advice(
-        'The image is in an RBD group, and Ceph deletes nothing that is.',
+        'The image is in an RBD group, and Ceph does not delete such images.',
         'Take it out with "rbd group image remove <pool>/<group> '
         '<pool>/<image>".'),
     'image-has-snapshots': Advice(
@@ -173,10 +173,11 @@ DECLINED = {
         'Look at it with "rbd snap ls".'),
     'timed-out': Advice(
         'Ceph did not answer in time.',
-        'See "ceph health detail"; rados_connect_timeout is the time.'),
+        'See "ceph health detail"; rados_connect_timeout sets the time.'),
     'disconnected': Advice(
         'The cluster has blocklisted the client.',
-        'See "ceph osd blocklist ls" and why it did.'),
+        'See "ceph osd blocklist ls", and the logs of the monitors for the '
+        'reason.'),
     'unreachable': Advice(
         'The cluster cannot be reached.',
         'See rbd_ceph_conf, the keyring and the network to the monitors.'),
@@ -196,7 +197,7 @@ DECLINED = {
         'Nothing, unless it happens again and again: the host is '
         'overloaded.'),
     'wrong-layout': Advice(
-        'Ceph made an image otherwise than it was asked to.',
+        'Ceph did not make an image as it was asked to.',
         "Compare the pool's own settings: rbd config pool ls <pool>."),
     'source-remains': Advice(
         'A volume was moved and its source could not be removed.',

@@ -109,9 +109,8 @@ def _present(args: argparse.Namespace, entity: str,
         raise exits.CommandError(Exit.USAGE, str(error)) from error
     if entity not in found:
         raise exits.CommandError(
-            Exit.NOT_FOUND, f'{entity} is not there, but '
-            f'{", ".join(sorted(found))}; the user is rbd_user of '
-            f'[{session.name}]')
+            Exit.NOT_FOUND, f'there is no {entity}, the rbd_user of '
+            f'[{session.name}], but only {", ".join(sorted(found))}')
     return found[entity]
 
 

@@ -88,7 +88,7 @@ class Doctor(commands.Listing):
 
 def _seconds(text: str) -> int:
     if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f'{text} is no number of seconds')
+        raise argparse.ArgumentTypeError(f'{text} is not a number of seconds')
     return int(text)
 
 

@@ -28,13 +28,13 @@ class Exit(enum.IntEnum):
 
     OK = 0, 'All was done, or nothing was found.'
     FAILED = 1, 'Ceph, Glance or Cinder failed; nothing or not all was done.'
-    USAGE = 2, 'The command line is not right.'
+    USAGE = 2, 'The command line is wrong.'
     CONFIG = 3, ('cinder.conf cannot be read, or has no such backend, or '
                  'lacks what the command needs.')
     NOT_FOUND = 4, 'There is no such image, volume, type or cache entry.'
-    PARTIAL = 5, 'Some was done and some could not be; the output says what.'
-    WARNING = 6, 'The check found what should be looked at.'
-    ERROR = 7, 'The check found what does not work or is damaged.'
+    PARTIAL = 5, 'Some was done and some was not; the output says what.'
+    WARNING = 6, 'The check found something that should be looked at.'
+    ERROR = 7, 'The check found something that is broken or damaged.'
 
 
 class CommandError(Exception):

@@ -9,7 +9,7 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-"""``rbd-imgdriver-manage``: look into and look after backends.
+"""``rbd-imgdriver-manage``: inspect and maintain backends.
 
 The command line is cliff's, as that of OpenStack's client.  Each noun is a
 module with a class for each verb; a module is imported when its verb is used.
@@ -91,8 +91,8 @@ class Manage(app.App):
 
     def __init__(self) -> None:
         super().__init__(
-            'Look into and look after the Cinder backends that use '
-            'rbd_imgdriver. Reads cinder.conf and needs no running Cinder.',
+            'Inspect and maintain the Cinder backends that use rbd_imgdriver. '
+            'Reads cinder.conf and needs no running Cinder.',
             metadata.version('rbd-imgdriver'), Commands(),
             deferred_help=True)
 
@@ -132,7 +132,7 @@ class Manage(app.App):
     def initialize_app(self, argv: list[str]) -> None:
         """Refuse what would start cliff's shell, which nobody asked for."""
         if not argv and not self.options.deferred_help:
-            self.parser.error('say which command; --help lists them')
+            self.parser.error('there is no command; --help lists them')
 
 
 class _OneLine(logging.Formatter):

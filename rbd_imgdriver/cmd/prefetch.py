@@ -98,7 +98,7 @@ def _limit(args: argparse.Namespace, session: sessions.Session,
     if not known:
         raise exits.CommandError(
             Exit.USAGE, f'Glance does not know how large the disk in image '
-            f'{image.id} is: say --max-size')
+            f'{image.id} is: use --max-size')
     return model.whole_gib(known)
 
 

@@ -45,7 +45,7 @@ def owner(paths: Iterable[pathlib.Path]) -> int:
     if len(found) > 1:
         raise exits.CommandError(
             exits.Exit.CONFIG, 'run this as the user of cinder-volume, not as '
-            'root: which user that is is not clear, for ' + ' and '.join(
+            'root; it is not clear which user that is: ' + ' and '.join(
                 f'{path} belongs to {_name(uid)}'
                 for uid, path in sorted(found.items())))
     return next(iter(found), ROOT)

@@ -162,7 +162,7 @@ class Session:
         known = ', '.join(ours) or 'none'
         if wanted is None:
             raise exits.CommandError(
-                exits.Exit.CONFIG, f'say which --backend; those with '
+                exits.Exit.CONFIG, f'choose one with --backend; those with '
                 f'volume_driver = {DRIVER} are: {known}')
         raise exits.CommandError(
             exits.Exit.CONFIG, f'backend {wanted} is not in enabled_backends '

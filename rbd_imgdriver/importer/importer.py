@@ -186,8 +186,9 @@ class Importer:
         settings = self._settings
         if image.disk_format not in formats.KNOWN:
             raise errors.ImageUnsafe(
-                image.id, f'its disk format {image.disk_format!r} cannot be '
-                f'made a volume; known are {", ".join(sorted(formats.KNOWN))}')
+                image.id, 'no volume can be made from the disk format '
+                f'{image.disk_format!r}; supported formats are '
+                f'{", ".join(sorted(formats.KNOWN))}')
         if settings.conversion_disabled and image.disk_format != 'raw':
             raise errors.ConversionDisabled(
                 image.id, f'it is {image.disk_format} and the operator has '

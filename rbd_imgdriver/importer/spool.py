@@ -217,8 +217,8 @@ class Spooler:
         return errors.NoTemporarySpace(
             image_id, f'it needs {size} bytes of temporary space; '
             f'{self._directory} has {stat.f_bavail * stat.f_frsize} of '
-            f'{stat.f_blocks * stat.f_frsize} free and {margin(stat)} are '
-            'left to others (see image_conversion_dir)')
+            f'{stat.f_blocks * stat.f_frsize} free, of which {margin(stat)} '
+            'are kept for others (see image_conversion_dir)')
 
 
 @contextlib.contextmanager

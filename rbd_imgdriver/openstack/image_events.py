@@ -53,8 +53,8 @@ def _connect(url: str, consumer: str, heard: Callable[[], None]) -> None:
             executor='eventlet' if blocking.green() else 'threading').start()
     except Exception as error:  # of oslo.messaging and its drivers
         # Not the error itself: it may have the URL, with a password.
-        LOG.error('Glance is asked for marked images now and then only, since '
-                  'its notifications cannot be read: %s',
+        LOG.error("Glance's notifications cannot be read, so Glance is only "
+                  'asked for marked images at intervals: %s',
                   type(error).__name__)
         return
     LOG.info("Listening to Glance's notifications as %s", consumer)

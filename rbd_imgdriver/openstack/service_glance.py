@@ -84,9 +84,9 @@ class ServiceGlance:
                 if self.sees_all():
                     return False
                 raise GlanceError(
-                    'Glance may only hide the image: the user of the section '
-                    '[glance] of cinder.conf is not an administrator there; '
-                    'give it the role admin') from error
+                    'Glance may be hiding the image: the user in the section '
+                    '[glance] of cinder.conf is not an administrator of '
+                    'Glance; give that user the role admin') from error
         return True
 
     def sees_all(self) -> bool:

@@ -153,8 +153,8 @@ class CinderClone:
         try:
             source.headers.update(image, {key: snapshot})
         except ceph_errors.CephError as error:
-            LOG.warning('That %(image)s has the snapshot %(snapshot)s could '
-                        'not be noted: %(error)s',
+            LOG.warning('The snapshot %(snapshot)s could not be recorded on '
+                        '%(image)s: %(error)s',
                         {'image': image, 'snapshot': snapshot,
                          'error': error})
 

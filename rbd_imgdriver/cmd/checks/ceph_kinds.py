@@ -32,7 +32,7 @@ KINDS = {
         "See 'ceph health detail'."),
     'manager-down': Kind(
         _WARNING, 'No manager of Ceph is active: volumes work, but what '
-        'Cinder knows of free space is no longer renewed, and no trash is '
+        'Cinder knows of free space is no longer updated, and no trash is '
         'purged on schedule.', 'Start a ceph-mgr.'),
     'monitor-down': Kind(
         _WARNING, 'A monitor is down: creates work as long as the majority '
@@ -120,7 +120,7 @@ KINDS = {
         'image that is lost damages every volume cloned from it.',
         'ceph osd pool set <pool> size 3'),
     'no-application': Kind(
-        _WARNING, 'The pool is not marked as one of RBD.',
+        _WARNING, 'The pool is not marked as a pool of RBD.',
         'rbd pool init <pool>'),
     'data-pool-missing': Kind(
         _ERROR, 'rbd_default_data_pool names a pool that does not exist.',

@@ -91,8 +91,8 @@ KINDS = {
         'do_secure_hash for images added by location.'),
     # Options
     'unknown-option': Kind(
-        _WARNING, "An option in the backend's section is none of this "
-        'driver or of Cinder; it is ignored.', 'Correct its name.'),
+        _WARNING, "An option in the backend's section belongs neither to "
+        'this driver nor to Cinder; it is ignored.', 'Correct its name.'),
     'no-import': Kind(
         _WARNING, 'import is not the last strategy: what no other can serve '
         'is downloaded by Cinder to a temporary file, every time.',
@@ -129,19 +129,19 @@ KINDS = {
         'Give them the same rbd_max_clone_depth.'),
     'pool-shared-with-intree': Kind(
         _WARNING, "A backend of this driver and one of Cinder's own share a "
-        'pool: the other one flattens and deletes what this one cares for.',
+        'pool: the other one flattens and deletes what this one protects.',
         'Change volume_driver of both, or give each a pool.'),
     'option-invalid': Kind(
         _ERROR, 'An option of cinder.conf has a value that it cannot have: '
         'cinder-volume does not start.', 'Correct it.'),
     'secret-malformed': Kind(
-        _ERROR, 'rbd_secret_uuid is no UUID: libvirt has no such secret, and '
-        'servers cannot attach volumes.',
+        _ERROR, 'rbd_secret_uuid is not a UUID: libvirt has no such secret, '
+        'and servers cannot attach volumes.',
         "Set it to what 'virsh secret-list' shows on the compute hosts."),
     'always-copies': Kind(
         _WARNING, 'rbd_max_clone_depth is 0 or less: volumes are full '
         "copies, but for clones of Glance's own snapshots.",
-        'Set it to 5, the default, unless that is meant.'),
+        'Set it to 5, the default, unless that is intended.'),
     'flatten-from-snapshot': Kind(
         _INFO, 'rbd_flatten_volume_from_snapshot is set: volumes from '
         'snapshots are full copies.',
@@ -149,7 +149,7 @@ KINDS = {
     'no-timeout': Kind(
         _INFO, 'rados_connect_timeout is not set: calls to a cluster that '
         'does not answer wait for ever.',
-        'Set it to some 30 seconds, unless waiting is meant.'),
+        'Set it to about 30 seconds, unless waiting is intended.'),
     'no-secret': Kind(
         _INFO, 'rbd_secret_uuid is not set: Nova uses its own.',
         'Set it to the secret of libvirt if Nova has none of its own.'),
@@ -176,7 +176,7 @@ KINDS = {
         _WARNING, 'Another program has the port of the metrics.',
         'Set rbd_imgdriver_metrics_port to one that is free.'),
     'metrics-public': Kind(
-        _WARNING, 'Whoever reaches this host reads the metrics.',
+        _WARNING, 'Anybody who can reach this host can read the metrics.',
         'Set rbd_imgdriver_metrics_address to that of the network of '
         'Prometheus.'),
     'database': Kind(_OK, "Cinder's database answers."),
@@ -188,7 +188,7 @@ KINDS = {
         'command has: what did not answer may only be late.',
         'Run this again, with a longer --timeout.'),
     'check-failed': Kind(
-        _ERROR, 'A check ended with an error that nobody expected.',
+        _ERROR, 'A check failed with an unexpected error.',
         'Run this with --verbose, and report a bug.'),
     'database-unreachable': Kind(
         _WARNING, "Cinder's database cannot be read here: what deleted "
@@ -198,7 +198,7 @@ KINDS = {
     'conversion-dir': Kind(_OK, 'The conversion directory can be used.'),
     'conversion-dir-unusable': Kind(
         _ERROR, 'The conversion directory does not exist or cannot be '
-        'written.', 'Make it, for the user of cinder-volume.'),
+        'written.', 'Create it, and give it to the user of cinder-volume.'),
     'lock-path-unusable': Kind(
         _ERROR, 'lock_path of [oslo_concurrency], or a lock in it, cannot be '
         'written: no image that needs a temporary file can be imported.',
@@ -219,11 +219,11 @@ KINDS = {
     'keyring-missing': Kind(
         _INFO, "os-brick finds no keyring where it looks: encrypted volumes "
         'and backups cannot be attached to this host.',
-        'Link it to /etc/ceph/<cluster>.client.<user>.keyring.'),
+        'Link it as /etc/ceph/<cluster>.client.<user>.keyring.'),
     'converter': Kind(_OK, 'qemu-img runs in a sandbox.'),
     'converter-unconfined': Kind(
-        _ERROR, 'qemu-img cannot be run where there is nothing to open, so '
-        'only raw images are imported.',
+        _ERROR, 'qemu-img cannot be run in a sandbox, so only raw images are '
+        'imported.',
         'Install bubblewrap, qemu-utils and util-linux, and let users without '
         'privileges make user namespaces; see "Where qemu-img runs" in the '
         'documentation about security.'),

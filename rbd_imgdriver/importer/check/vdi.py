@@ -21,7 +21,7 @@ from oslo_utils.imageutils import format_inspector
 from rbd_imgdriver.importer.check import rules
 
 _VERSION = 0x10001
-_KINDS = (1, 2)  # growing, fixed; not: the difference to another disk
+_KINDS = (1, 2)  # growing, fixed; not: differencing disks
 _BLOCK = 1024 * 1024  # bytes; qemu knows no others
 
 
@@ -41,12 +41,12 @@ class VDI(format_inspector.VDIInspector):
         header = self.region('header').data
         version, _, kind = struct.unpack_from('<III', header, 68)
         rules.require(version == _VERSION, 'it has an unknown version')
-        rules.require(kind in _KINDS, 'it is the difference to another disk')
+        rules.require(kind in _KINDS, 'it is a differencing disk')
 
     def _check_parent(self) -> None:
         # The unique ids of what it is linked to, and of its parent.
         rules.require(not self.region('header').data[424:456].strip(b'\0'),
-                      'it is the difference to another disk')
+                      'it is a differencing disk')
 
     def _check_table(self) -> None:
         table, data = struct.unpack_from('<II', self.region('header').data,

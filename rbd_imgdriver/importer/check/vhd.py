@@ -45,7 +45,7 @@ class DynamicVHD(format_inspector.VHDInspector):
         footer = self.region('header').data
         header = self.region('dynamic').data
         rules.require(disk_type(footer) == _DYNAMIC,
-                      'it is the difference to another disk')
+                      'it is a differencing disk')
         rules.require(struct.unpack_from('>Q', footer, 16)[0] == 512
                       and header.startswith(b'cxsparse'),
                       'its header is not where it has to be')

@@ -79,7 +79,7 @@ class VHDX(format_inspector.VHDXInspector):
         seen = set()
         for name, length in self._items():
             rules.require(name != _PARENT_LOCATOR,
-                          'it is the difference to another disk')
+                          'it is a differencing disk')
             rules.require(_ITEMS.get(name) == length,
                           f'it has an unknown item {name}')
             rules.require(name not in seen, 'it has an item twice')
@@ -88,7 +88,7 @@ class VHDX(format_inspector.VHDXInspector):
     def _check_parameters(self) -> None:
         block, bits = struct.unpack('<II', self.region('parameters').data)
         rules.require(not bits & _HAS_PARENT,
-                      'it is the difference to another disk')
+                      'it is a differencing disk')
         rules.require(rules.is_power_of_2(block)
                       and _BLOCKS[0] <= block <= _BLOCKS[1],
                       'its blocks have an impossible size')

@@ -129,7 +129,7 @@ def create_type(descriptor: bytes) -> str:
         fields[name] = value
     rules.require(extents == 1, 'it does not have exactly one extent')
     rules.require(fields.get('parentCID', '').lower() == _NO_PARENT,
-                  'it is the difference to another disk')
+                  'it is a differencing disk')
     kind = fields.get('createType', '')
     rules.require(kind in _KINDS, f'its type is {kind[:40]!r}; only '
                   f'{" and ".join(sorted(_KINDS))} hold their own data')

@@ -107,7 +107,7 @@ class _Pace:
             raise errors.SourceTooSlow(
                 self._image_id, f'Glance sent {rate / 1024:.1f} KiB a second '
                 f'for {self._waited:.0f} seconds; at least '
-                f'{LEAST_RATE // 1024} are asked for. Copy the image to '
+                f'{LEAST_RATE // 1024} are required. Copy the image to '
                 'another store of Glance')
         self._waited, self._arrived = 0.0, 0
 

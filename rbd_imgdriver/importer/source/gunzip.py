@@ -67,8 +67,8 @@ class _Stream:
             self._begin = (self._begin + chunk)[:len(_MAGIC)]
             if not _MAGIC.startswith(self._begin):
                 raise errors.ImageUnsafe(
-                    self._image_id, 'it is declared compressed but not by '
-                    'gzip, the only way that Cinder knows')
+                    self._image_id, 'it is declared compressed but is not in '
+                    'the gzip format, the only one that Cinder knows')
         self._chunk, self._at = chunk, 0
 
     def next_piece(self) -> bytes:

@@ -132,7 +132,7 @@ def test_what_cinder_knows_stays(manage, database, knows, intree, contents,
     found = {one['kind']: one for one in manage.json('leaks', 'list', code=6)}
     assert found['clone-snapshot']['safe']
     assert not found['deleted-volume']['safe']
-    assert 'Cinder knows volume' in found['deleted-volume']['reason']
+    assert 'Cinder has volume' in found['deleted-volume']['reason']
     manage.json('leaks', 'repair')
     assert contents() == ([f'{volume.name}.deleted'], [])
 
@@ -143,7 +143,7 @@ def test_a_clone_that_is_being_made(manage, database, knows, intree, pool):
     pool.snapshots.create(source.name, f'{clone.name}.clone_snap')
     knows(clone.id, 'creating')
     (found,) = manage.json('leaks', 'list')
-    assert found['reason'] == f'{clone.name} is being made of it'
+    assert found['reason'] == f'{clone.name} is being made from it'
     assert manage.json('leaks', 'repair') == []
     assert pool.snapshots.entries(pool.directory.id(source.name))
 

@@ -78,7 +78,7 @@ def test_as_declared():
     ('qed', qed(features=1), 'backing file'),
     ('qed', qed(features=8), 'unknown features'),
     ('ploop', ploop(version=3), 'version'),
-    ('vhd', footer(kind=4) + bytes(MIB), 'difference to another disk'),
+    ('vhd', footer(kind=4) + bytes(MIB), 'differencing disk'),
     ('vhd', bytes(MIB) + footer(kind=4), 'looks like raw'),
     ('vmdk', b'# Disk DescriptorFile\ncreateType="monolithicFlat"\n'
      b'RW 1 FLAT "/etc/passwd" 0\n' * 40, 'subformat'),
