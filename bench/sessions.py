@@ -13,7 +13,7 @@
 """How many connections a cluster sees, whoever opens them.
 
 Monitors give every client that connects a global id, one after the other; so
-the ids of two clients of our own tell how many connected between them.  The
+the ids of two clients of our own show how many connected between them.  The
 monitors' performance counter ``session_add`` would be simpler but misses most
 sessions in Ceph 16.
 """

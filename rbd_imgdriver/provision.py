@@ -70,7 +70,7 @@ def provision(strategies: Sequence[base.Strategy], request: model.Request,
                 strategy=answer.strategy or strategy.name,
                 declined=request.declined, bytes_moved=answer.bytes_moved,
                 seconds=clock() - started, parent=answer.parent)
-            _tell(request, outcome)
+            _report(request, outcome)
             return outcome
         LOG.debug('Volume %(volume)s: %(strategy)s declined: %(reason)s',
                   {'volume': request.target.name, 'strategy': strategy.name,
@@ -80,7 +80,7 @@ def provision(strategies: Sequence[base.Strategy], request: model.Request,
                      or 'no strategy is configured')
 
 
-def _tell(request: model.Request, outcome: Outcome) -> None:
+def _report(request: model.Request, outcome: Outcome) -> None:
     signals.send(signals.VolumeMade(
         outcome.strategy,
         tuple((name, answer.code) for name, answer in outcome.declined),

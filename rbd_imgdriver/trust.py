@@ -11,10 +11,10 @@
 # under the License.
 """Whether a location of an image may be believed.
 
-Where Glance runs with ``show_multiple_locations``, a member of a project may
-set any URL as a location of her own image (policy ``set_image_location``:
+Where Glance runs with ``show_multiple_locations``, members of a project may
+set any URL as a location of their own image (policy ``set_image_location``:
 ADMIN_OR_PROJECT_MEMBER, glance/policies/image.py).  Glance does not check
-that the data behind it is hers.  So a location is a claim; it counts only if
+that the data behind it is theirs.  So a location is a claim; it counts only if
 the RBD image, or the Cinder volume, says itself that it is that image, by
 what no tenant can set.
 """
@@ -72,7 +72,7 @@ def _rbd(image: model.Image, claim: RbdClaim) -> model.Declined | None:
 
     Nova's disks are ``<id of the server>_disk``.  Cinder's volumes have the
     name that ``volume_name_template`` gives them, which could be a bare id:
-    hence the pools.  A tenant may choose the id of her image.
+    hence the pools.  Tenants may choose the ids of their images.
     """
     location = claim.location
     if location.fsid != claim.fsid:

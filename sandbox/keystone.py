@@ -64,7 +64,7 @@ class Keystone(parts.Part):
         done.touch()
 
     def fill(self) -> None:
-        """Make the services' users and tell where the services are."""
+        """Make the services' users, and enter where the services are."""
         catalog.fill(self.sandbox)
 
     @property

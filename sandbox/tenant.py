@@ -29,7 +29,7 @@ from sandbox import rest
 class Tenant:
     """A user whose images and volumes all have names with one prefix.
 
-    :param prefix: also tells what ``clean()`` may delete
+    :param prefix: also says what ``clean()`` may delete
     """
 
     def __init__(self, sandbox: context.Context, prefix: str) -> None:

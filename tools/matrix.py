@@ -102,11 +102,11 @@ class _Environment:
 
     def ceph(self) -> str:
         """The release of Ceph there."""
-        told = self.run(['-c', (
+        answer = self.run(['-c', (
             'import subprocess\n'
             'print(subprocess.run(["ceph", "--version"], capture_output=True,'
             ' text=True).stdout.split()[2])')]).stdout
-        return told.strip()
+        return answer.strip()
 
 
 class Cinder(_Environment):
@@ -286,11 +286,11 @@ def _counts(done: subprocess.CompletedProcess) -> dict[str, int]:
 
 
 def _versions(release) -> tuple[str, str]:
-    told = release.run(['-c', (
+    answer = release.run(['-c', (
         'import importlib.metadata, platform\n'
         'print(importlib.metadata.version("cinder"))\n'
         'print(platform.python_version())')]).stdout.split()
-    return told[0], told[1]
+    return answer[0], answer[1]
 
 
 def _keep(results: list[Result]) -> None:

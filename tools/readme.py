@@ -15,7 +15,7 @@
     make demo | tee /tmp/demo.txt
     .venv/bin/python -m tools.readme /tmp/demo.txt    # and the picture
 
-With --check nothing is written, and the exit status tells whether the table
+With --check nothing is written, and the exit status says whether the table
 is that of ``bench/results.json``.
 """
 

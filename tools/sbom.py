@@ -57,12 +57,12 @@ def _project(wheel: pathlib.Path) -> str:
     with zipfile.ZipFile(wheel) as packed:
         path = next(name for name in packed.namelist()
                     if name.endswith('.dist-info/METADATA'))
-        told = parser.Parser().parsestr(packed.read(path).decode())
+        answer = parser.Parser().parsestr(packed.read(path).decode())
     fields = {
-        'name': told['Name'], 'version': told['Version'],
-        'description': told['Summary'],
-        'license': told['License-Expression'],
-        'dependencies': [line for line in told.get_all('Requires-Dist', [])
+        'name': answer['Name'], 'version': answer['Version'],
+        'description': answer['Summary'],
+        'license': answer['License-Expression'],
+        'dependencies': [line for line in answer.get_all('Requires-Dist', [])
                          if 'extra ==' not in line]}
     return '[project]\n' + ''.join(
         f'{name} = {json.dumps(value)}\n' for name, value in fields.items())

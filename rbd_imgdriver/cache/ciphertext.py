@@ -9,7 +9,7 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-"""What a golden ciphertext is, and how it is called: pure functions.
+"""What a golden ciphertext is, and what it is called: pure functions.
 
 A golden ciphertext is the payload of a LUKS 1 container without its header:
 the disk of an image, encrypted with a master key that only headers elsewhere

@@ -167,7 +167,7 @@ def release() -> tuple[str, ...]:
 
 def parse(name: str, rbd_id: str, size: int,
           metadata: Mapping[str, str]) -> Entry | None:
-    """The entry that an RBD image is, or None when it is none."""
+    """The entry that an RBD image is, or None when it is not one."""
     if not is_own(rbd_id, metadata):
         return None
     created = float(metadata.get(_CREATED, 0))

@@ -147,9 +147,9 @@ def mark(text: str) -> dict[str, str]:
 
     :param text: ``key=value``, or several of them with ``+`` between; a key
         is ``tag``, ``owner``, ``visibility`` or the name of a property.
-        Without an owner only public images count: everybody can give an
-        image of her own any tag, and would fill the cache with it.
-    :raises BadMark: when it is none
+        Without an owner only public images count: all tenants can give
+        their own images any tag, and would fill the cache with them.
+    :raises BadMark: when it is not a mark
     """
     found: dict[str, str] = {}
     for part in text.split('+'):

@@ -91,7 +91,7 @@ class Chains:
         target = self._pool.sibling(pool)
         self.deleter.check(image)
         id_ = self._pool.copies.head(image, pool, image)
-        # Whoever is refused copies the volume himself, under this name.
+        # A caller that is refused copies the volume, under this name.
         with undo.on_error(f'image {pool}/{image}',
                            lambda: target.images.remove(image, id_)):
             wanted = self._pool.headers.value(

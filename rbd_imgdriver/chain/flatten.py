@@ -55,7 +55,7 @@ LEASE_SECONDS = 50
 _FRESH = 15  # seconds after a renewal during which the work may go on
 _RENEW = 4  # seconds between renewals
 _LOOK = 0.5  # seconds between looks at what may end a flatten
-_TELL = 5  # seconds between reports of progress
+_REPORT = 5  # seconds between reports of progress
 
 
 def lease_name(image_id: str) -> str:
@@ -136,7 +136,7 @@ class _Keeper:
         self._lease = lease
         self._progress = progress
         self._over = threading.Event()
-        self._renewed = self._told = time.monotonic()
+        self._renewed = self._reported = time.monotonic()
         self._thread = threading.Thread(target=self._keep, daemon=True)
 
     def __enter__(self) -> None:
@@ -167,11 +167,11 @@ class _Keeper:
         if (_wanted(self._pool, self._image_id) is None
                 or self._pool.usage.watches(self._image_id) > 1):
             self._progress.cancelled = True
-        if self._since(self._told) > _TELL:
-            self._tell()
-            self._told = time.monotonic()
+        if self._since(self._reported) > _REPORT:
+            self._report()
+            self._reported = time.monotonic()
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         percent = str(self._progress.percent)
         LOG.info('Flattening image id %(id)s in pool %(pool)s: %(percent)s %%',
                  {'id': self._image_id, 'pool': self._pool.name,

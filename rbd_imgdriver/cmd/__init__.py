@@ -13,5 +13,5 @@
 
 import warnings
 
-# Cinder is leaving eventlet; that is nothing for who runs a command.
+# Cinder is leaving eventlet; an operator need not hear of that here.
 warnings.filterwarnings('ignore', message=r'\s*Eventlet is deprecated')

@@ -88,8 +88,8 @@ def parse(text: str) -> dict[str, dict[str, str]]:
 
 def _parsed_json(text: str) -> dict[str, dict[str, str]]:
     try:
-        told = json.loads(text)
-        users = told if isinstance(told, list) else [told]
+        answer = json.loads(text)
+        users = answer if isinstance(answer, list) else [answer]
         return {str(one['entity']): {str(daemon): str(caps) for daemon, caps
                                      in one['caps'].items()}
                 for one in users}

@@ -20,7 +20,7 @@ _SECONDS = {'s': 1, 'm': 60, 'h': 3600, 'd': 86400, 'w': 604800}
 def seconds(text: str) -> int:
     """A duration in seconds.
 
-    :raises argparse.ArgumentTypeError: when it is none
+    :raises argparse.ArgumentTypeError: when it is not a duration
     """
     match = re.fullmatch(r'(\d+)([smhdw])', text)
     if match is None:

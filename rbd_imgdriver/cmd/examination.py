@@ -44,7 +44,7 @@ Severity = findings.Severity
 # monitors are waited for, then the OSDs.
 _SHARE = 0.4
 # The share after which a check of Ceph no longer waits for what Glance or the
-# database would have told it, so that it ends in time without.
+# database would have answered, so that it ends in time without.
 _PATIENCE = 0.7
 # Images of Glance that are looked at.
 _IMAGES = 25
@@ -164,7 +164,7 @@ class Examination:
 
     def _of_pool(self, session: sessions.Session,
                  pool: parts.Pool) -> Iterator[Finding]:
-        known = cluster.told(pool)
+        known = cluster.asked(pool)
         yield from health.check(pool.name, known.health)
         found = [*cluster.readable(pool)]
         if not found:
@@ -182,7 +182,7 @@ class Examination:
         yield from self._leftovers(session, pool)
 
     def _glance_clone(self, session: sessions.Session, pool: parts.Pool,
-                      known: cluster.Told) -> Iterator[Finding]:
+                      known: cluster.Answers) -> Iterator[Finding]:
         settings = self._settings[session.name]
         images = self._images.wait(self._ends)
         if not isinstance(images, list):
@@ -230,7 +230,7 @@ class Examination:
 
 
 def peer(session: sessions.Session) -> together.Peer:
-    """A backend, as far as cinder.conf tells."""
+    """A backend, as far as cinder.conf describes it."""
     get = session.configuration
     port = get.rbd_imgdriver_metrics_port
     return together.Peer(

@@ -56,7 +56,7 @@ def cipher_of(specification: str, key_size: int) -> tuple[str, str, str]:
     takes SHA-256.
 
     :returns: see :attr:`luks_header.Encryption.cipher`
-    :raises cinder.exception.CinderException: when it is no cipher
+    :raises cinder.exception.CinderException: when it is not a cipher
     """
     cipher = image_utils.decode_cipher(specification, key_size)
     algorithm, mode, ivgen = (
@@ -115,7 +115,7 @@ class ProjectKeys:
         """See :meth:`rbd_imgdriver.cache.siblings.Keys.passphrase`."""
         volume_id = self._volume_id_of(image)
         if volume_id is None:
-            raise siblings.NoSuchKey('it is no volume')
+            raise siblings.NoSuchKey('it is not a volume')
         try:
             volume = objects.Volume.get_by_id(self._context.elevated(),
                                               volume_id)

@@ -192,7 +192,7 @@ class ServiceGlance:
 
 
 def in_glance(image_id: str) -> bool:
-    """Whether Glance has the image, for who must not drop it on a doubt.
+    """Whether Glance has the image, for a caller that drops what it has not.
 
     When Glance does not say, the answer is yes.
     """

@@ -92,7 +92,7 @@ def prefetch_rules(configuration: Any) -> prefetch_plan.Rules | None:
 def volume_pools(configuration: Any) -> frozenset[str]:
     """The pools of all RBD backends of this cinder.conf, and of this one.
 
-    A backend that is none of RBD's counts with the default of ``rbd_pool``.
+    Other backends than those on RBD count with the default of ``rbd_pool``.
     """
     others = [
         volume_configuration.Configuration(cinder_rbd.RBD_OPTS,

@@ -218,11 +218,11 @@ def child(facts: dict[str, Any]) -> None:
 
 def _quiet(hook: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """A host that has crashed ends its threads; nobody has to hear of it."""
-    def told(facts: Any) -> None:
+    def answer(facts: Any) -> None:
         if not issubclass(facts.exc_type, accidents.Crash):
             hook(facts)
 
-    return told
+    return answer
 
 
 def parsed() -> argparse.Namespace:

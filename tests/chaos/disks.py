@@ -75,7 +75,7 @@ class Disk:
     def learn(self, texts: list[str]) -> None:
         """Compare with what was read.
 
-        :raises WrongBytes: when it is none of what may be there
+        :raises WrongBytes: when it is not one of those that may be there
         """
         wrong = {number: (text, sorted(self.blocks[number]))
                  for number, text in enumerate(texts)

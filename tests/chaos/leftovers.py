@@ -32,7 +32,7 @@ def images(admin: Any, pool: str) -> list[str]:
 
 
 def _kept_by(ioctx: Any, trashed: dict[str, Any]) -> str:
-    """What may keep an image in the trash, for who has to find out."""
+    """What may keep an image in the trash, for those who have to find out."""
     try:
         with rbd.Image(ioctx, image_id=trashed['id'], read_only=True) as image:
             return '; '.join([

@@ -48,8 +48,8 @@ class Operation:
     """One thing to do.
 
     :param act: does it, on a host
-    :param done: tells the model that it was done
-    :param failed: tells the model that it may or may not have been
+    :param done: reports to the model that it was done
+    :param failed: reports to the model that it may or may not have been
     :param uses: disks that must stay what they are meanwhile
     :param owns: disks that nobody else may do anything with meanwhile
     :param may_crash: whether its host may die on the way

@@ -33,11 +33,11 @@ def machine(machines, one_node):
 
 def state(one_node) -> list[str]:
     """Of the cluster: its pools, users and images."""
-    told = [one_node.ceph('osd', 'pool', 'ls').stdout,
+    answer = [one_node.ceph('osd', 'pool', 'ls').stdout,
             one_node.ceph('auth', 'ls').stdout]
-    told += [one_node.ceph('ls', pool, program='rbd').stdout
+    answer += [one_node.ceph('ls', pool, program='rbd').stdout
              for pool in ('volumes', 'images', 'backups')]
-    return told
+    return answer
 
 
 def test_nothing_of_it_is_changed(machine, one_node):

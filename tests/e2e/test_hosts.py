@@ -33,17 +33,17 @@ def test_fifty_creates_on_two_hosts_are_one_download(
     for volume in volumes:
         cloud.await_status(volume, 'available')
 
-    def told(service: str, text: str) -> int:
+    def answer(service: str, text: str) -> int:
         return (sandbox.layout.logs / f'{service}.log').read_text().count(
             text)
 
     def made() -> list[int]:
-        return [told(service, MADE % image)
+        return [answer(service, MADE % image)
                 for service in ('cinder-volume', 'cinder-volume2')]
 
     assert polling.wait_until(lambda: sum(made()) == VOLUMES, 10)
     assert all(made()), 'only one of the hosts has worked'
-    assert told('glance-api', f'GET /v2/images/{image}/file') == 1
+    assert answer('glance-api', f'GET /v2/images/{image}/file') == 1
     stored = [cloud.stored(volume, 'img1', 4096) for volume in volumes]
     assert len({one.parent for one in stored}) == 1
     assert stored[0].parent[2] is not None

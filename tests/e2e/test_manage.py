@@ -19,13 +19,13 @@ def test_what_explain_says_is_what_a_create_does(cloud, disk, manage):
 
     said = manage('image', 'explain', image, '--backend', 'img1')
     volume = cloud.volume(image, 'img1')
-    told = manage('volume', 'explain', volume, '--backend', 'img1')
+    answer = manage('volume', 'explain', volume, '--backend', 'img1')
 
     first = said['strategies'][0]
     assert (first['strategy'], first['verdict']) == ('rbd-clone',
                                                      'would be used')
-    assert told['strategy'] == 'rbd-clone'
-    assert told['parents'][0]['parent'] == first['parent']
+    assert answer['strategy'] == 'rbd-clone'
+    assert answer['parents'][0]['parent'] == first['parent']
 
 
 def test_an_image_volume_is_looked_up_in_the_database(cloud, disk, manage):
@@ -48,9 +48,9 @@ def test_a_prefetched_image_is_a_hit(cloud, disk, manage):
     volume = cloud.volume(image, 'img1')
 
     assert fetched[0]['result'] == 'imported'
-    told = manage('volume', 'explain', volume, '--backend', 'img1')
-    assert told['strategy'] == 'cached-clone'
-    assert fetched[0]['name'] in told['parents'][0]['parent']
+    answer = manage('volume', 'explain', volume, '--backend', 'img1')
+    assert answer['strategy'] == 'cached-clone'
+    assert fetched[0]['name'] in answer['parents'][0]['parent']
     manage('cache', 'evict', image, '--backend', 'img1')
     cloud.delete_volume(volume)
     left = manage('cache', 'list', '--backend', 'img1')

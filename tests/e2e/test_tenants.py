@@ -52,7 +52,7 @@ def tenant(sandbox: context.Context, name: str) -> rest.Client:
 
 @pytest.fixture
 def alice(sandbox, bob) -> Iterator[conftest.Cloud]:
-    """A member of another project; what she made goes before bob's."""
+    """A member of another project; whose volumes go before bob's."""
     cloud = conftest.Cloud(sandbox, tenant(sandbox, 'alice'))
     yield cloud
     cloud.clean_up()

@@ -25,8 +25,9 @@ def test_a_phrase_is_found_with_its_line_and_what_to_write():
 
 
 @pytest.mark.parametrize('text', [
-    'It is ' 'told.', 'It tells ' 'of it.', 'made an' 'ew',
-    'it is no ' 'clone', 'all h' 'e can do',
+    'It is to' 'ld.', 'It tells ' 'of it.', 'made an' 'ew',
+    'Belongs ' 'into a thread', 'The be' 'gin of it', 'for wh' 'o runs it',
+    'it is no ' 'clone', 'when it is ' 'none', 'all h' 'e can do', 'as sh' 'e',
     'it has not ' 'the snapshot', 'it hands ' 'them over'])
 def test_old_phrases_are_found(text):
     assert len(check_english.faults(text)) == 1
@@ -36,7 +37,8 @@ def test_good_sentences_pass():
     assert not check_english.faults(
         'It must be called in a native thread.  A caller that waits polls.  '
         'Who gets what is a table.  There is no clone; it is no longer '
-        'needed.  A hand-over.')
+        'needed.  A hand-over.  It cannot tell; for who in names: it beg'
+        'ins.  When there is none, nothing is done.')
 
 
 def test_files_are_read(tmp_path, capsys):

@@ -122,8 +122,8 @@ def test_every_series_says_which_backend_and_which_version(exporter):
 def test_the_last_success_is_told(exporter):
     signals.send(signals.VolumeMade('import', (), 0, 1.0))
 
-    told = scrape(exporter)['rbd_imgdriver_last_success_timestamp_seconds',]
-    assert told == pytest.approx(time.time(), abs=60)
+    answer = scrape(exporter)['rbd_imgdriver_last_success_timestamp_seconds',]
+    assert answer == pytest.approx(time.time(), abs=60)
 
 
 def test_a_port_that_is_taken_is_said():

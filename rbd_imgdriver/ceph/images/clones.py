@@ -274,7 +274,7 @@ def _finish(target: Any, id_: str, spec: CloneSpec) -> None:
         ref = header.parent_spec(target, id_)
         if ref is None or inherited.get(spec.parent_id_key) != ref.image_id:
             raise errors.ImageNotFound(
-                f'{spec.parent} is not the image that is meant: it does not '
+                f'{spec.parent} is another image than expected: it does not '
                 f'carry its id under {spec.parent_id_key}')
     _replace(target, id_, inherited, spec.metadata_of(id_))
     if spec.size is None:

@@ -177,7 +177,7 @@ def with_free_id(make: Callable[[], None]) -> None:
 
     :param make: makes it; librbd undoes what came before the collision
     :raises errors.IdTaken: when that happens several times in a row, which
-        is no chance
+        is not by chance
     """
     for _ in range(_ATTEMPTS - 1):
         try:

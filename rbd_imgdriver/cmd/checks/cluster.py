@@ -51,7 +51,7 @@ _FORMAT = 'rbd_default_clone_format'
 
 
 @dataclasses.dataclass(frozen=True)
-class Told:
+class Answers:
     """What the monitors say; the answers to the commands of these names."""
 
     health: Mapping[str, Any]
@@ -71,9 +71,9 @@ def reachable(pool: parts.Pool) -> Finding:
     return Finding('cluster', pool.name, f'{fsid}, {version}')
 
 
-def told(pool: parts.Pool) -> Told:
+def asked(pool: parts.Pool) -> Answers:
     """Ask the monitors."""
-    return Told(*(json.loads(pool.mon_command(command))
+    return Answers(*(json.loads(pool.mon_command(command))
                   for command in ('health', 'osd dump', 'df')))
 
 
@@ -97,7 +97,7 @@ def failed(subject: str, error: ceph_errors.CephError,
                    undo.explained(error))
 
 
-def data_pool(pool: parts.Pool, known: Told) -> Iterator[Finding]:
+def data_pool(pool: parts.Pool, known: Answers) -> Iterator[Finding]:
     """Where new images' data goes, if not into the pool itself."""
     name = pool.data.pool()
     if not name:
@@ -186,7 +186,7 @@ def settings(pool: parts.Pool) -> Iterator[Finding]:
 
 
 def glance_clone(pool: parts.Pool, images: list[model.Image],
-                 volume_pools: Set[str], known: Told) -> Iterator[Finding]:
+                 volume_pools: Set[str], known: Answers) -> Iterator[Finding]:
     """Clone an image of Glance, and remove the clone.
 
     :param volume_pools: names of the pools that hold volumes

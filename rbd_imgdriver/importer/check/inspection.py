@@ -32,7 +32,7 @@ _STRUCTURES = 4 * 1024 * 1024
 class Inspection:
     """Watches the bytes of an image and judges them.
 
-    Belongs into the caller's thread: oslo.utils logs.
+    Must be called in the caller's thread: oslo.utils logs.
 
     :param image_id: for errors
     :param declared: Glance's disk format

@@ -207,8 +207,8 @@ def _ending(process: 'subprocess.Popen[bytes]',
     """Waits for the end of a program.
 
     ``Popen.wait`` with a time limit sleeps up to 50 ms between its looks,
-    half as long as cryptsetup works for a header; the kernel tells at once
-    (pidfd_open(2): Linux 5.3).
+    half as long as cryptsetup works for a header; the kernel reports it at
+    once (pidfd_open(2): Linux 5.3).
 
     :returns: waits some seconds, and answers whether it has ended
     """

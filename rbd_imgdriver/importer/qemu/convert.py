@@ -82,7 +82,7 @@ def info(source: qemu.Source, limits: confined.Limits,
     """Ask qemu-img what an image is.
 
     :param tick: called twice a second
-    :raises confined.Failed: when it is none that qemu-img can read
+    :raises confined.Failed: when qemu-img cannot read it
     """
     def look(_pid: int, _errors: int) -> bool:
         tick()

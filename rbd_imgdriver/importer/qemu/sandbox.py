@@ -38,7 +38,7 @@ _CACHE = '/etc/ld.so.cache'
 
 
 def wrapper(program: str, facts: int) -> list[str]:
-    """The begin of a command line that runs a program in there.
+    """The beginning of a command line that runs a program in a sandbox.
 
     As the first process of its namespace it gets no signal from outside
     before it has a handler for it (pid_namespaces(7)).

@@ -9,7 +9,7 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-"""What is wrong with one create's import is no other create's failure."""
+"""What is wrong with one create's import is not another create's failure."""
 
 from concurrent import futures
 import gc

@@ -85,7 +85,7 @@ class Family:
     def _opened(self, name: str, snapshot: str | None):
         """Librbd refuses to open a snapshot whose object map is just made.
 
-        Or just removed: that lasts for a moment, and is no wrong byte.
+        Or just removed: that lasts for a moment, and is not a wrong byte.
         """
         images: list[rbd.Image] = []
         with contextlib.ExitStack() as stack:
@@ -396,7 +396,7 @@ def test_an_image_that_is_open_is_left_alone(family, hold):
 def test_a_guest_that_comes_meanwhile(family, hold, cluster, at):
     """It writes, and so librbd gives the lock and the flatten to it.
 
-    The proof for who opens an image between the look and the flatten.
+    For a client that opens an image between the look and the flatten.
     """
     clone = family.clone()
     id_ = family.want(clone.name)

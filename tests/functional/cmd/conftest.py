@@ -162,11 +162,11 @@ def golden(admin: rados.Rados, glance, store):
     def make(data: bytes = b'golden' * 100000, /, *, holds=None,
              at: float | None = None, **facts) -> str:
         id_ = glance.add(data, **facts)
-        told = glance.facts(id_)
+        answer = glance.facts(id_)
         image = model.Image(
-            id_, name=told['name'], disk_format='raw',
+            id_, name=answer['name'], disk_format='raw',
             container_format='bare', size=len(data), hash_algo='sha512',
-            hash_value=told['os_hash_value'])
+            hash_value=answer['os_hash_value'])
         name = names.golden(image)
         partial = temporary.new_name(name)
         store.pool.images.create(partial, model.GIB, 22)

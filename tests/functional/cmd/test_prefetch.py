@@ -50,11 +50,11 @@ class Catalogue:
     def add(self, created: str, data: bytes = DATA, delivers=None,
             **facts) -> prefetch_plan.Offer:
         id_ = self._glance.add(data)
-        told = self._glance.facts(id_)
+        answer = self._glance.facts(id_)
         image = model.Image(**{
             'id': id_, 'name': 'golden', 'disk_format': 'raw',
             'container_format': 'bare', 'size': len(data),
-            'hash_algo': 'sha512', 'hash_value': told['os_hash_value'],
+            'hash_algo': 'sha512', 'hash_value': answer['os_hash_value'],
             **facts})
         offer = prefetch_plan.Offer(image, created, properties={
             'os_distro': 'ubuntu', 'os_version': '24.04'})

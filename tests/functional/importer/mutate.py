@@ -173,7 +173,7 @@ _worker: Worker | None = None
 def _begin(plan: Plan, numbers: 'multiprocessing.Queue[int]') -> None:
     global _worker
     # Without us nobody hears of what it finds.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # we tell it to stop
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # we stop it
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     _worker = Worker(plan, numbers.get())
 

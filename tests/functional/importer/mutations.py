@@ -364,7 +364,7 @@ def _lengthen(work: _Work) -> None:
 
 
 def _splice(work: _Work) -> None:
-    """The begin, the end or the middle of another image."""
+    """The beginning, the end or the middle of another image."""
     other = work.made[work.chance.choice(sorted(work.made))]
     length = work.chance.choice([4, 72, 512, 1024, 65536])
     work.put(*work.chance.choice([

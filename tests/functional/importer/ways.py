@@ -43,8 +43,8 @@ _NOWHERE = FileData(pathlib.Path('/nonexistent'))
 class Given:
     """An image as a tenant gives it to Glance.
 
-    :param declared: its disk format, as she says
-    :param data: what she uploads if it is not to be compressed
+    :param declared: its disk format, as the tenant says
+    :param data: what is uploaded if it is not to be compressed
     :param container: how ``data`` is packed already
     :param packed: ``data`` in a gzip container; b'': it is packed as usual
     """

@@ -169,7 +169,7 @@ def test_marks(text, filters):
 
 @pytest.mark.parametrize('text', [
     '', 'golden', 'tag=', '=golden', 'tag=a+tag=b', 'tag=a+',
-    # Every tenant can do these with images of her own.
+    # All tenants can do these with images of their own.
     'visibility=community', 'visibility=private+tag=golden',
     'tag=golden+visibility=shared'])
 def test_what_is_no_mark_or_anybodys(text):

@@ -150,7 +150,7 @@ def test_no_clone_is_tried_of_a_pool_that_is_full():
                                   'flags_names': flags}]}
         return codes(cluster.glance_clone(
             pool, [picture], {'volumes'},
-            cluster.Told({}, dump, {'pools': []})))
+            cluster.Answers({}, dump, {'pools': []})))
 
     assert found('hashpspool,full') == ['pool-full']
     assert found('hashpspool') == ['glance-clone-failed']  # there is none
@@ -209,10 +209,10 @@ def test_nobody_converts_as_root():
 
 
 def test_qemu_img_has_to_know_its_formats():
-    told = 'qemu-img version 7.2.22 (Debian)\n\nSupported formats: raw qcow2'
+    answer = 'qemu-img version 7.2.22 (Debian)\n\nSupported formats: raw qcow2'
 
-    poor = hosts.qemu_facts('qemu-img', told)
-    good = hosts.qemu_facts('qemu-img', told + ' vmdk vdi vhdx vpc rbd')
+    poor = hosts.qemu_facts('qemu-img', answer)
+    good = hosts.qemu_facts('qemu-img', answer + ' vmdk vdi vhdx vpc rbd')
 
     assert poor.code == 'qemu-unusable'
     assert poor.detail.endswith('vmdk, vdi, vhdx, vpc, rbd')

@@ -72,10 +72,10 @@ def test_not_good(bad):
 
 
 def test_what_glance_leaves_is_told_but_not_held_against_cinder():
-    told = report(a='success', left=['images/trash: x'])
+    answer = report(a='success', left=['images/trash: x'])
 
-    assert told.good
-    assert 'left behind: images/trash: x' in list(summary.lines(told))
+    assert answer.good
+    assert 'left behind: images/trash: x' in list(summary.lines(answer))
 
 
 def test_skips_that_only_we_have():

@@ -72,7 +72,7 @@ def test_what_tools_write(text):
     ('streamOptimized', 'monolithicFlat', 'type'),
     ('streamOptimized', 'STREAMOPTIMIZED', 'type'),
     ('version=1', 'createType="streamOptimized"', 'two createType'),
-    ('ffffffff', '7f4dd0d2', 'difference'),
+    ('ffffffff', '7f4dd0d2', 'differencing'),
     ('SPARSE', 'FLAT', 'unknown line'),
     ('RW 83', 'RW\t83', 'unknown line'),
     ('appliance', '/etc/appliance', 'unknown line'),
