@@ -157,7 +157,7 @@ def test_the_trash(manage, database, pool, contents):
     found = {one['name']: one for one in manage.json('leaks', 'list', code=6)}
     assert found[unneeded]['safe']
     assert "not a volume's" in found[strange]['reason']
-    assert 'deferment' in found[deferred]['reason']
+    assert 'deferral' in found[deferred]['reason']
     (removed,) = manage.json('leaks', 'repair')
     assert removed['name'] == unneeded
     assert contents() == ([], sorted([strange, deferred]))
