@@ -45,7 +45,7 @@ class Chart:
     """A plot, and what stands beside it.
 
     :param name: of its file, without ``.svg``
-    :param alt: for who cannot see it
+    :param alt: for those who cannot see it
     """
 
     name: str
