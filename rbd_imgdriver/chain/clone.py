@@ -78,10 +78,12 @@ class Cloner:
             any time, and its contents are those of this moment
         :raises errors.CephError: nothing of the new image is left then
         """
-        lone = not in_use and self._pool.ancestry.is_lone(
+        depth = self._pool.ancestry.depth(source)
+        deep = depth >= self._limit
+        # Asked only where it matters to the plan.
+        lone = deep and not in_use and self._pool.ancestry.is_lone(
             self._pool.directory.id(source))
-        decision = plan.plan(self._pool.ancestry.depth(source), self._limit,
-                             lone)
+        decision = plan.plan(depth, self._limit, lone)
         LOG.debug('Volume %(name)s from %(source)s: %(plan)s',
                   {'name': wanted.name, 'source': source,
                    'plan': decision.value})
@@ -95,7 +97,8 @@ class Cloner:
                     self._flattener.request(self._pool, source)
             return
         self._clone(source, in_use, wanted, flat=False)
-        if not wanted.temporary:
+        # The clone is one deeper than its source, which nothing makes deeper.
+        if deep and not wanted.temporary:
             self.limit_depth(wanted.name)
 
     def snapshot(self, pool: parts.Pool, image: str,

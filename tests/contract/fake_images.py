@@ -163,7 +163,7 @@ class Snapshots(_Part):
     def sealed(self, image):
         found = self._pool.find(image)
         seals = [one for one in found.snapshots if one.sealed]
-        if found.watchers or not seals:
+        if not seals:
             return None
         last = seals[-1]
         same = last.seen and not last.changed and last.size == found.size

@@ -43,6 +43,10 @@ nobody *had* the lock when the version was noted:
   and finds the snapshot made (``C_InvokeAsyncRequest`` in ``Operations.cc``).
   It waits 5 s for the answer; a snapshot that took nearly as long, or during
   which another client has opened the image, proves nothing.
+* whoever finds that version later (:func:`sealed_snapshot`) knows what the
+  head held when it was read.  A client that has the image open, and not the
+  lock, has written nothing; one that gets the lock afterwards writes after
+  that moment.
 * for a copy (:func:`idle_version`) the image must have no owner of the lock
   and no client that has it open for writing.
 
@@ -129,24 +133,28 @@ def parse(image_id: str, text: str | None) -> Seal | None:
 def sealed_snapshot(ioctx: Any, private: Any, image: str) -> str | None:
     """The snapshot that an image's head is known to be equal to.
 
+    Of a moment within the call; opens nothing, for that would take as many
+    requests as the clone.
+
     :param private: as for :func:`seal`
-    :returns: None when there is no proof, or a client has the image open
+    :returns: None when there is no proof, or a client has the lock
     :raises errors.ImageNotFound: when there is no such image
     """
     id_ = header.image_id(ioctx, image)
     sealed = parse(id_, header.value(ioctx, id_, KEY))
     if sealed is None or map_version(private, id_) != sealed.map_version:
         return None
-    with errors.translated(f'changes of {image}'), \
-            rbd.Image(ioctx, image_id=id_, read_only=True) as opened:
-        if not _is_sound(opened) or watchers.count(opened):
-            return None
-        for one in header.snapshots(ioctx, id_):
-            if (one.id == sealed.snapshot_id and one.is_users
-                    and one.size == opened.size()
-                    and opened.is_protected_snap(one.name)):
-                return one.name
-    return None
+    if (not _are_sound(header.features(ioctx, id_), header.flags(ioctx, id_))
+            or header.is_locked(ioctx, id_)):
+        return None
+    try:
+        found = header.snapshot(ioctx, id_, sealed.snapshot_id)
+        usable = (found.is_users
+                  and found.size == header.size(ioctx, id_)[0]
+                  and header.is_protected(ioctx, id_, sealed.snapshot_id))
+    except errors.SnapshotNotFound:
+        return None
+    return found.name if usable else None
 
 
 def idle_version(private: Any, image: Any) -> int | None:
@@ -182,8 +190,11 @@ def _has_lock(image: Any) -> bool:
 
 
 def _is_sound(image: Any) -> bool:
-    return (image.features() & _NEEDED == _NEEDED
-            and not image.flags() & _INVALID)
+    return _are_sound(image.features(), image.flags())
+
+
+def _are_sound(features: int, flags: int) -> bool:
+    return features & _NEEDED == _NEEDED and not flags & _INVALID
 
 
 def _unlock_map(private: Any, id_: str) -> int:

@@ -33,10 +33,12 @@ from rbd_imgdriver.ceph import errors
 from rbd_imgdriver.ceph import native
 from rbd_imgdriver.ceph.wire import calls
 from rbd_imgdriver.ceph.wire import encoding
+from rbd_imgdriver.ceph.wire import locks
 
 HEAD = 2 ** 64 - 2  # CEPH_NOSNAP
 # RBD_LOCK_NAME: of an image's exclusive lock and of its object map's.
 LOCK = 'rbd_lock'
+_PROTECTED = 2  # RBD_PROTECTION_STATUS_PROTECTED
 _USER_NAMESPACE = 0  # SNAPSHOT_NAMESPACE_TYPE_USER
 _TRASH_NAMESPACE = 2  # SNAPSHOT_NAMESPACE_TYPE_TRASH
 _PAGE = 64
@@ -177,6 +179,37 @@ def parent_spec(ioctx: Any, id_: str) -> ParentRef | None:
     ref = ParentRef(reader.int64(), reader.text(), reader.text(),
                     reader.uint64())
     return ref if ref.pool_id >= 0 else None
+
+
+def features(ioctx: Any, id_: str) -> int:
+    """RBD's feature bits of the image."""
+    # Whether it is to be opened read-only matters to the answer's other half.
+    reply = _call(ioctx, id_, 'get_features', struct.pack('<Q?', HEAD, True))
+    return encoding.Reader(reply).uint64()
+
+
+def flags(ioctx: Any, id_: str) -> int:
+    """What is wrong with the image's maps, as RBD's flag bits."""
+    return encoding.Reader(_call(ioctx, id_, 'get_flags',
+                                 struct.pack('<Q', HEAD))).uint64()
+
+
+def is_protected(ioctx: Any, id_: str, snapshot_id: int) -> bool:
+    """Whether a snapshot is protected, so that clones of format 1 are safe.
+
+    :raises errors.SnapshotNotFound: when there is no such snapshot
+    """
+    reply = _call(ioctx, id_, 'get_protection_status',
+                  struct.pack('<Q', snapshot_id), errors.SnapshotNotFound)
+    return encoding.Reader(reply).uint8() == _PROTECTED
+
+
+def is_locked(ioctx: Any, id_: str) -> bool:
+    """Whether a client has the image's exclusive lock: it may be writing.
+
+    :raises errors.ObjectNotFound: when there is no such image
+    """
+    return locks.is_held(ioctx, object_of(id_), LOCK)
 
 
 def group(ioctx: Any, id_: str) -> tuple[int, str] | None:

@@ -29,11 +29,11 @@ import rados
 from rbd_imgdriver.ceph import errors
 from rbd_imgdriver.ceph import native
 from rbd_imgdriver.ceph.wire import encoding
+from rbd_imgdriver.ceph.wire import locks
 
 _OBJECT = 'rbd-imgdriver.leases'
 _EXCLUSIVE = 1
 _MUST_RENEW = 2
-_REPLY = 64 * 1024
 _HOLDER = 'holder.'  # xattr beside the object class's own ``lock.<name>``
 
 
@@ -144,13 +144,10 @@ class Leases(native.Part):
         """What the holder of a lease said of itself; None when it is free."""
         ioctx = self._ioctx
         try:
+            if not locks.is_held(ioctx, _OBJECT, name):
+                return None
             with errors.translated(f'holder of lease {name}',
                                    errors.ObjectNotFound):
-                _, reply = ioctx.execute(
-                    _OBJECT, 'lock', 'get_info',
-                    encoding.versioned(encoding.text(name)), _REPLY)
-                if not _locked(encoding.Reader(bytes(reply))):
-                    return None
                 facts = _facts(ioctx, name)
         except errors.ObjectNotFound:
             return None  # no lease was ever held in this pool
@@ -173,12 +170,6 @@ def _facts(ioctx: Any, name: str) -> bytes:
         return bytes(ioctx.get_xattr(_OBJECT, _HOLDER + name))
     except rados.NoData:
         return b'{}'  # released between the two questions
-
-
-def _locked(reply: encoding.Reader) -> bool:
-    """From a cls_lock_get_info_reply; the OSD leaves out who has expired."""
-    reply.enter()
-    return reply.uint32() > 0
 
 
 def _lock(lease: Lease, flags: int) -> bytes:

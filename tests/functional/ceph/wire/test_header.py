@@ -43,6 +43,49 @@ def test_id_size_and_order(ioctx, parent):
         assert header.size(ioctx, id_) == (image.size(), 23)
 
 
+@pytest.mark.parametrize('features', [1, 5, 29, 61])
+def test_features_and_flags(ioctx, parent, features):
+    rbd.RBD().clone(ioctx, 'parent', 'snap', ioctx, 'other',
+                    features=features)
+    id_ = header.image_id(ioctx, 'other')
+    with rbd.Image(ioctx, 'other', read_only=True) as image:
+        # librbd notes there, too, that it is a clone.
+        assert header.features(ioctx, id_) == image.features()
+        assert image.features() & 61 == features
+        assert header.flags(ioctx, id_) == image.flags() == 0
+
+
+def test_a_map_that_was_not_rebuilt_is_flagged(ioctx, parent):
+    id_ = header.image_id(ioctx, 'parent')
+    maps = rbd.RBD_FEATURE_OBJECT_MAP | rbd.RBD_FEATURE_FAST_DIFF
+    with rbd.Image(ioctx, 'parent') as image:
+        image.update_features(maps, False)
+        image.update_features(maps, True)
+    with rbd.Image(ioctx, 'parent', read_only=True) as image:
+        assert header.flags(ioctx, id_) == image.flags()
+        assert header.flags(ioctx, id_) & rbd.RBD_FLAG_OBJECT_MAP_INVALID
+
+
+def test_protected_or_not(ioctx, parent):
+    id_ = header.image_id(ioctx, 'parent')
+    with rbd.Image(ioctx, 'parent') as image:
+        image.create_snap('other')
+    by_name = {one.name: one.id for one in header.snapshots(ioctx, id_)}
+    assert header.is_protected(ioctx, id_, by_name['snap'])
+    assert not header.is_protected(ioctx, id_, by_name['other'])
+    with pytest.raises(errors.SnapshotNotFound):
+        header.is_protected(ioctx, id_, 999)
+
+
+def test_who_has_written_has_the_lock(ioctx, parent):
+    id_ = header.image_id(ioctx, 'parent')
+    with rbd.Image(ioctx, 'parent') as image:
+        assert not header.is_locked(ioctx, id_)
+        image.write(b'more', 0)
+        assert header.is_locked(ioctx, id_)
+    assert not header.is_locked(ioctx, id_)
+
+
 def test_there_is_no_such_image(ioctx):
     with pytest.raises(errors.ImageNotFound, match='absent'):
         header.image_id(ioctx, 'absent')
