@@ -34,8 +34,11 @@ from rbd_imgdriver.cmd.checks import parallel
 from rbd_imgdriver.cmd.checks import pools
 from rbd_imgdriver.cmd.checks import services
 from rbd_imgdriver.cmd.checks import together
+from rbd_imgdriver.cmd import encrypted_image
 from rbd_imgdriver.cmd import session as sessions
 from rbd_imgdriver import errors
+from rbd_imgdriver import model
+from rbd_imgdriver.strategies import encrypted_clone
 
 Finding = findings.Finding
 Severity = findings.Severity
@@ -48,6 +51,9 @@ _SHARE = 0.4
 _PATIENCE = 0.7
 # Images of Glance that are looked at.
 _IMAGES = 25
+
+# A volume of a type that is not replicated.
+_ORDINARY = model.Target('', '', 0)
 
 # After these nothing else of a pool can be looked at, or be tried.
 _UNREADABLE = {'pool-missing', 'pool-forbidden', 'osds-unreachable',
@@ -88,6 +94,7 @@ class Examination:
                             lambda: services.coordination(url),
                             'coordination-unreachable')
         yield parallel.Task('qemu-img', hosts.qemu_img)
+        yield parallel.Task('cryptsetup', hosts.cryptsetup)
         for one in self._backends:
             yield parallel.Task(one.name,
                                 functools.partial(self._host, one))
@@ -134,6 +141,10 @@ class Examination:
         yield from options.unknown(session.name,
                                    session.written(session.name),
                                    session.known)
+        yield from options.encrypted(
+            session.name, encrypted_clone.objection(
+                _ORDINARY, settings.encryption_rules),
+            session.conf.volume_manager == encrypted_image.MANAGER)
         yield from services.metrics(
             session.name, get.rbd_imgdriver_metrics_address,
             get.rbd_imgdriver_metrics_port)

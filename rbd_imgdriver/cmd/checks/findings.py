@@ -138,6 +138,18 @@ KINDS = {
         _ERROR, 'rbd_secret_uuid is not a UUID: libvirt has no such secret, '
         'and servers cannot attach volumes.',
         "Set it to what 'virsh secret-list' shows on the compute hosts."),
+    'encrypted-clones': Kind(
+        _OK, 'Encrypted volumes of one project and image are clones, and '
+        'nothing is downloaded for them.'),
+    'encrypted-downloads': Kind(
+        _INFO, 'Encrypted volumes of one project and image are clones, but '
+        'Cinder downloads the image for each of them.',
+        'Set volume_manager = rbd_imgdriver.manager.VolumeManager in '
+        '[DEFAULT], if there are encrypted volumes.'),
+    'encrypted-imports': Kind(
+        _INFO, 'Each encrypted volume of an image is encrypted by itself, '
+        'none is a clone.',
+        'If that is not intended, change the option.'),
     'always-copies': Kind(
         _WARNING, 'rbd_max_clone_depth is 0 or less: volumes are full '
         "copies, but for clones of Glance's own snapshots.",
@@ -220,6 +232,9 @@ KINDS = {
         _INFO, "os-brick finds no keyring where it looks: encrypted volumes "
         'and backups cannot be attached to this host.',
         'Link it as /etc/ceph/<cluster>.client.<user>.keyring.'),
+    'cryptsetup-missing': Kind(
+        _WARNING, 'cryptsetup is not installed: no encrypted volume is a '
+        'clone.', 'Install it (cryptsetup-bin in Debian).'),
     'converter': Kind(_OK, 'qemu-img runs in a sandbox.'),
     'converter-unconfined': Kind(
         _ERROR, 'qemu-img cannot be run in a sandbox, so only raw images are '

@@ -21,6 +21,7 @@ import subprocess
 from rbd_imgdriver.cmd.checks import findings
 from rbd_imgdriver.cmd import output
 from rbd_imgdriver.importer.qemu import confined
+from rbd_imgdriver.importer.qemu import luks_header
 
 Finding = findings.Finding
 
@@ -166,6 +167,14 @@ def converter(user: str, memory: int) -> Iterator[Finding]:
         yield Finding('converter-unconfined', 'qemu-img', str(error))
         return
     yield Finding('converter', 'qemu-img', f'asked as user {os.geteuid()}')
+
+
+def cryptsetup() -> Iterator[Finding]:
+    """Whether headers of encrypted volumes can be made of others."""
+    try:
+        luks_header.program()
+    except confined.Failed as error:
+        yield Finding('cryptsetup-missing', 'cryptsetup', str(error))
 
 
 def keyring(cluster: str, user: str,

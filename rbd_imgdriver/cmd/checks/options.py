@@ -22,6 +22,7 @@ import urllib.parse
 import uuid
 
 from rbd_imgdriver.cmd.checks import findings
+from rbd_imgdriver import model
 from rbd_imgdriver import opts
 
 Finding = findings.Finding
@@ -87,6 +88,24 @@ def _rbd(backend: str, value: Mapping[str, Any]) -> Iterator[Finding]:
                       f'rbd_secret_uuid = {secret}')
     if not secret:
         yield Finding('no-secret', backend, 'rbd_secret_uuid is not set')
+
+
+def encrypted(backend: str, refused: model.Declined | None,
+              asked_first: bool) -> Iterator[Finding]:
+    """How an encrypted volume is made of an image.
+
+    :param refused: why it cannot be a clone, see
+        :func:`rbd_imgdriver.strategies.encrypted_clone.objection`
+    :param asked_first: whether the volume manager is ours
+    """
+    if refused is not None:
+        yield Finding('encrypted-imports', backend, refused.reason)
+    elif not asked_first:
+        yield Finding('encrypted-downloads', backend,
+                      "volume_manager is not this driver's")
+    else:
+        yield Finding('encrypted-clones', backend,
+                      "volume_manager is this driver's")
 
 
 def unknown(backend: str, written: set[str],

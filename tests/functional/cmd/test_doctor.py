@@ -47,6 +47,20 @@ def test_a_deployment_that_works(doctor, glance, glance_image, disk):
                 'converter-user-shared', 'single-copy']
 
 
+def test_how_encrypted_volumes_are_made(doctor, manage):
+    assert 'encrypted-downloads' in doctor(code=6)
+    _change(manage, '[DEFAULT]', '[DEFAULT]\nvolume_manager = '
+            'rbd_imgdriver.manager.VolumeManager')
+    assert 'encrypted-clones' in doctor(code=6)
+    _change(manage, 'rbd_pool = volumes',
+            'rbd_pool = volumes\nrbd_imgdriver_encrypted_clones = off')
+
+    found = doctor(code=6)
+
+    assert found['encrypted-imports']['detail'] == (
+        'rbd_imgdriver_encrypted_clones is off')
+
+
 def test_a_user_who_may_not_read_glances_pool(
         doctor, cluster, manage, glance, glance_image, disk):
     cluster.create_user('narrow', {'mon': 'profile rbd',

@@ -12,15 +12,18 @@
 """What the doctor decides about facts."""
 
 import pathlib
+import shutil
 
 import pytest
 
+from rbd_imgdriver.cache import ciphertext
 from rbd_imgdriver.cmd.checks import cluster
 from rbd_imgdriver.cmd.checks import glance
 from rbd_imgdriver.cmd.checks import hosts
 from rbd_imgdriver.cmd.checks import options
 from rbd_imgdriver.cmd.checks import pools
 from rbd_imgdriver import model
+from rbd_imgdriver.strategies import encrypted_clone
 from tests.contract import fake_pool
 
 GOOD = {
@@ -69,6 +72,37 @@ def test_good_options_are_not_mentioned():
 ])
 def test_one_odd_option_is_found(change, code):
     assert code in codes(options.check('a', GOOD | change))
+
+
+@pytest.mark.parametrize(('rules', 'asked_first', 'code', 'detail'), [
+    ({}, True, 'encrypted-clones', 'volume_manager'),
+    ({}, False, 'encrypted-downloads', 'volume_manager'),
+    ({'sharing': ciphertext.Sharing.OFF}, True, 'encrypted-imports',
+     'rbd_imgdriver_encrypted_clones'),
+    ({'cached': False}, True, 'encrypted-imports',
+     'image_volume_cache_enabled'),
+    ({'max_depth': 0}, False, 'encrypted-imports', 'rbd_max_clone_depth'),
+])
+def test_how_encrypted_volumes_are_made(rules, asked_first, code, detail):
+    refused = encrypted_clone.objection(
+        model.Target('id', 'volume-id', 2**30), encrypted_clone.Rules(**{
+            'sharing': ciphertext.Sharing.PROJECT, 'order': 22,
+            'max_depth': 5, 'cached': True, **rules}))
+
+    found = list(options.encrypted('a', refused, asked_first))
+
+    assert codes(found) == [code]
+    assert detail in found[0].detail
+
+
+def test_cryptsetup_is_looked_for(monkeypatch, tmp_path):
+    program = tmp_path / 'cryptsetup'
+    monkeypatch.setattr(shutil, 'which', lambda name, path: (
+        str(program) if program.exists() else None))
+    assert codes(hosts.cryptsetup()) == ['cryptsetup-missing']
+    program.touch()
+
+    assert codes(hosts.cryptsetup()) == []
 
 
 def test_misspelt_options_are_found_and_others_left_alone():
