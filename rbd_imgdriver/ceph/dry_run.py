@@ -132,6 +132,7 @@ class _Headers:
     def __init__(self, pool: parts.Pool) -> None:
         self.size = pool.headers.size
         self.metadata = pool.headers.metadata
+        self.summary = pool.headers.summary
         self.metadata_id = pool.headers.metadata_id
         self.value = pool.headers.value
 

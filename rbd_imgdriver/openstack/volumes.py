@@ -14,12 +14,14 @@
 from collections.abc import Iterator
 from collections.abc import Set
 import contextlib
+import functools
 from typing import Any
 
 from cinder import context
 from cinder import exception
 from cinder import objects
 from oslo_db import exception as db_exception
+import sqlalchemy
 from sqlalchemy import exc as sqlalchemy_exc
 
 from rbd_imgdriver.chain import ownership
@@ -33,6 +35,9 @@ try:
 except ImportError:  # before Cinder 29
     from cinder.db.sqlalchemy import api as db
     from cinder.db.sqlalchemy import models
+
+_IMAGE_ID, _IMAGE_OWNER, _READ_ONLY = (
+    'glance_image_id', 'image_owner', 'readonly')
 
 
 class CinderVolumes:
@@ -106,32 +111,47 @@ def _image_volume(session: Any, volume_id: str,
     manager.py.  Both make the volume read-only.
 
     All of it may change at any time, so it is read for every create; but
-    only the rows that say it, in one transaction: Cinder's volume object
-    joins eight tables and takes half as long again (3.4 ms of CPU, not 2.2).
+    only what says it, and in one question to the database: Cinder's volume
+    object joins eight tables.
 
     :param services: projects whose volumes no tenant owns
     """
-    volume = session.query(models.Volume).filter_by(
-        id=volume_id, deleted=False).one_or_none()
-    if volume is None:
+    rows = session.execute(_question(), {'volume': volume_id}).all()
+    if not rows:
         return None
-    marks = _pairs(session, models.VolumeMetadata, volume_id)
-    set_by_cinder = _pairs(session, models.VolumeAdminMetadata, volume_id)
+    first = rows[0]
+    # A database may take a key for the same that differs in case.
+    marks = {row.mark: row.marked for row in rows}
+    set_by_cinder = {row.key: row.value for row in rows}
     return model.ImageVolume(
-        id=str(volume.id), name=str(volume.name),
-        project_id=volume.project_id,
-        of_service=volume.project_id in services,
-        image_id=marks.get('glance_image_id'),
-        image_owner=marks.get('image_owner'),
-        read_only=set_by_cinder.get('readonly') == 'True',
-        encrypted=bool(volume.encryption_key_id))
+        id=str(first.id), name=str(models.Volume(
+            id=first.id, _name_id=first.name_id).name),
+        project_id=first.project_id,
+        of_service=first.project_id in services,
+        image_id=marks.get(_IMAGE_ID), image_owner=marks.get(_IMAGE_OWNER),
+        read_only=set_by_cinder.get(_READ_ONLY) == 'True',
+        encrypted=bool(first.encryption_key_id))
 
 
-def _pairs(session: Any, table: Any, volume_id: str) -> dict[str, str]:
-    """The metadata that a table has of a volume."""
-    return {str(key): str(value) for key, value in
-            session.query(table.key, table.value).filter_by(
-                volume_id=volume_id, deleted=False)}
+@functools.cache
+def _question() -> Any:
+    """For a volume with each pair of its marks; made once, it takes 0.5 ms."""
+    volume, mark, by_cinder = (models.Volume, models.VolumeMetadata,
+                               models.VolumeAdminMetadata)
+
+    def of_volume(table: Any, *keys: str) -> Any:
+        return sqlalchemy.and_(table.volume_id == volume.id,
+                               table.deleted.is_(False), table.key.in_(keys))
+
+    return sqlalchemy.select(
+        volume.id, volume._name_id.label('name_id'), volume.project_id,
+        volume.encryption_key_id, mark.key.label('mark'),
+        mark.value.label('marked'), by_cinder.key, by_cinder.value,
+    ).select_from(volume).outerjoin(
+        mark, of_volume(mark, _IMAGE_ID, _IMAGE_OWNER)).outerjoin(
+        by_cinder, of_volume(by_cinder, _READ_ONLY)).where(
+        volume.id == sqlalchemy.bindparam('volume'),
+        volume.deleted.is_(False))
 
 
 @contextlib.contextmanager

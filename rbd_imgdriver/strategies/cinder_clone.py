@@ -125,10 +125,12 @@ class CinderClone:
     def _clone(self, request: model.Request, source: parts.Pool,
                image: str) -> model.Created:
         key = SNAPSHOT_KEY + request.image.id
-        known = source.headers.metadata(image).get(key)
+        found = source.headers.summary(image)
+        known = found.metadata.get(key)
         if known is not None:
             try:
-                return self._clone_snapshot(request, source, image, known)
+                return self._clone_snapshot(request, source, image, known,
+                                            found.is_clone)
             except ceph_errors.SnapshotNotFound:
                 pass  # removed with its last child; make a new one
         # Not after the new volume: after a switch back, Cinder's driver
@@ -138,11 +140,13 @@ class CinderClone:
             self._cloner.snapshot(source, image, snapshot)
         except ceph_errors.SnapshotExists:
             # An attempt that was cut short has left it; the data is the same.
-            return self._clone_snapshot(request, source, image, snapshot)
+            return self._clone_snapshot(request, source, image, snapshot,
+                                        found.is_clone)
         with undo.on_error(
                 f'snapshot {image}@{snapshot}',
                 lambda: source.snapshots.remove(image, snapshot)):
-            created = self._clone_snapshot(request, source, image, snapshot)
+            created = self._clone_snapshot(request, source, image, snapshot,
+                                           found.is_clone)
         self._remember(source, image, key, snapshot)
         return created
 
@@ -159,10 +163,16 @@ class CinderClone:
                          'error': error})
 
     def _clone_snapshot(self, request: model.Request, source: parts.Pool,
-                        image: str, snapshot: str) -> model.Created:
+                        image: str, snapshot: str,
+                        deep: bool) -> model.Created:
+        """Make the volume.
+
+        :param deep: whether the image has ancestors: of one that has none,
+            which no image gets later, a clone has one
+        """
         parent = self._volumes.make(
             request, clones.SnapshotSpec(source.name, image, snapshot),
             request.record(self.name))
-        if parent:
+        if parent and deep:
             self._cloner.limit_depth(request.target.name)
         return model.Created(parent=parent)

@@ -13,6 +13,7 @@
 
 from rbd_imgdriver.ceph import errors
 from rbd_imgdriver.ceph.wire import directory
+from rbd_imgdriver.ceph.wire import header
 from rbd_imgdriver.ceph.wire import leases
 from tests.contract import fake_model
 
@@ -122,6 +123,10 @@ class Headers:
 
     def metadata(self, image):
         return dict(self._pool.find(image).metadata)
+
+    def summary(self, image):
+        found = self._pool.find(image)
+        return header.Summary(dict(found.metadata), found.parent is not None)
 
     def metadata_id(self, id_):
         try:

@@ -394,6 +394,16 @@ def test_no_parent(parent):
     assert not parent.ancestry.has_unmirrored_parent('parent')
 
 
+def test_what_is_known_before_an_image_is_cloned(child):
+    child.headers.update('child', {'key': 'value'})
+    found = child.headers.summary('child')
+    assert found.metadata['key'] == 'value'
+    assert found.is_clone
+    assert not child.headers.summary('parent').is_clone
+    with pytest.raises(errors.ImageNotFound):
+        child.headers.summary('none')
+
+
 def test_what_is_known_before_an_image_goes(child):
     facts = child.ancestry.removal_facts('child')
     assert facts.id == child.directory.id('child')

@@ -79,6 +79,18 @@ class Snapshot:
     is_users: bool = True
 
 
+@dataclasses.dataclass(frozen=True)
+class Summary:
+    """What one has to know of an image before it is cloned.
+
+    :param metadata: as ``rbd image-meta list`` shows it
+    :param is_clone: whether it, or any of its snapshots, has a parent
+    """
+
+    metadata: Mapping[str, str]
+    is_clone: bool
+
+
 class Headers(native.Part):
     """The headers of a pool's images."""
 
@@ -93,6 +105,17 @@ class Headers(native.Part):
         """The metadata of an image."""
         ioctx = self._ioctx
         return metadata(ioctx, image_id(ioctx, image))
+
+    @native.in_native_thread
+    def summary(self, image: str) -> Summary:
+        """What one has to know of an image before it is cloned.
+
+        :raises errors.ImageNotFound: when there is no such image
+        """
+        ioctx = self._ioctx
+        id_ = image_id(ioctx, image)
+        return Summary(metadata(ioctx, id_),
+                       parent_spec(ioctx, id_) is not None)
 
     @native.in_native_thread
     def metadata_id(self, id_: str) -> dict[str, str]:

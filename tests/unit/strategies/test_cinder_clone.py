@@ -16,6 +16,7 @@ import dataclasses
 import pytest
 
 from rbd_imgdriver.ceph import errors as ceph_errors
+from rbd_imgdriver.ceph.images import clones
 from rbd_imgdriver import errors
 from rbd_imgdriver import model
 from rbd_imgdriver.strategies import cinder_clone
@@ -79,8 +80,23 @@ def test_a_clone_of_the_image_volume(pool, source, request_of):
         parent=f'{source.name}/{SOURCE}@{snapshot}')
     assert pool.ancestry.depth('volume-id') == 1
     assert source.headers.metadata(SOURCE)[KEY] == snapshot
-    assert cloner.limited == ['volume-id']
+    assert cloner.limited == []
     assert 'rbd-imgdriver/x' not in pool.headers.metadata('volume-id')
+
+
+@pytest.mark.parametrize('times', [1, 2])
+def test_a_clone_of_a_clone_is_kept_within_the_limit(pool, request_of, times):
+    pool.images.create('parent', model.GIB, 22)
+    pool.snapshots.create('parent', 'snap')
+    pool.clones.clone(clones.CloneSpec(
+        clones.SnapshotSpec('volumes', 'parent', 'snap'), SOURCE))
+    cloner = Cloner()
+    for number in range(times):
+        request = request_of()
+        strategy(pool, cloner=cloner).attempt(dataclasses.replace(
+            request, target=dataclasses.replace(
+                request.target, name=f'volume-{number}')))
+    assert cloner.limited == [f'volume-{number}' for number in range(times)]
 
 
 def test_one_snapshot_serves_all_volumes(pool, source, request_of):
