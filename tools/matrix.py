@@ -243,11 +243,13 @@ def make_environment(venv: pathlib.Path, python: str, cinder: str, execute,
     ready.write_text(wanted)
 
 
-def test(release, suites: Sequence[str]) -> Result:
+def test(release, suites: Sequence[str]) -> Iterator[Result]:
     """Run the suites on a release that is prepared.
 
     Each in a process of its own: once Cinder has brought in eventlet, the
     plain HTTP servers of some unit tests do not work any more.
+
+    :returns: after each suite, what is known so far
     """
     began = time.monotonic()
     log = HOME / f'{release.name}.log'
@@ -255,6 +257,8 @@ def test(release, suites: Sequence[str]) -> Result:
     counts: dict[str, dict[str, Any]] = {}
     facts = {'date': datetime.date.today().isoformat(),
              'commit': _commit()}
+    cinder, python = _versions(release)
+    ceph = release.ceph()
     for suite in suites:
         done = release.run(['-m', 'pytest', '-q', '-p', 'no:cacheprovider',
                             f'tests/{suite}'])
@@ -262,9 +266,8 @@ def test(release, suites: Sequence[str]) -> Result:
             file.write(done.stdout + done.stderr)
         counts[suite] = {**_counts(done), **facts}
         print(f'[matrix] {release.name} {suite}: {counts[suite]}', flush=True)
-    cinder, python = _versions(release)
-    return Result(release.name, cinder, release.ceph(), python, counts,
-                  int(time.monotonic() - began))
+        yield Result(release.name, cinder, ceph, python, dict(counts),
+                     int(time.monotonic() - began))
 
 
 def _commit() -> str:
@@ -293,14 +296,13 @@ def _versions(release) -> tuple[str, str]:
     return answer[0], answer[1]
 
 
-def _keep(results: list[Result]) -> None:
-    """Remember these, and what was known of others."""
+def _keep(result: Result) -> None:
+    """Remember this, and what was known of others."""
     path = RESULTS
     known = json.loads(path.read_text()) if path.exists() else {}
-    for one in results:
-        before = known.get(one.name, {}).get('suites', {})
-        known[one.name] = {**dataclasses.asdict(one),
-                           'suites': {**before, **one.suites}}
+    before = known.get(result.name, {}).get('suites', {})
+    known[result.name] = {**dataclasses.asdict(result),
+                          'suites': {**before, **result.suites}}
     path.write_text(json.dumps(known, indent=2, sort_keys=True) + '\n')
 
 
@@ -325,8 +327,9 @@ def main() -> int:
         print(f'[matrix] {name}', flush=True)
         RELEASES[name].prepare()
         release = RELEASES[name]
-        results.append(test(release, options.suites or release.suites))
-        _keep(results)
+        for result in test(release, options.suites or release.suites):
+            _keep(result)  # a later suite may be interrupted
+        results.append(result)
     print('release    cinder  ceph     python  passed  failed  s')
     for one in results:
         print(f'{one.name:9}  {one.cinder:6}  {one.ceph:7}  {one.python:6}  '
