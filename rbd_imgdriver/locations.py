@@ -58,6 +58,11 @@ class Malformed:
     url: str
     reason: str
 
+    @property
+    def is_rbd(self) -> bool:
+        """Whether it is of the scheme ``rbd``; else it is ``cinder``."""
+        return self.url.startswith(_RBD)
+
 
 def parse(url: str) -> RbdLocation | CinderLocation | Malformed | None:
     """Understand one location; None for other schemes."""

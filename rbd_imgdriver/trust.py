@@ -19,6 +19,8 @@ the RBD image, or the Cinder volume, says itself that it is that image, by
 what no tenant can set.
 """
 
+from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Set
 import dataclasses
 
@@ -65,6 +67,26 @@ def objection(image: model.Image,
     if isinstance(claim, RbdClaim):
         return _rbd(image, claim)
     return _cinder(image, claim)
+
+
+def rbd_locations(
+        image: model.Image, fsid: Callable[[], str], volume_pools: Set[str],
+) -> Iterator[locations.RbdLocation | model.Declined]:
+    """The image's locations in our cluster that may be followed, in order.
+
+    In the place of another one in Ceph comes why it must not be followed.
+
+    :param fsid: of our cluster; asked only if the image has such a location
+    :param volume_pools: the pools that hold volumes and no images
+    """
+    for url in image.locations:
+        location = locations.parse(url)
+        if isinstance(location, locations.RbdLocation):
+            yield _rbd(image, RbdClaim(location, fsid(),
+                                       volume_pools)) or location
+        elif isinstance(location, locations.Malformed) and location.is_rbd:
+            yield model.Declined('malformed-location',
+                                 f'{url}: {location.reason}')
 
 
 def _rbd(image: model.Image, claim: RbdClaim) -> model.Declined | None:

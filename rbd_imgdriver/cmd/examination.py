@@ -37,6 +37,7 @@ from rbd_imgdriver.cmd.checks import together
 from rbd_imgdriver.cmd import encrypted_image
 from rbd_imgdriver.cmd import session as sessions
 from rbd_imgdriver import errors
+from rbd_imgdriver.importer.source import cluster as cluster_source
 from rbd_imgdriver import model
 from rbd_imgdriver.strategies import encrypted_clone
 
@@ -202,7 +203,9 @@ class Examination:
                                         known)
         yield from hosts.conversion_space(
             settings.imports.conversion_dir,
-            glance.largest_download(images, pool.fsid()))
+            glance.largest_download(images, lambda image: any(
+                cluster_source.snapshots(image, pool,
+                                         settings.volume_pools))))
 
     def _leftovers(self, session: sessions.Session,
                    pool: parts.Pool) -> Iterator[Finding]:

@@ -92,7 +92,7 @@ class CinderClone:
             if isinstance(location, locations.CinderLocation):
                 answer = self._from_volume(request, location.volume_id)
             elif (isinstance(location, locations.Malformed)
-                    and url.startswith('cinder://')):
+                    and not location.is_rbd):
                 answer = model.Declined('malformed-location',
                                         f'{url}: {location.reason}')
             if isinstance(answer, model.Created):

@@ -53,36 +53,26 @@ class RbdClone:
             return base.SIGNATURE_UNVERIFIED
         answer: model.Created | model.Declined = model.Declined(
             'no-location', 'Glance shows no rbd:// location')
-        for url in image.locations:
-            location = locations.parse(url)
-            if isinstance(location, locations.RbdLocation):
-                answer = self._from_location(request, location)
-            elif (isinstance(location, locations.Malformed)
-                    and url.startswith('rbd://')):
-                answer = model.Declined('malformed-location',
-                                        f'{url}: {location.reason}')
-            if isinstance(answer, model.Created):
-                break
+        try:
+            for found in trust.rbd_locations(image, self._volumes.pool.fsid,
+                                             self._volume_pools):
+                answer = (found if isinstance(found, model.Declined)
+                          else self._from_location(request, found))
+                if isinstance(answer, model.Created):
+                    break
+        except ceph_errors.CephError as error:
+            return base.declined_by(request, error)  # which cluster it is
         return answer
 
     def _from_location(
             self, request: model.Request,
             location: locations.RbdLocation) -> model.Created | model.Declined:
         try:
-            objection = trust.objection(request.image, trust.RbdClaim(
-                location, self._volumes.pool.fsid(), self._volume_pools))
-            if objection is not None:
-                return objection
-            return self._clone(request, location)
+            return model.Created(parent=self._volumes.make(
+                request, clones.SnapshotSpec.at(location),
+                request.record(self.name), of_glance=True))
         except ceph_errors.CephError as error:
             return base.declined_by(request, error)
-
-    def _clone(self, request: model.Request,
-               location: locations.RbdLocation) -> model.Created:
-        parent = clones.SnapshotSpec(location.pool, location.image,
-                                     location.snapshot)
-        return model.Created(parent=self._volumes.make(
-            request, parent, request.record(self.name), of_glance=True))
 
 
 def describe_format(image: model.Image) -> str:

@@ -63,6 +63,28 @@ def test_locations_in_ceph(place, code):
     assert (objection and objection.code) == code
 
 
+def test_the_locations_that_may_be_followed_come_in_order():
+    image = dataclasses.replace(IMAGE, locations=(
+        'https://images/a', f'cinder://{OTHERS}',
+        f'rbd://fsid/volumes/{OURS}/snap', f'rbd://fsid/b/{OURS}/snap',
+        'rbd://fsid/broken', f'rbd://fsid/a/{OURS}/snap'))
+
+    found = list(trust.rbd_locations(image, lambda: 'fsid', {'volumes'}))
+
+    assert [getattr(one, 'code', '') or one.pool for one in found] == [
+        'pool-of-volumes', 'b', 'malformed-location', 'a']
+
+
+def test_without_a_location_in_ceph_nobody_is_asked_for_the_cluster():
+    def fsid():
+        raise AssertionError
+
+    image = dataclasses.replace(IMAGE, locations=(f'cinder://{OTHERS}',
+                                                  'rbd://broken'))
+    [found] = trust.rbd_locations(image, fsid, set())
+    assert found.code == 'malformed-location'
+
+
 def volume(**facts):
     """What Glance's Cinder store makes with service credentials."""
     return model.ImageVolume('v', 'volume-v', **{

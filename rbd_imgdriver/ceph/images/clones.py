@@ -29,6 +29,7 @@ from rbd_imgdriver.ceph.images import object_maps
 from rbd_imgdriver.ceph.images import probe
 from rbd_imgdriver.ceph import native
 from rbd_imgdriver.ceph.wire import header
+from rbd_imgdriver import locations
 from rbd_imgdriver import model
 from rbd_imgdriver import printable
 from rbd_imgdriver import undo
@@ -53,6 +54,11 @@ class SnapshotSpec:
     pool: str
     image: str
     snapshot: str
+
+    @classmethod
+    def at(cls, location: locations.RbdLocation) -> 'SnapshotSpec':
+        """The snapshot that a location of an image names."""
+        return cls(location.pool, location.image, location.snapshot)
 
     def __str__(self) -> str:
         return printable.one_line(

@@ -191,21 +191,20 @@ def glance_clone(pool: parts.Pool, images: list[model.Image],
 
     :param volume_pools: names of the pools that hold volumes
     """
-    fsid = pool.fsid()
     elsewhere = []
     for image in images:
-        for location in _locations(image):
-            objection = trust.objection(image, trust.RbdClaim(
-                location, fsid, volume_pools))
-            if objection is None:
+        if not image.raw:
+            continue
+        for found in trust.rbd_locations(image, pool.fsid, volume_pools):
+            if isinstance(found, locations.RbdLocation):
                 # A clone is noted at its parent, too.
-                full = list(pools.fullness(location.pool, known.osd_dump,
+                full = list(pools.fullness(found.pool, known.osd_dump,
                                            known.df))
                 yield from full
                 if not any(one.code == 'pool-full' for one in full):
-                    yield _try(pool, location)
+                    yield _try(pool, found)
                 return
-            if location.fsid != fsid:
+            if found.code == 'wrong-cluster':
                 elsewhere.append(image.id)
     if elsewhere:
         yield Finding('glance-elsewhere', pool.name,
@@ -215,21 +214,11 @@ def glance_clone(pool: parts.Pool, images: list[model.Image],
                       f'{len(images)} images were looked at')
 
 
-def _locations(image: model.Image) -> Iterator[locations.RbdLocation]:
-    """Where a raw image is in Ceph."""
-    for url in image.locations:
-        location = locations.parse(url)
-        if image.raw and isinstance(location, locations.RbdLocation):
-            yield location
-
-
 def _try(pool: parts.Pool, location: locations.RbdLocation) -> Finding:
     name = temporary.new_name(PROBE)
-    parent = clones.SnapshotSpec(location.pool, location.image,
-                                 location.snapshot)
     try:
-        pool.clones.clone(clones.CloneSpec(parent, name,
-                                           id_key=temporary.MARK))
+        pool.clones.clone(clones.CloneSpec(
+            clones.SnapshotSpec.at(location), name, id_key=temporary.MARK))
         pool.images.remove(name)
     except ceph_errors.CephError as error:
         return failed(location.pool, error, 'glance-clone-failed')

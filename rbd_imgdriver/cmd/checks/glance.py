@@ -11,9 +11,11 @@
 # under the License.
 """What Glance reports of its images."""
 
+from collections.abc import Callable
 from collections.abc import Iterator
 
 from rbd_imgdriver.cmd.checks import findings
+from rbd_imgdriver.importer.check import formats
 from rbd_imgdriver import model
 
 Finding = findings.Finding
@@ -52,13 +54,14 @@ def check(images: list[model.Image]) -> Iterator[Finding]:
         yield Finding('no-hash', 'Glance', f'for example image {nameless[0]}')
 
 
-def largest_download(images: list[model.Image], fsid: str) -> int | None:
+def largest_download(images: list[model.Image],
+                     at_hand: Callable[[model.Image], bool]) -> int | None:
     """Bytes of the largest image that an import writes to a file.
 
-    :param fsid: of our cluster: what is there needs no file
+    :param at_hand: whether an import reads an image within our cluster, which
+        needs no file
     """
     sizes = [image.size for image in images
-             if image.size and image.disk_format not in ('raw', 'iso')
-             and not any(url.startswith(f'rbd://{fsid}/')
-                         for url in image.locations)]
+             if image.size and image.disk_format not in formats.PLAIN
+             and not at_hand(image)]
     return max(sizes, default=None)

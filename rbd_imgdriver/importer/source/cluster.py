@@ -29,8 +29,8 @@ from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver.ceph.images import clones
 from rbd_imgdriver.ceph import parts
 from rbd_imgdriver.importer import temporary
-from rbd_imgdriver import locations
 from rbd_imgdriver import model
+from rbd_imgdriver import printable
 from rbd_imgdriver import trust
 from rbd_imgdriver import undo
 
@@ -110,20 +110,15 @@ def snapshots(image: model.Image, pool: parts.Pool,
     """
     if image.container_format == 'compressed':
         return  # qemu-img cannot see through it
-    for url in image.locations:
-        location = locations.parse(url)
-        if not isinstance(location, locations.RbdLocation):
-            continue
-        objection = trust.objection(image, trust.RbdClaim(
-            location, pool.fsid(), volume_pools | {pool.name}))
-        if objection is None:
-            yield clones.SnapshotSpec(location.pool, location.image,
-                                      location.snapshot)
-        else:
-            LOG.info('Image %(image)s is not read from %(location)s '
+    for found in trust.rbd_locations(image, pool.fsid,
+                                     volume_pools | {pool.name}):
+        if isinstance(found, model.Declined):
+            LOG.info('Image %(image)s is not read from a location '
                      '(%(code)s): %(reason)s',
-                     {'image': image.id, 'location': location,
-                      'code': objection.code, 'reason': objection.reason})
+                     {'image': image.id, 'code': found.code,
+                      'reason': printable.one_line(found.reason)})
+        else:
+            yield clones.SnapshotSpec.at(found)
 
 
 def _first(image: model.Image, pool: parts.Pool, name: str,

@@ -286,6 +286,6 @@ def test_only_what_is_converted_from_a_file_needs_space():
     assert glance.largest_download([
         image('here'), image('raw', disk_format='raw', locations=()),
         image('small', size=2 * MIB, locations=()),
-        image('there', size=3 * MIB,
-              locations=('rbd://other/images/a/snap',))], 'fsid') == 3 * MIB
-    assert glance.largest_download([image('here')], 'fsid') is None
+        image('there', size=3 * MIB)], lambda image: image.id == 'here',
+    ) == 3 * MIB
+    assert glance.largest_download([image('here')], lambda _: True) is None
