@@ -34,6 +34,7 @@ from rbd_imgdriver.cache import wish as wishes
 from rbd_imgdriver.ceph.wire import leases
 from rbd_imgdriver import errors
 from rbd_imgdriver import model
+from rbd_imgdriver import printable
 
 LOG = logging.getLogger(__name__)
 
@@ -143,7 +144,8 @@ class Prefetcher:
         """Import one image; whether that succeeded."""
         image = offer.image
         LOG.info('Fetching image %(image)s (%(name)s) into the cache, ahead '
-                 'of its first use', {'image': image.id, 'name': image.name})
+                 'of its first use',
+                 {'image': image.id, 'name': printable.one_line(image.name)})
         try:
             filled = self._filler.fill(wishes.Wish(
                 image, catalogue.data(image), events, offer.disk or 0))

@@ -16,12 +16,17 @@ import logging
 
 import pytest
 
+from rbd_imgdriver.cache import prefetch
+from rbd_imgdriver.cache import prefetch_plan
+from rbd_imgdriver.cache import store as cache_store
+from rbd_imgdriver.cache import wish as wishes
 from rbd_imgdriver.cmd import output
 from rbd_imgdriver import errors
 from rbd_imgdriver import locations
 from rbd_imgdriver import model
 from rbd_imgdriver import printable
 from rbd_imgdriver import provision
+from tests.contract import fake_pool
 
 HOSTILE = ('\x1b[2J\x1b]0;pwned\x07\x1b[32mall ok\x1b[0m\n'
            '0000  FORGED-ROW  ready\r\u202egnp\u2028\x9b1m')
@@ -64,6 +69,36 @@ def test_a_location():
     url = 'rbd://f-s-i-d/images/%1B%5B2J%0Aforged/snap'
     location = locations.parse(url)
     assert harmless(str(location))
+
+
+class NoRoom:
+    def fill(self, wish):
+        raise wishes.CacheUnusable('cache-full', 'no room')
+
+
+class Marked:
+    def __init__(self, image: model.Image) -> None:
+        self._image = image
+
+    def offers(self, filters):
+        return [prefetch_plan.Offer(self._image, '2026')]
+
+    def data(self, image):
+        return None
+
+
+def test_an_image_that_is_fetched_ahead(caplog):
+    image = model.Image('id', HOSTILE, 'qcow2', 'bare', 1, model.GIB)
+    store = cache_store.Store(fake_pool.FakePool())
+    prefetcher = prefetch.Prefetcher(store, NoRoom(), prefetch_plan.Rules(
+        ({'tag': 'golden'},)), lambda image: False)
+
+    with caplog.at_level(logging.DEBUG):
+        report = prefetcher.run(Marked(image), None)
+
+    assert report.failed
+    assert 'FORGED-ROW' in ''.join(caplog.messages)
+    assert all(harmless(line) for line in caplog.messages)
 
 
 class Declines:
