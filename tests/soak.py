@@ -108,14 +108,7 @@ def _image(client, home: pathlib.Path) -> tuple[dict, str, pathlib.Path]:
     path = home / 'image.raw'
     path.write_bytes(b'soak' * (SIZE // 4))
     meta = host.image_meta(path, 'raw')
-    with client.open_ioctx('images') as ioctx:
-        rbd.RBD().create(ioctx, meta['id'], SIZE, 23, old_format=False,
-                         features=61)
-        with rbd.Image(ioctx, meta['id']) as image:
-            image.write(path.read_bytes(), 0)
-            image.create_snap('snap')
-            image.protect_snap('snap')
-    location = f'rbd://{client.get_fsid()}/images/{meta["id"]}/snap'
+    location = host.store_in_glance(client, meta['id'], path.read_bytes())
     return meta, location, path
 
 

@@ -174,17 +174,17 @@ def qcow2(disk: pathlib.Path) -> pathlib.Path:
 def glance_image(admin: rados.Rados, disk: pathlib.Path):
     """Stores the disk as Glance's RBD store does; returns its location."""
     def store(name: str, order: int = 23) -> str:
-        with admin.open_ioctx('images') as ioctx:
-            data = disk.read_bytes()
-            rbd.RBD().create(ioctx, name, len(data), order,
-                             old_format=False, features=61)
-            with rbd.Image(ioctx, name) as image:
-                image.write(data, 0)
-                image.create_snap('snap')
-                image.protect_snap('snap')
-        return f'rbd://{admin.get_fsid()}/images/{name}/snap'
+        return host.store_in_glance(admin, name, disk.read_bytes(), order)
 
     return store
+
+
+@pytest.fixture
+def cinder_locations() -> Iterator[None]:
+    """Images may be clones of what ``cinder://`` locations name."""
+    host.CONF.set_override('allowed_direct_url_schemes', ['cinder'])
+    yield
+    host.CONF.clear_override('allowed_direct_url_schemes')
 
 
 def empty(cluster: ceph.Cluster, pools: tuple[str, ...] = POOLS) -> None:

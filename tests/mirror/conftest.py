@@ -38,6 +38,7 @@ from tests.functional.strategies import test_cinder_clone as cinder_clone
 database = cinder_clone.database
 known = cinder_clone.known
 cinder_config = functional.cinder_config
+cinder_locations = functional.cinder_locations
 disk = functional.disk
 qcow2 = functional.qcow2
 
@@ -211,16 +212,8 @@ def new_volume(replicated: objects.VolumeType):
 def glance_image(first: Site, disk: pathlib.Path):
     """Stores the disk as Glance's RBD store does, on the first cluster."""
     def store(name: str) -> str:
-        with first.cluster.connection() as client, \
-                client.open_ioctx('images') as ioctx:
-            data = disk.read_bytes()
-            rbd.RBD().create(ioctx, name, len(data), 23, old_format=False,
-                             features=61)
-            with rbd.Image(ioctx, name) as image:
-                image.write(data, 0)
-                image.create_snap('snap')
-                image.protect_snap('snap')
-            return f'rbd://{client.get_fsid()}/images/{name}/snap'
+        with first.cluster.connection() as client:
+            return host.store_in_glance(client, name, disk.read_bytes())
 
     return store
 

@@ -15,7 +15,6 @@ import shutil
 import subprocess
 
 from cinder import context
-from oslo_config import cfg
 import pytest
 import rbd
 
@@ -24,15 +23,7 @@ from tests.functional import daemons
 from tests.functional import host
 from tests.mirror import conftest
 
-CONF = cfg.CONF
-
-
-@pytest.fixture(autouse=True)
-def allowed():
-    """Images may be clones of volumes."""
-    CONF.set_override('allowed_direct_url_schemes', ['cinder'])
-    yield
-    CONF.clear_override('allowed_direct_url_schemes')
+pytestmark = pytest.mark.usefixtures('cinder_locations')
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ from rbd_imgdriver.importer import importer as image_importer
 from rbd_imgdriver.importer import options
 from rbd_imgdriver import model
 from tests.functional import conftest as functional
+from tests.functional import host
 from tests.functional.importer import mutations
 
 GIB = model.GIB
@@ -122,15 +123,7 @@ def read(admin: rados.Rados):
 def in_glance(admin: rados.Rados):
     """Stores a file as Glance's RBD store does; returns its location."""
     def store(path: pathlib.Path) -> str:
-        name = id_of(path)
-        with admin.open_ioctx('images') as ioctx:
-            rbd.RBD().create(ioctx, name, path.stat().st_size, 23,
-                             old_format=False, features=61)
-            with rbd.Image(ioctx, name) as image:
-                image.write(path.read_bytes(), 0)
-                image.create_snap('snap')
-                image.protect_snap('snap')
-        return f'rbd://{admin.get_fsid()}/images/{name}/snap'
+        return host.store_in_glance(admin, id_of(path), path.read_bytes())
 
     return store
 

@@ -28,6 +28,7 @@ from rbd_imgdriver.importer.qemu import luks_header
 from rbd_imgdriver.importer.source import local
 from rbd_imgdriver.importer import target as targets
 from rbd_imgdriver import model
+from tests.functional import host as functional_host
 from tests.functional.importer.conftest import FileData
 from tests.functional.importer.conftest import image_of
 from tests.functional.importer.conftest import MIB
@@ -138,16 +139,12 @@ def _cluster(host: Host, given: Given) -> bytes:
 @contextlib.contextmanager
 def _in_glance(client: rados.Rados, name: str, data: bytes) -> Iterator[str]:
     """Stored for a while as by Glance's RBD store; its location."""
-    with client.open_ioctx('images') as ioctx:
-        rbd.RBD().create(ioctx, name, len(data), 23, old_format=False,
-                         features=61)
-        with rbd.Image(ioctx, name) as image:
-            image.write(data, 0)
-            image.create_snap('snap')
-        try:
-            yield f'rbd://{client.get_fsid()}/images/{name}/snap'
-        finally:
+    try:
+        yield functional_host.store_in_glance(client, name, data)
+    finally:
+        with client.open_ioctx('images') as ioctx:
             with rbd.Image(ioctx, name) as image:
+                image.unprotect_snap('snap')
                 image.remove_snap('snap')
             rbd.RBD().remove(ioctx, name)
 

@@ -31,11 +31,7 @@ GIB = 2**30
 INTERNAL, OTHER = 'i' * 32, 'o' * 32
 
 
-@pytest.fixture(autouse=True)
-def allowed():
-    CONF.set_override('allowed_direct_url_schemes', ['cinder'])
-    yield
-    CONF.clear_override('allowed_direct_url_schemes')
+pytestmark = pytest.mark.usefixtures('cinder_locations')
 
 
 @pytest.fixture
