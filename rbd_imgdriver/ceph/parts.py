@@ -31,6 +31,7 @@ from rbd_imgdriver.ceph.images import snapshots
 from rbd_imgdriver.ceph.images import usage
 from rbd_imgdriver.ceph.wire import directory
 from rbd_imgdriver.ceph.wire import header
+from rbd_imgdriver.ceph.wire import headers
 from rbd_imgdriver.ceph.wire import leases
 from rbd_imgdriver.ceph.wire import trash
 
@@ -100,11 +101,11 @@ class Directory(Protocol):
 
 
 class Headers(Protocol):
-    """Size and metadata; see :mod:`rbd_imgdriver.ceph.wire.header`."""
+    """Size and metadata; see :mod:`rbd_imgdriver.ceph.wire.headers`."""
 
     def size(self, image: str) -> int: ...
     def metadata(self, image: str) -> dict[str, str]: ...
-    def summary(self, image: str) -> header.Summary: ...
+    def summary(self, image: str) -> headers.Summary: ...
     def metadata_id(self, id_: str) -> dict[str, str]: ...
 
     def update(self, image: str, values: Mapping[str, str],

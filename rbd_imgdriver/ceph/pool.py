@@ -37,6 +37,7 @@ from rbd_imgdriver.ceph import native
 from rbd_imgdriver.ceph import parts
 from rbd_imgdriver.ceph.wire import directory
 from rbd_imgdriver.ceph.wire import header
+from rbd_imgdriver.ceph.wire import headers
 from rbd_imgdriver.ceph.wire import leases
 from rbd_imgdriver.ceph.wire import unfinished
 
@@ -67,7 +68,7 @@ class Pool(native.Part):
         self.unfinished: parts.Unfinished = unfinished.Unfinished(cluster,
                                                                   name)
         self.directory: parts.Directory = directory.Directory(cluster, name)
-        self.headers: parts.Headers = header.Headers(cluster, name)
+        self.headers: parts.Headers = headers.Headers(cluster, name)
         self.images: parts.Images = lifecycle.Images(cluster, name)
         self.data: parts.Data = data.Data(cluster, name)
         self.snapshots: parts.Snapshots = snapshots.Snapshots(cluster, name)

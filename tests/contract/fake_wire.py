@@ -13,7 +13,7 @@
 
 from rbd_imgdriver.ceph import errors
 from rbd_imgdriver.ceph.wire import directory
-from rbd_imgdriver.ceph.wire import header
+from rbd_imgdriver.ceph.wire import headers
 from rbd_imgdriver.ceph.wire import leases
 from tests.contract import fake_model
 
@@ -126,7 +126,7 @@ class Headers:
 
     def summary(self, image):
         found = self._pool.find(image)
-        return header.Summary(dict(found.metadata), found.parent is not None)
+        return headers.Summary(dict(found.metadata), found.parent is not None)
 
     def metadata_id(self, id_):
         try:

@@ -30,7 +30,6 @@ from typing import Any
 import rados
 
 from rbd_imgdriver.ceph import errors
-from rbd_imgdriver.ceph import native
 from rbd_imgdriver.ceph.wire import calls
 from rbd_imgdriver.ceph.wire import encoding
 from rbd_imgdriver.ceph.wire import locks
@@ -77,71 +76,6 @@ class Snapshot:
     children: int
     trashed: bool
     is_users: bool = True
-
-
-@dataclasses.dataclass(frozen=True)
-class Summary:
-    """What one has to know of an image before it is cloned.
-
-    :param metadata: as ``rbd image-meta list`` shows it
-    :param is_clone: whether it, or any of its snapshots, has a parent
-    """
-
-    metadata: Mapping[str, str]
-    is_clone: bool
-
-
-class Headers(native.Part):
-    """The headers of a pool's images."""
-
-    @native.in_native_thread
-    def size(self, image: str) -> int:
-        """The size of an image's head in bytes."""
-        ioctx = self._ioctx
-        return size(ioctx, image_id(ioctx, image))[0]
-
-    @native.in_native_thread
-    def metadata(self, image: str) -> dict[str, str]:
-        """The metadata of an image."""
-        ioctx = self._ioctx
-        return metadata(ioctx, image_id(ioctx, image))
-
-    @native.in_native_thread
-    def summary(self, image: str) -> Summary:
-        """What one has to know of an image before it is cloned.
-
-        :raises errors.ImageNotFound: when there is no such image
-        """
-        ioctx = self._ioctx
-        id_ = image_id(ioctx, image)
-        return Summary(metadata(ioctx, id_),
-                       parent_spec(ioctx, id_) is not None)
-
-    @native.in_native_thread
-    def metadata_id(self, id_: str) -> dict[str, str]:
-        """The metadata of an image, also in the trash; empty when gone."""
-        try:
-            return metadata(self._ioctx, id_)
-        except errors.ImageNotFound:
-            return {}
-
-    @native.in_native_thread
-    def update(self, image: str, values: Mapping[str, str],
-               remove: Iterable[str] = ()) -> None:
-        """Set and remove metadata of an image in one atomic write."""
-        ioctx = self._ioctx
-        update_metadata(ioctx, image_id(ioctx, image), values, remove)
-
-    @native.in_native_thread
-    def value(self, id_: str, key: str) -> str | None:
-        """One metadata value; None when there is none, or no image."""
-        return value(self._ioctx, id_, key)
-
-    @native.in_native_thread
-    def update_id(self, id_: str, values: Mapping[str, str],
-                  remove: Iterable[str] = ()) -> None:
-        """Set and remove metadata of an image by its id."""
-        update_metadata(self._ioctx, id_, values, remove)
 
 
 def object_of(id_: str) -> str:
