@@ -22,6 +22,7 @@ from cinder.db import api as db
 from cinder import exception
 from cinder import objects
 from cinder import privsep
+from cinder.volume.drivers import rbd as cinder_rbd
 import pytest
 
 from tests.functional import encryption
@@ -31,6 +32,9 @@ objects.register_all()  # as cinder-volume does first
 manager = importlib.import_module('rbd_imgdriver.manager')
 
 THEIRS = 'q' * 32
+
+# Of a LUKS 1 header, with its salt.
+MASTER_KEY_DIGEST = slice(112, 164)
 
 
 @dataclasses.dataclass
@@ -266,6 +270,61 @@ def test_a_bad_image_leaves_nothing(create, contents):
         create(os_hash_value='0' * 128)
 
     assert contents() == before
+
+
+@pytest.mark.parametrize('cls', [host.Driver, cinder_rbd.RBDDriver])
+def test_what_is_done_to_a_clone_later(create, made, opens, kind, cluster,
+                                       contents, cls):
+    """With this driver, and with Cinder's own after the way back."""
+    first, second = create(), create()
+    driver = host.make(cluster, 'volumes', cls=cls)
+    snapshot = host.snapshot(second)
+
+    def of_second(size):
+        """With a copy of its key, as Cinder's API makes it."""
+        asked_by = encryption.request()
+        key = encryption.KeyManager.secrets[second.encryption_key_id].key
+        return encryption.volume(
+            asked_by, kind, size=size,
+            encryption_key_id=encryption.KeyManager(None).store(asked_by,
+                                                                key))
+
+    copy, clone = of_second(1), of_second(2)
+    driver.create_snapshot(snapshot)
+    driver.create_volume_from_snapshot(copy, snapshot)
+    driver.create_cloned_volume(clone, second)
+    driver.delete_volume(first)
+    driver.revert_to_snapshot(None, second, snapshot)
+    driver.extend_volume(second, 2)
+
+    assert all(opens(one) for one in (second, copy, clone))
+    assert made(second).size == made(clone).size == 2 * 2**30
+    third = create()
+    assert made(third).parent == made(second).parent
+    assert opens(third)
+    for one in (copy, clone):
+        driver.delete_volume(one)
+    driver.delete_snapshot(snapshot)
+    for one in (second, third):
+        driver.delete_volume(one)
+    assert not {one.name for one in (first, second, copy, clone, third)
+                } & set(contents()[0])
+
+
+def test_a_reimaged_clone_is_no_sibling_and_harms_none(
+        create, made, opens, caching, glance):
+    first, second = create(), create()
+    before = made(second).data[MASTER_KEY_DIGEST]
+    assert before == made(first).data[MASTER_KEY_DIGEST]
+
+    caching.copy_image_to_encrypted_volume(
+        encryption.request(), second, glance, glance.meta['id'],
+        disable_sparse=True)
+
+    assert made(second).data[MASTER_KEY_DIGEST] != before
+    third = create()
+    assert made(third).metadata['rbd-imgdriver/bytes_moved'] == '0'
+    assert all(opens(one) for one in (first, second, third))
 
 
 def test_an_image_with_a_key_of_its_own_is_cinders_to_copy(
