@@ -235,6 +235,9 @@ class RBDImageDriver(driver_prefetch.PrefetchMixin, driver_chains.ChainsMixin,
             return
         self._stats['image_cache_count'] = len(entries)
         self._stats['image_cache_bytes'] = sum(one.size for one in entries)
+        encrypted = [one.size for one in entries if one.encrypted]
+        self._stats['image_cache_encrypted_count'] = len(encrypted)
+        self._stats['image_cache_encrypted_bytes'] = sum(encrypted)
         signals.send(signals.State(
             len(entries), self._stats['image_cache_bytes'],
             min((one.last_used for one in entries), default=0),

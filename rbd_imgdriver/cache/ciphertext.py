@@ -64,6 +64,7 @@ class Kind:
 class Facts:
     """What the metadata of a golden ciphertext say.
 
+    :param cipher: algorithm with its key size, mode and initialization vector
     :param fingerprint: of the headers that open it, see
         :attr:`rbd_imgdriver.importer.qemu.luks_header.Header.fingerprint`
     :param sibling: name of the volume's RBD image that was cloned from it
@@ -71,6 +72,7 @@ class Facts:
     """
 
     project: str
+    cipher: str
     fingerprint: str
     sibling: str
 
@@ -97,5 +99,5 @@ def facts(values: Mapping[str, str]) -> Facts | None:
     """What metadata say; None when they are not those of a ciphertext."""
     if _FINGERPRINT not in values:
         return None
-    return Facts(values.get(_PROJECT, ''), values[_FINGERPRINT],
-                 values.get(_SIBLING, ''))
+    return Facts(values.get(_PROJECT, ''), values.get(_CIPHER, ''),
+                 values[_FINGERPRINT], values.get(_SIBLING, ''))

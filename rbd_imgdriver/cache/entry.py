@@ -49,7 +49,7 @@ class Entry:
     :param data_size: bytes from the beginning whose digest is the identity;
         None when the data was converted and has another
     :param signature: of the image, that the import has verified; '' if none
-    :param encrypted: whether it is a golden ciphertext
+    :param encryption: what is known of it if it is a golden ciphertext
     """
 
     name: str
@@ -62,8 +62,13 @@ class Entry:
     pinned: bool = False
     data_size: int | None = None
     signature: str = ''
-    encrypted: bool = False
+    encryption: ciphertext.Facts | None = None
     held: bool = False
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether it is a golden ciphertext."""
+        return self.encryption is not None
 
     def verified(self, image: model.Image) -> bool:
         """Whether the image's signature, if it needs one, was verified.
@@ -183,5 +188,5 @@ def parse(name: str, rbd_id: str, size: int,
         pinned=metadata.get(_PINNED) == 'true',
         data_size=None if data_size is None else int(data_size),
         signature=metadata.get(_SIGNATURE, ''),
-        encrypted=ciphertext.facts(metadata) is not None,
+        encryption=ciphertext.facts(metadata),
         held=metadata.get(_HELD) == 'true')

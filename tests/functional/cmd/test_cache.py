@@ -19,6 +19,7 @@ import time
 import pytest
 import rbd
 
+from rbd_imgdriver.cache import ciphertext
 from rbd_imgdriver.cache import names
 from rbd_imgdriver.ceph.wire import leases
 from rbd_imgdriver.importer import temporary
@@ -84,6 +85,19 @@ def test_show_tells_who_depends_on_an_entry(manage, golden, clone_of):
     assert shown['volumes'] == ['volumes/volume-1']
     assert shown['identity'].startswith('sha512:')
     assert 'volumes/volume-1' in manage.run('cache', 'show', name).stdout
+
+
+def test_golden_ciphertexts_say_whose_they_are(manage, golden, pool):
+    plain, encrypted = golden(DATA), golden(b'x' + DATA)
+    pool.headers.update(encrypted, ciphertext.metadata(ciphertext.Kind(
+        'project-1', '', ('aes-256', 'xts', 'plain64'), 22), 'fingerprint'))
+
+    listed = {record['name']: record['encrypted_for']
+              for record in manage.json('cache', 'list')}
+    shown = manage.json('cache', 'show', encrypted)
+
+    assert listed == {plain: None, encrypted: 'project-1'}
+    assert shown['cipher'] == 'aes-256-xts-plain64'
 
 
 def test_pinned_entries_are_not_evicted(manage, golden, pool):

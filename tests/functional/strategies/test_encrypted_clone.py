@@ -327,6 +327,31 @@ def test_a_reimaged_clone_is_no_sibling_and_harms_none(
     assert all(opens(one) for one in (first, second, third))
 
 
+def test_the_limits_of_the_cache_are_theirs_too(create, cluster, made, opens,
+                                                glance, contents):
+    """And they are counted apart."""
+    driver = host.make(cluster, 'volumes', image_volume_cache_enabled=True,
+                       image_volume_cache_max_count=1)
+    driver.clone_image(encryption.request(), host.volume(), (None, None),
+                       host.image_meta(glance.path, 'qcow2'), glance)
+    first = create(driver=driver)
+
+    second = create(driver=driver, id='b' * 8 + glance.meta['id'][8:])
+
+    def entries() -> list[str]:
+        return [name for name in contents()[0]
+                if name.startswith('image-cache-')]
+
+    assert len(entries()) == 1
+    assert made(second).parent[1] == entries()[0]
+    stats = driver.get_volume_stats(refresh=True)
+    assert stats['image_cache_count'] == 1
+    assert stats['image_cache_encrypted_count'] == 1
+    assert stats['image_cache_encrypted_bytes'] > 0
+    assert opens(first)
+    assert opens(second)
+
+
 def test_an_image_with_a_key_of_its_own_is_cinders_to_copy(
         create, caching, kind, glance):
     volume = encryption.volume(encryption.request(), kind)

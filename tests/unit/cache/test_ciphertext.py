@@ -61,7 +61,7 @@ def test_metadata_there_and_back():
               **ciphertext.used_by('volume-1')}
 
     assert ciphertext.facts(values) == ciphertext.Facts(
-        'project', 'f' * 64, 'volume-1')
+        'project', '-'.join(KIND.cipher), 'f' * 64, 'volume-1')
 
 
 def test_a_plain_golden_image_is_none():
