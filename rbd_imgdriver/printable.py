@@ -18,6 +18,8 @@ def one_line(text: str) -> str:
     Line breaks, escape sequences and what changes the direction of writing
     are shown as Python writes them in a string.
     """
+    if text.isprintable():
+        return text
     return ''.join(one if one.isprintable()
                    else one.encode('unicode_escape').decode()
                    for one in text)

@@ -254,7 +254,9 @@ class Host:
             _, cloned = self._driver.clone_image(
                 self._context, volume, image['location'], image['meta'],
                 service)
-        if not cloned and image['volume']:
+        if cloned:
+            return  # the rest is not the driver's part
+        if image['volume']:
             # Its image-volume cache, or a cinder:// location.
             self._driver.create_cloned_volume(
                 volume, self._load(image['volume']))
@@ -264,7 +266,7 @@ class Host:
             image_volume_cache=self._cache if image['cached'] else None)
         arguments = (self._context, volume, image['location'], image_id,
                      image['meta'], service)
-        if not cloned and image['cached']:
+        if image['cached']:
             _, cloned = flow._prepare_image_cache_entry(*arguments)
         if not cloned:
             flow._create_from_image_cache_or_download(*arguments)

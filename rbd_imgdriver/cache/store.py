@@ -25,6 +25,7 @@ from rbd_imgdriver.cache import entry
 from rbd_imgdriver.cache import names
 from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver.ceph.images import clones
+from rbd_imgdriver.ceph.images import inheritance
 from rbd_imgdriver.ceph import parts
 from rbd_imgdriver.ceph.wire import trash
 from rbd_imgdriver.importer import temporary
@@ -54,7 +55,7 @@ class Store:
                  clock: Callable[[], float] = time.time,
                  balanced_reads: bool = False) -> None:
         self.pool = pool
-        self._balanced = {clones.BALANCED_READS: 'true'} if (
+        self._balanced = {inheritance.BALANCED_READS: 'true'} if (
             balanced_reads) else {}
         self._clock = clock
         self._recorded: dict[str, float] = {}

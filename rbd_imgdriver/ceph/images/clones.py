@@ -20,31 +20,21 @@ from typing import Any
 
 import rbd
 
+from rbd_imgdriver.ceph import connection
 from rbd_imgdriver.ceph import errors
 from rbd_imgdriver.ceph.images import attempts
 from rbd_imgdriver.ceph.images import flatten
+from rbd_imgdriver.ceph.images import inheritance
 from rbd_imgdriver.ceph.images import layouts
 from rbd_imgdriver.ceph.images import lifecycle
 from rbd_imgdriver.ceph.images import object_maps
+from rbd_imgdriver.ceph.images import parents
 from rbd_imgdriver.ceph.images import probe
 from rbd_imgdriver.ceph import native
 from rbd_imgdriver.ceph.wire import header
 from rbd_imgdriver import locations
-from rbd_imgdriver import model
 from rbd_imgdriver import printable
 from rbd_imgdriver import undo
-
-# On an image, it has librbd read the image's snapshots, and nothing else of
-# it, from any copy (``ImageCtx::get_read_flags``).  Whoever opens a clone
-# opens its parent with the parent's own metadata; that what is read so is
-# neither old nor uncommitted, the OSDs see to since Octopus ("Reading from
-# replica should be safe", Linux 117d96a04f00).
-BALANCED_READS = 'conf_rbd_balance_snap_reads'
-
-# A clone inherits its parent's metadata (CloneRequest.cc in Ceph).  Our own
-# keys describe the parent, a QoS limit belongs to one volume, and on a clone
-# that option would be about the snapshots that its owner makes.
-_NOT_INHERITED = (model.METADATA_PREFIX, 'conf_rbd_qos_', BALANCED_READS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,6 +108,10 @@ class SourceTooLarge(errors.CephError):
 class Clones(native.Part):
     """The clones of a pool."""
 
+    def __init__(self, cluster: connection.Cluster, name: str) -> None:
+        super().__init__(cluster, name)
+        self._parents = parents.Parents()
+
     def clone(self, spec: CloneSpec) -> str:
         """Clone a snapshot of any pool of the cluster into this pool.
 
@@ -146,9 +140,21 @@ class Clones(native.Part):
     @native.in_native_thread
     def _clone(self, spec: CloneSpec, attempt: attempts.Attempt,
                without: int = 0) -> str:
+        try:
+            return self._clone_once(spec, attempt, without)
+        except parents.AnotherParent:
+            self._parents.note(spec.parent, None)
+            return self._clone_once(spec, attempt, without)
+
+    def _clone_once(self, spec: CloneSpec, attempt: attempts.Attempt,
+                    without: int) -> str:
         source, target = self.cluster.ioctx(spec.parent.pool), self._ioctx
         features = layouts.features(self.cluster) & ~without
-        order = _order(source, spec)
+        known, asked = None, ('', 0)
+        if spec.order:
+            known = self._parents.get(spec.parent)
+            asked = known.objects if known else parents.objects(
+                source, spec.parent.image)
 
         def is_ours(id_: str) -> bool:
             return _is_clone_of(source, target, id_, spec.parent)
@@ -158,18 +164,26 @@ class Clones(native.Part):
             _check_protected(source, spec.parent)
         try:
             lifecycle.with_free_id(
-                lambda: _clone(source, target, spec, features, order))
+                lambda: _clone(source, target, spec, features,
+                               max(spec.order, asked[1]) or None))
         except errors.ImageExists:
             raise  # whoever was faster, it is not ours to remove
-        except errors.CephError:
+        except errors.CephError as error:
             # If it timed out it may have happened all the same.
             with undo.on_error(f'image {spec.name}', lambda: attempt.undo(
                     target, spec.name, is_ours)):
+                if known and isinstance(error, errors.InvalidArgument):
+                    # Its objects may be larger than those that were known.
+                    raise parents.AnotherParent from error
                 raise
         id_ = attempt.image_id = header.image_id(target, spec.name)
         with undo.on_error(f'image {spec.name}', lambda: attempts.remove(
                 target, spec.name, id_)):
-            _finish(target, id_, spec)
+            found = _finish(target, id_, spec, known)
+        if found is not None and found[0].image_id == asked[0]:
+            ref, size = found
+            self._parents.note(spec.parent,
+                               parents.Parent(ref, asked[1], size))
         return id_
 
     @native.in_native_thread
@@ -216,15 +230,6 @@ def _is_clone_of(source: Any, target: Any, id_: str,
         == (source.get_pool_id(), '', header.image_id(source, parent.image)))
 
 
-def _order(source: Any, spec: CloneSpec) -> int | None:
-    """The object size of the clone; None: the parent's, unasked."""
-    if not spec.order:
-        return None
-    parent_id = header.image_id(source, spec.parent.image)
-    _, parent_order = header.size(source, parent_id)
-    return max(spec.order, parent_order)
-
-
 def _clone(source: Any, target: Any, spec: CloneSpec, features: int,
            order: int | None) -> None:
     parent = spec.parent
@@ -256,39 +261,36 @@ def _is_protected(source: Any, parent: SnapshotSpec) -> bool:
         return bool(image.is_protected_snap(parent.snapshot))
 
 
-def drop_inherited(target: Any, id_: str,
-                   metadata: Mapping[str, str] | None = None) -> None:
-    """Replace the metadata that describe another image.
+def _finish(target: Any, id_: str, spec: CloneSpec,
+            known: parents.Parent | None,
+            ) -> tuple[header.ParentRef, int] | None:
+    """Make a clone what was asked for.
 
-    :param id_: of the new image
-    :param metadata: of its own
+    :param known: the parent that it should have, of a spec with an order
+    :returns: the parent that it has and its size, where both were asked for
+    :raises parents.AnotherParent: when it has another one
     """
-    _replace(target, id_, header.metadata(target, id_), metadata or {})
-
-
-def _replace(target: Any, id_: str, inherited: Mapping[str, str],
-             metadata: Mapping[str, str]) -> None:
-    dropped = [key for key in inherited if key.startswith(_NOT_INHERITED)]
-    header.update_metadata(target, id_, metadata, remove=dropped)
-
-
-def _finish(target: Any, id_: str, spec: CloneSpec) -> None:
     inherited = header.metadata(target, id_)
-    if spec.parent_id_key is not None:
-        # The clone has inherited what its very parent carried: no name is
-        # looked up twice, and nothing but the clone is read.
+    ref = None
+    if spec.order or spec.parent_id_key is not None:
         ref = header.parent_spec(target, id_)
-        if ref is None or inherited.get(spec.parent_id_key) != ref.image_id:
-            raise errors.ImageNotFound(
-                f'{spec.parent} is another image than expected: it does not '
-                f'carry its id under {spec.parent_id_key}')
-    _replace(target, id_, inherited, spec.metadata_of(id_))
+    # The clone has inherited what its very parent carried: no name is looked
+    # up twice, and nothing but the clone is read.
+    if spec.parent_id_key is not None and (
+            ref is None or inherited.get(spec.parent_id_key) != ref.image_id):
+        raise errors.ImageNotFound(
+            f'{spec.parent} is not the image that is meant: it does not '
+            f'carry its id under {spec.parent_id_key}')
+    if known is not None and known.ref != ref:
+        raise parents.AnotherParent
+    inheritance.replace(target, id_, inherited, spec.metadata_of(id_))
     if spec.size is None:
-        return
-    size, _ = header.size(target, id_)
+        return None
+    size = known.size if known else header.size(target, id_)[0]
     if size > spec.size:
         raise SourceTooLarge(spec.parent, size, spec.size)
     if size < spec.size:
         with errors.translated(f'resize of {spec.name}'), \
                 rbd.Image(target, image_id=id_) as image:
             image.resize(spec.size)
+    return (ref, size) if ref else None

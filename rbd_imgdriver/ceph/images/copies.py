@@ -19,7 +19,7 @@ import rbd
 from rbd_imgdriver.ceph import errors
 from rbd_imgdriver.ceph.images import ancestry
 from rbd_imgdriver.ceph.images import attempts
-from rbd_imgdriver.ceph.images import clones
+from rbd_imgdriver.ceph.images import inheritance
 from rbd_imgdriver.ceph.images import lifecycle
 from rbd_imgdriver.ceph.images import object_maps
 from rbd_imgdriver.ceph.images import snapshots
@@ -101,7 +101,7 @@ class Copies(native.Part):
     def drop_inherited(self, image: str) -> None:
         """Remove the metadata that describe what an image was copied from."""
         ioctx = self._ioctx
-        clones.drop_inherited(ioctx, header.image_id(ioctx, image))
+        inheritance.drop_inherited(ioctx, header.image_id(ioctx, image))
 
     def _can_share_parent(self, image: str) -> bool:
         ioctx = self._ioctx

@@ -16,12 +16,13 @@ from cinder import context
 import pytest
 import rbd
 
-from rbd_imgdriver.ceph.images import clones
+from rbd_imgdriver.ceph.images import inheritance
 from tests.functional import host
 
 
 @pytest.mark.parametrize(('options', 'expected'), [
-    ({'rbd_imgdriver_balanced_reads': True}, {clones.BALANCED_READS: 'true'}),
+    ({'rbd_imgdriver_balanced_reads': True},
+     {inheritance.BALANCED_READS: 'true'}),
     ({}, {})])
 def test_only_the_golden_image_says_so(cluster, pool, admin, meta, qcow2,
                                        store, options, expected):

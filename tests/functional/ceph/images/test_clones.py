@@ -16,6 +16,8 @@ import rbd
 
 from rbd_imgdriver.ceph import errors
 from rbd_imgdriver.ceph.images import clones
+from rbd_imgdriver.ceph.images import inheritance
+from rbd_imgdriver.ceph.wire import header
 
 MIB = 2**20
 PARENT = clones.SnapshotSpec('volumes', 'parent', 'snap')
@@ -42,13 +44,62 @@ def test_a_clone_has_the_size_and_order_asked_for(parent, ioctx):
 def test_metadata_of_the_parent_that_means_the_parent_stays_there(parent):
     parent.headers.update('parent', {
         'rbd-imgdriver/cache/rbd_id': 'x', 'conf_rbd_qos_iops_limit': '5',
-        clones.BALANCED_READS: 'true'})
+        inheritance.BALANCED_READS: 'true'})
 
     parent.clones.clone(clones.CloneSpec(
         PARENT, 'child', metadata={'rbd-imgdriver/strategy': 's'}))
 
     assert parent.headers.metadata('child') == {
         'plain': 'inherited', 'rbd-imgdriver/strategy': 's'}
+
+
+@pytest.fixture
+def cloned(parent):
+    """The parent's size and objects are known from its first clone."""
+    parent.clones.clone(clones.CloneSpec(PARENT, 'first', 8 * MIB, 22))
+    return parent
+
+
+def test_a_parent_that_is_known(cloned, ioctx):
+    for name, size in ('second', 8 * MIB), ('larger', 20 * MIB):
+        cloned.clones.clone(clones.CloneSpec(PARENT, name, size, 22))
+        with rbd.Image(ioctx, name) as image:
+            assert image.size() == size
+            assert image.stat()['order'] == 22
+    with pytest.raises(clones.SourceTooLarge):
+        cloned.clones.clone(clones.CloneSpec(PARENT, 'third', 4 * MIB, 22))
+
+
+@pytest.mark.parametrize(('size', 'order'), [
+    (8 * MIB, 22), (16 * MIB, 24), (32 * MIB, 24)])
+def test_another_parent_of_that_name(cloned, ioctx, contents, size, order):
+    """Nothing that was known of the first one holds for it."""
+    cloned.images.rename('parent', 'old')
+    cloned.images.create('parent', 16 * MIB, order)
+    cloned.snapshots.ensure('parent', 'snap')
+    spec = clones.CloneSpec(PARENT, 'child', size, 22)
+    if size < 16 * MIB:
+        with pytest.raises(clones.SourceTooLarge):
+            cloned.clones.clone(spec)
+        assert contents() == (['first', 'old', 'parent'], [])
+        return
+    cloned.clones.clone(spec)
+    with rbd.Image(ioctx, 'child') as image:
+        assert image.size() == size
+        assert image.stat()['order'] == order
+        assert image.parent_id() == header.image_id(ioctx, 'parent')
+    assert contents() == (['child', 'first', 'old', 'parent'], [])
+
+
+def test_another_snapshot_of_that_name(cloned):
+    """It is larger than the one that is known."""
+    cloned.snapshots.remove('parent', 'snap')
+    cloned.images.resize('parent', 16 * MIB)
+    cloned.snapshots.ensure('parent', 'snap')
+    cloned.clones.clone(clones.CloneSpec(PARENT, 'child', 20 * MIB, 22))
+    assert cloned.headers.size('child') == 20 * MIB
+    with pytest.raises(clones.SourceTooLarge):
+        cloned.clones.clone(clones.CloneSpec(PARENT, 'other', 8 * MIB, 22))
 
 
 def test_a_parent_that_is_too_large_leaves_nothing(parent, contents):
