@@ -12,6 +12,7 @@
 """What is known in one module only, so that it can be changed there."""
 
 from collections.abc import Iterator
+import functools
 import io
 import pathlib
 import re
@@ -50,6 +51,7 @@ ONE_PLACE = {
 }
 
 
+@functools.cache
 def code_of(path: pathlib.Path) -> str:
     """A module's code, without comments and documentation."""
     lines = path.read_text().splitlines()
