@@ -173,7 +173,7 @@ class ImagesMixin(cinder_rbd.RBDDriver):
             done = self._backend.importer.import_image(
                 image, data, targets.Target(
                     pool, volume.name, self._backend.settings.order, size,
-                    size, {model.STRATEGY_KEY: 'import'},
+                    size, {model.STRATEGY_KEY: backend.IMPORT},
                     project=volume.project_id),
                 publish=replace, golden=self._golden(image))
         LOG.info('Volume %(volume)s made from image %(image)s by import, '

@@ -34,7 +34,7 @@ from rbd_imgdriver import signals
 class Metric:
     """One metric, as Prometheus and the documentation show it.
 
-    Each has the label ``backend``, the section of cinder.conf, besides.
+    Each also has the label ``backend``, the section of cinder.conf.
 
     :param kind: ``counter``, ``histogram`` or ``gauge``
     """

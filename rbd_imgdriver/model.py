@@ -44,7 +44,7 @@ GOLDEN_SNAPSHOT = 'image'
 
 
 def gib_for(size: int) -> int:
-    """The GiB that a volume of so many bytes has: Cinder knows whole ones."""
+    """The size in GiB of a volume for these bytes: whole ones only."""
     return -(-size // GIB)
 
 

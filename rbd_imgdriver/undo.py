@@ -14,6 +14,9 @@
 from collections.abc import Callable
 from collections.abc import Iterator
 import contextlib
+from typing import TypeVar
+
+_E = TypeVar('_E', bound=BaseException)
 
 
 @contextlib.contextmanager
@@ -37,6 +40,13 @@ def on_error(what: str, action: Callable[[], object]) -> Iterator[None]:
         except Exception as second:
             first.add_note(f'left behind: {what} ({second})')
         raise
+
+
+def carried_over(error: _E, of: BaseException) -> _E:
+    """An error that is raised for another, with what that left behind."""
+    for note in getattr(of, '__notes__', ()):
+        error.add_note(note)
+    return error
 
 
 def explained(error: BaseException) -> str:

@@ -37,6 +37,7 @@ from rbd_imgdriver.importer import importer as image_importer
 from rbd_imgdriver.importer import target as targets
 from rbd_imgdriver.importer import temporary
 from rbd_imgdriver import model
+from rbd_imgdriver import undo
 
 LOG = logging.getLogger(__name__)
 
@@ -92,8 +93,8 @@ class Filler:
                 except ceph_errors.CephError as error:
                     if self._published(golden, wish.image):
                         return wishes.Filled(golden)  # overtaken, no harm
-                    raise wishes.CacheUnusable(error.code,
-                                               str(error)) from error
+                    raise wishes.CacheUnusable(
+                        error.code, undo.explained(error)) from error
 
     @contextlib.contextmanager
     def _verdict(self, golden: str) -> Iterator[verdicts.Verdict]:
@@ -170,7 +171,7 @@ class Filler:
         return wishes.Filled(golden, True, imported.bytes_moved)
 
     def _plan(self, golden: str, size: int) -> tuple[entry.Entry, ...]:
-        """What has to go for an entry of so many bytes.
+        """What has to go for an entry of that size in bytes.
 
         :raises wishes.CacheUnusable: when there can be no room for it
         """

@@ -56,7 +56,7 @@ class Offer:
     """An image that is marked.
 
     :param created: when it came into Glance; orders a family
-    :param min_disk: GiB that a volume of it needs; 0 if Glance does not say
+    :param min_disk: GiB that a volume from it needs; 0 if Glance does not say
     :param properties: of the image, besides those that every image has
     """
 
@@ -82,7 +82,7 @@ class Rules:
     """What the operator decided.
 
     :param filters: for Glance's list of images, one for each mark
-    :param keep: so many of each family, the newest
+    :param keep: how many images of each family, the newest ones
     :param family: names of the properties whose values name a family
     :param pattern: of names; its first group, or all of it, names a family
         instead
@@ -234,5 +234,5 @@ def _still_used(families: list[list[Offer]], have: Mapping[str, entry.Entry],
 
 
 def _is_in_use(old: entry.Entry, since: float, now: float) -> bool:
-    """Whether new volumes are made of an image that has a successor."""
+    """Whether volumes are still made from an image with a successor."""
     return old.last_used > since and now - old.last_used < QUIET

@@ -9,7 +9,7 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-"""An image that is to be in the cache, and what came of that."""
+"""An image that is to be in the cache, and whether it got there."""
 
 from collections.abc import Callable
 from collections.abc import Mapping

@@ -26,6 +26,7 @@ import rados
 import rbd
 
 from rbd_imgdriver import printable
+from rbd_imgdriver import undo
 
 
 class CephError(Exception):
@@ -281,7 +282,8 @@ def translated(subject: str, missing: type[CephError] = ImageNotFound,
     except (rbd.Error, rados.Error) as error:
         kind = _class_of(error)
         kind = {ImageNotFound: missing, ImageExists: taken}.get(kind, kind)
-        raise kind(printable.one_line(f'{subject}: {error}')) from error
+        raised = kind(printable.one_line(f'{subject}: {error}'))
+        raise undo.carried_over(raised, error) from error
     except UnicodeError as error:
         # The bindings decode names as UTF-8; Ceph takes any bytes.
         raise CephError(printable.one_line(

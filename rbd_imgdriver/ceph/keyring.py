@@ -57,7 +57,7 @@ def find(option: Callable[[str], str | None], user: str) -> str | None:
 
 
 def searched(option: Callable[[str], str | None]) -> list[str]:
-    """The keyrings that librados looks into, in order."""
+    """The keyrings that librados searches, in order."""
     return [path for path in _SEPARATORS.split(option('keyring') or '')
             if path]
 

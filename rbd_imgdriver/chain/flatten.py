@@ -59,7 +59,7 @@ _REPORT = 5  # seconds between reports of progress
 
 
 def lease_name(image_id: str) -> str:
-    """The lease of who flattens an image."""
+    """The lease of the host that flattens an image."""
     return f'flatten-{image_id}'
 
 

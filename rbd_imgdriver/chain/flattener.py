@@ -67,7 +67,7 @@ class Flattener:
         return len(self._queue)
 
     def request(self, pool: parts.Pool, image: str) -> None:
-        """Flatten an image some time soon.
+        """Flatten an image in the background.
 
         Returns when the intent is recorded on the image.  One that is no
         clone needs nothing.

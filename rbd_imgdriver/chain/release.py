@@ -41,7 +41,7 @@ def release(pool: parts.Pool, ref: header.ParentRef | None,
     """
     for _ in range(ancestry.LONGEST):
         if ref is None or ref.namespace:
-            return  # whoever made a namespace looks after it
+            return  # namespaces are not ours to clear up
         try:
             ref = _release_one(pool, ref, rules)
         except (errors.ImageNotFound, errors.PoolNotFound):

@@ -106,7 +106,7 @@ class _Each(commands.Listing):
 
     def each(self, found: Iterable[entry.Entry], done: str,
              action: Callable[[entry.Entry], object]) -> list[output.Record]:
-        """Do something to each entry; what became of it."""
+        """Do something to each entry; the results."""
         records: list[output.Record] = []
         failed = 0
         for one in found:

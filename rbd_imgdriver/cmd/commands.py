@@ -82,7 +82,7 @@ class _Verb(command.Command):
         self._tables.append((columns, records))
 
     def run(self, parsed_args: argparse.Namespace) -> int:
-        """Do it, and print what came of it.
+        """Do it, and print the result.
 
         :returns: an exit code, see :class:`rbd_imgdriver.cmd.exits.Exit`
         """

@@ -29,6 +29,8 @@ POSSIBLE = 'possible'
 DECLINES = 'declines'
 FAILS = 'fails'
 
+CLONE = encrypted_clone.EncryptedClone.name
+
 MANAGER = 'rbd_imgdriver.manager.VolumeManager'
 
 
@@ -51,12 +53,12 @@ def verdicts(backend: backends.Backend, image: model.Image,
     try:
         backend.importer.admit(image, target.size)
     except errors.ImageError as error:
-        yield {'strategy': 'encrypted-clone', 'verdict': FAILS,
+        yield {'strategy': CLONE, 'verdict': FAILS,
                'code': error.code, 'reason': error.reason}
         return
     clone = _clone(backend, image, target, volume_type, cipher)
-    yield {'strategy': 'encrypted-clone', **clone}
-    yield {'strategy': 'import',
+    yield {'strategy': CLONE, **clone}
+    yield {'strategy': backends.IMPORT,
            'verdict': USED if clone['verdict'] == DECLINES else POSSIBLE,
            'reason': f'{_source(backend, image)} and encrypts '
            f'{output.size(target.size)} into the volume'}

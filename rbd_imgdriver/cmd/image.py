@@ -170,7 +170,7 @@ def _rehearsed(backend: backends.Backend,
 
 
 class _NoCloner:
-    """Prepares, and looks after, what is not made."""
+    """Stands in for what prepares clones and limits their depth."""
 
     def snapshot(self, pool: parts.Pool, image: str,
                  snapshot: str) -> None:

@@ -140,7 +140,7 @@ class Progress:
         self._begun = False
 
     def show(self, done: int, total: int) -> None:
-        """So many bytes are done, and so many there are."""
+        """Show how many bytes of how many are done."""
         now = self._clock()
         often = now - self._shown < self._INTERVAL and done < total
         if often or not self._stream.isatty():

@@ -64,7 +64,7 @@ class Partial:
             yield
 
     def fit(self, needed: int) -> None:
-        """Give the image the size for a disk of so many bytes.
+        """Give the image the size that a disk needs.
 
         :raises errors.ImageTooLarge: when the volume cannot hold it
         :raises errors.ImageEmpty: when there is no byte
@@ -78,7 +78,7 @@ class Partial:
             self.size = size
 
     def enlarge(self, more: int) -> None:
-        """Let the image have so many bytes more than it was to have."""
+        """Make the image larger than it was to be, by ``more`` bytes."""
         self.size += more
         self.pool.images.resize(self.name, self.size)
 

@@ -23,6 +23,7 @@ from oslo_log import log as logging
 from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver import errors
 from rbd_imgdriver.importer.qemu import confined
+from rbd_imgdriver import undo
 
 LOG = logging.getLogger(__name__)
 
@@ -78,7 +79,7 @@ def translated(context: Any = None, volume_id: str | None = None,
             _message(context, volume_id, error, raised, reimage)
         raise raised from error
     except (ceph_errors.CephError, confined.Failed) as error:
-        LOG.error('%s', error)
+        LOG.error('%s', undo.explained(error))
         raise exception.VolumeBackendAPIException(data=str(error)) from error
 
 

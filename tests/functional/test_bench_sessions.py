@@ -14,11 +14,17 @@
 from bench import sessions
 
 
-def test_each_connection_is_counted_once(cluster):
+def counted(cluster) -> tuple[int, int]:
+    """The connections while two clients open one each, and after that."""
     counter = sessions.Counter(cluster.connection)
-
     with cluster.connection('cinder'), cluster.connection('cinder'):
         open_now = counter.opened()
-    ended_now = counter.opened()
+    return open_now, counter.opened()
 
-    assert (open_now, ended_now) == (2, 0)
+
+def test_each_connection_is_counted_once(cluster):
+    # Somebody else who connects meanwhile can only make it look more.
+    found = [counted(cluster) for _ in range(3)]
+
+    assert min(open_now for open_now, _ in found) == 2
+    assert min(ended_now for _, ended_now in found) == 0

@@ -20,6 +20,7 @@ import rbd
 from rbd_imgdriver.ceph import errors
 from rbd_imgdriver.ceph.images import snapshots
 from rbd_imgdriver import model
+from rbd_imgdriver import undo
 
 _SIZE = 4 * 1024 ** 2
 
@@ -36,24 +37,35 @@ def clones(ioctx: Any, name: str, snapshot: str, features: int) -> int:
     :returns: the format of clones, 1 or 2
     :raises errors.CephError: when any step fails
     """
-    client = rbd.RBD()
     child = name + '-clone'
-    with errors.translated(f'probe {name}'), contextlib.ExitStack() as undo:
-        # Before it is made: what timed out may have happened.
-        undo.callback(_remove, ioctx, name)
-        client.create(ioctx, name, _SIZE, 22, old_format=False,
-                      features=features)
-        _mark(ioctx, name)
-        undo.callback(_remove_snapshot, ioctx, name, snapshot)
-        with rbd.Image(ioctx, name) as image:
-            image.create_snap(snapshot)
-            image.protect_snap(snapshot)
-        undo.callback(_remove, ioctx, child)
-        client.clone(ioctx, name, snapshot, ioctx, child, features)
-        _mark(ioctx, child)
-        with rbd.Image(ioctx, child, read_only=True) as image:
-            is_new = (image.op_features()
-                      & rbd.RBD_OPERATION_FEATURE_CLONE_CHILD)
+
+    def clear() -> None:
+        # Also what was not made, as far as is known: what timed out may
+        # have happened.
+        _remove(ioctx, child)
+        _remove_snapshot(ioctx, name, snapshot)
+        _remove(ioctx, name)
+
+    with errors.translated(f'probe {name}'):
+        with undo.on_error(f'image {name}, for the sweep', clear):
+            version = _tried(ioctx, name, child, snapshot, features)
+        clear()
+    return version
+
+
+def _tried(ioctx: Any, name: str, child: str, snapshot: str,
+           features: int) -> int:
+    client = rbd.RBD()
+    client.create(ioctx, name, _SIZE, 22, old_format=False,
+                  features=features)
+    _mark(ioctx, name)
+    with rbd.Image(ioctx, name) as image:
+        image.create_snap(snapshot)
+        image.protect_snap(snapshot)
+    client.clone(ioctx, name, snapshot, ioctx, child, features)
+    _mark(ioctx, child)
+    with rbd.Image(ioctx, child, read_only=True) as image:
+        is_new = image.op_features() & rbd.RBD_OPERATION_FEATURE_CLONE_CHILD
     return 2 if is_new else 1
 
 

@@ -113,7 +113,7 @@ def _answers(ioctx: Any, method: str,
 
 def _fixed(ioctx: Any, ids: Sequence[str], method: str, query: bytes,
            length: int) -> list[tuple[str, bytes]]:
-    """Answers of exactly so many bytes, of the images that there are."""
+    """Answers of exactly ``length`` bytes; missing images are left out."""
     replies: dict[str, bytes] = {}
 
     def keep(id_: str) -> Callable[[Any, bytes | None], None]:

@@ -92,7 +92,7 @@ def _rbd(backend: str, value: Mapping[str, Any]) -> Iterator[Finding]:
 
 def encrypted(backend: str, refused: model.Declined | None,
               asked_first: bool) -> Iterator[Finding]:
-    """How an encrypted volume is made of an image.
+    """How an encrypted volume is made from an image.
 
     :param refused: why it cannot be a clone, see
         :func:`rbd_imgdriver.strategies.encrypted_clone.objection`

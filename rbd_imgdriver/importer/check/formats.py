@@ -39,7 +39,7 @@ _TABLES = 64 * 1024 * 1024
 
 
 def with_tables(data: int) -> int:
-    """Bytes that a file of any format takes for so many bytes of a disk."""
+    """Bytes that a file of any format takes at most for a disk's data."""
     return data + max(data // _TABLES_PART, _TABLES)
 
 

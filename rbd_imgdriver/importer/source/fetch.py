@@ -29,7 +29,7 @@ LOG = logging.getLogger(__name__)
 BATCH = 4 * 1024 * 1024
 
 # A source that sends less than this keeps a place in the queue for longer
-# than it is worth: bytes a second, over so many seconds of waiting for it.
+# than it is worth: bytes a second, measured over this time of waiting.
 LEAST_RATE = 128 * 1024
 _WINDOW = 60.0
 

@@ -25,7 +25,7 @@ _CHUNK = 4 * 1024 * 1024
 
 
 class LocalData:
-    """The data of an image in a file, checked by who downloaded it.
+    """The data of an image in a file, checked by those who downloaded it.
 
     Cinder does so before it calls a driver for an encrypted volume.
 

@@ -35,6 +35,15 @@ def test_each_error_becomes_one_of_cinder(ours, theirs):
     assert raised.value.__cause__ is ours
 
 
+def test_the_log_says_what_was_left_behind(caplog):
+    ours = ceph_errors.TimedOut('late')
+    ours.add_note('left behind: image volume-x (late)')
+    with pytest.raises(exception.VolumeBackendAPIException), \
+            cinder_errors.translated():
+        raise ours
+    assert caplog.messages == ['late; left behind: image volume-x (late)']
+
+
 def test_an_exception_of_cinder_passes():
     with pytest.raises(exception.VolumeIsBusy), cinder_errors.translated():
         raise exception.VolumeIsBusy(volume_name='volume-x')
