@@ -105,11 +105,12 @@ def test_an_attached_source_gets_another_snapshot(driver, disks, source):
     assert len(disks.snapshots(source.name)) == 2
 
 
-def test_a_source_that_a_client_has_open_gets_another_snapshot(
+def test_a_source_that_a_client_writes_to_gets_another_snapshot(
         driver, disks, source, hold):
     """Attached or not, as far as Cinder knows."""
     clone(driver, source)
-    hold(f'volumes/{source.name}')
+    guest = hold(f'volumes/{source.name}')
+    guest.write(0, 4096, 'guest')
     clone(driver, source)
     assert len(disks.snapshots(source.name)) == 2
 
