@@ -276,4 +276,7 @@ class Store:
         :param id_: Ceph's id of the image
         :returns: whether it is gone
         """
-        return self.pool.trash.free(id_, names.SNAPSHOT)
+        try:
+            return self.pool.trash.free(id_, names.SNAPSHOT)
+        except ceph_errors.ImageBusy:
+            return False  # another host is just freeing it

@@ -154,7 +154,8 @@ class Deleter:
         """
         try:
             parent = release.parent_of(self._pool, id_)
-            if release.free(self._pool, id_, name, True, self._rules):
+            if release.in_turn(lambda: release.free(
+                    self._pool, id_, name, True, self._rules)):
                 release.release(self._pool, parent, self._rules)
         except errors.ImageNotFound:
             return  # another host was faster

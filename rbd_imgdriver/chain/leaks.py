@@ -35,6 +35,7 @@ SNAPSHOT = 'clone-snapshot'
 DELETED = 'deleted-volume'
 TRASHED = 'trash'
 PARTIAL = 'partial'
+NAME = 'name'
 
 _CREATING = 'creating'
 
@@ -44,7 +45,8 @@ class Leak:
     """Something that a deleted volume has left.
 
     :param kind: a clone snapshot without clones, a volume kept as
-        ``.deleted``, an image in the trash, or one that no import finished
+        ``.deleted``, an image in the trash, one that no import finished, or
+        the name of one that is gone
     :param image_id: Ceph's internal id
     :param snapshot: its name when it is one, else ''
     :param size: bytes that its removal frees, about
@@ -92,8 +94,11 @@ class Leaks:
     def _find(self) -> Iterator[Leak]:
         ids = self._pool.directory.ids()
         snapshots_of = self._pool.directory.snapshots(list(ids.values()))
+        there = self._pool.directory.sizes(list(ids.values()))
         for image, image_id in ids.items():
-            if self._rules.is_deleted(image):
+            if image_id not in there:
+                yield from self._existing(self._name, image, image_id)
+            elif self._rules.is_deleted(image):
                 yield from self._existing(self._deleted, image, image_id)
             elif image.startswith(model.PARTIAL_PREFIX):
                 yield from self._existing(self._partial, image, image_id)
@@ -120,10 +125,13 @@ class Leaks:
         if leak.kind == SNAPSHOT:
             snapshots.drop(self._pool, leak.image_id, leak.snapshot,
                            leak.snapshot, self._rules)
+        elif leak.kind == NAME:
+            self._pool.images.remove(leak.image, leak.image_id)
         else:
             parent = release.parent_of(self._pool, leak.image_id)
-            if release.free(self._pool, leak.image_id, leak.image,
-                            leak.kind == TRASHED, self._rules):
+            if release.in_turn(lambda: release.free(
+                    self._pool, leak.image_id, leak.image,
+                    leak.kind == TRASHED, self._rules)):
                 release.release(self._pool, parent, self._rules)
         return self._again(leak) is None
 
@@ -132,6 +140,8 @@ class Leaks:
         if leak.kind == SNAPSHOT:
             found = self._existing(self._snapshot, leak.image, leak.image_id,
                                    leak.snapshot)
+        elif leak.kind == NAME:
+            found = self._existing(self._name, leak.image, leak.image_id)
         elif leak.kind == DELETED:
             found = self._existing(self._deleted, leak.image, leak.image_id)
         else:
@@ -175,6 +185,13 @@ class Leaks:
                     self._pool.usage.of(image).used, False,
                     'no mark shows that an import left it; "rbd rm" removes '
                     'it')
+
+    def _name(self, image: str, image_id: str) -> Leak | None:
+        """A name of a volume that is gone; others may be made just now."""
+        if (self._rules.volume_id(image) is None
+                or not self._pool.directory.is_headless(image)):
+            return None
+        return self._judged(NAME, image, image_id, usages.NOTHING)
 
     def _deleted(self, image: str, image_id: str) -> Leak:
         return self._judged(DELETED, image, image_id,

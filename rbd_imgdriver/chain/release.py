@@ -15,7 +15,10 @@ A clone keeps its parent's snapshot; that keeps the parent, which may be a
 volume that was deleted long ago; that keeps its own parent, and so on.
 """
 
+from collections.abc import Callable
+import functools
 import time
+from typing import TypeVar
 
 from oslo_log import log as logging
 
@@ -27,6 +30,11 @@ from rbd_imgdriver.chain import names
 from rbd_imgdriver.chain import ownership
 
 LOG = logging.getLogger(__name__)
+
+_PATIENCE = 5  # seconds that another client is given
+_POLL = 0.1  # seconds between looks at what it is at
+
+T = TypeVar('T')
 
 
 def release(pool: parts.Pool, ref: header.ParentRef | None,
@@ -43,7 +51,8 @@ def release(pool: parts.Pool, ref: header.ParentRef | None,
         if ref is None or ref.namespace:
             return  # namespaces are not ours to clear up
         try:
-            ref = _release_one(pool, ref, rules)
+            ref = in_turn(functools.partial(_release_one, pool, ref,
+                                            rules))
         except (errors.ImageNotFound, errors.PoolNotFound):
             return
         except errors.PermissionDenied as error:
@@ -54,6 +63,21 @@ def release(pool: parts.Pool, ref: header.ParentRef | None,
                         '%s. "rbd-imgdriver-manage leaks repair" frees it.',
                         error)
             return
+
+
+def in_turn(action: Callable[[], T]) -> T:
+    """Remove something, as soon as no other client is at it.
+
+    :raises errors.ImageBusy: when one is for longer than seconds
+    """
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            return action()
+        except errors.ImageBusy:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(_POLL)
 
 
 def free(pool: parts.Pool, id_: str, name: str, in_trash: bool,

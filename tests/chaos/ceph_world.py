@@ -55,6 +55,7 @@ _SMALL = 4  # objects of the images that are sent in full
 _DAY = 86400.0
 _SETTLED = 60.0  # seconds for flattens in the background
 _TRIMMED = 240.0  # and for Ceph to remove what removed snapshots have held
+_MAP_MISSING = 60.0  # and for a snapshot's object map
 _LEASES = 'rbd-imgdriver.leases'
 
 # What an operation may raise when Ceph does not work.
@@ -398,8 +399,7 @@ class CephWorld:
     def _image(self, disk: disks.Disk, read_only: bool,
                snapshot: str | None = None) -> Iterator[rbd.Image]:
         with self._guest.open_ioctx(disk.pool) as ioctx, \
-                rbd.Image(ioctx, disk.real.name, snapshot=snapshot,
-                          read_only=read_only) as image:
+                _opened(ioctx, disk.real.name, snapshot, read_only) as image:
             yield image
 
     def identity(self, volume: disks.Disk) -> str:
@@ -507,6 +507,19 @@ class _Named:
 def block(text: str) -> bytes:
     """A text as it is stored: all of the block says it."""
     return (text.encode() * BLOCK)[:BLOCK] if text else bytes(BLOCK)
+
+
+def _opened(ioctx: rados.Ioctx, name: str, snapshot: str | None,
+            read_only: bool) -> rbd.Image:
+    """A snapshot's map may be missing for a moment: then librbd refuses."""
+    until = time.monotonic() + _MAP_MISSING
+    while True:
+        try:
+            return rbd.Image(ioctx, name, snapshot=snapshot,
+                             read_only=read_only)
+        except rbd.ImageNotFound:
+            if snapshot is None or time.monotonic() > until:
+                raise
 
 
 def _texts(image: rbd.Image) -> list[str]:

@@ -105,6 +105,13 @@ def test_what_a_name_leads_to(parent):
     assert parent.headers.metadata_id('nothing') == {}
 
 
+def test_what_is_there_has_a_header(parent):
+    assert not parent.directory.is_headless('parent')
+    assert not parent.directory.is_headless('nothing')
+    parent.trash.move('parent')
+    assert not parent.directory.is_headless('parent')
+
+
 def test_the_name_of_what_is_there_is_not_dropped(parent):
     parent.images.drop_name('parent', parent.directory.id('parent'))
     parent.images.drop_name('nothing', 'nothing')

@@ -184,16 +184,13 @@ class Ancestry(native.Part):
 
 def _any_id(ioctx: Any, image: str) -> str:
     """An image's id, also while its name is only half there."""
-    try:
-        return header.image_id(ioctx, image)
-    except errors.ImageNotFound:
-        id_ = directory.listed_id(ioctx, image)
-        if id_ is None:
-            moving = trash.unfinished(ioctx, image)
-            if moving is None:
-                raise
-            id_ = moving.id
-        return id_
+    id_ = directory.any_id(ioctx, image)
+    if id_ is None:
+        moving = trash.unfinished(ioctx, image)
+        if moving is None:
+            raise errors.ImageNotFound(f'image {image}')
+        id_ = moving.id
+    return id_
 
 
 def _ancestors(cluster: connection.Cluster, ioctx: Any,

@@ -34,6 +34,7 @@ from rbd_imgdriver.ceph import errors
 from rbd_imgdriver.ceph.images import attempts
 from rbd_imgdriver.ceph.images import hold
 from rbd_imgdriver.ceph.images import layouts
+from rbd_imgdriver.ceph.images import removal
 from rbd_imgdriver.ceph.images import watchers
 from rbd_imgdriver.ceph import native
 from rbd_imgdriver.ceph.wire import directory
@@ -139,6 +140,11 @@ class Images(native.Part):
     def remove(self, image: str, id_: str | None = None) -> None:
         """Remove an image; absent is as good as removed.
 
+        librbd moves what it removes to the trash, and puts it back when it
+        cannot go on (src/librbd/api/Image.cc).  Of two clients that remove
+        one image at once, one may put the name back of what the other has
+        removed.  Therefore the name is looked at afterwards.
+
         :param id_: its id, when only this very image is to be removed:
             another one of that name is left alone
         :raises errors.ImageHasSnapshots: when it has snapshots
@@ -147,29 +153,33 @@ class Images(native.Part):
         for _ in range(_ATTEMPTS - 1):
             try:
                 self._remove_once(image, id_)
-                return
             except errors.Stale:
-                pass  # another client is removing it, too: look again
+                continue  # another client is removing it, too: look again
+            if not directory.is_headless(self._ioctx, image):
+                return
         self._remove_once(image, id_)
 
     def _remove_once(self, image: str, id_: str | None) -> None:
         # Again each time: somebody may have used the name again meanwhile.
-        if id_ is not None and directory.id_of(self._ioctx, image) != id_:
+        found = directory.any_id(self._ioctx, image)
+        if found is None or id_ not in (None, found):
             return
-        with errors.translated(f'removal of {self.name}/{image}'):
+        with errors.translated(f'removal of {self.name}/{image}'), \
+                removal.alone(self._ioctx, found) as progress:
             try:
-                self._remove(image)
-            except rbd.ImageNotFound:
+                self._remove(image, progress)
+            except (rbd.ImageNotFound, errors.ImageNotFound):
                 return
 
-    def _remove(self, image: str) -> None:
+    def _remove(self, image: str,
+                progress: Callable[[int, int], int]) -> None:
         try:
-            rbd.RBD().remove(self._ioctx, image)
+            rbd.RBD().remove(self._ioctx, image, on_progress=progress)
         except rbd.ImageBusy:
             client = self.cluster.client().get_instance_id()
             if not _drop_own_locks(self._ioctx, image, client):
                 raise
-            rbd.RBD().remove(self._ioctx, image)
+            rbd.RBD().remove(self._ioctx, image, on_progress=progress)
 
 
 def with_free_id(make: Callable[[], None]) -> None:

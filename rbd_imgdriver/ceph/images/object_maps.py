@@ -30,6 +30,7 @@ note, since switching them on marks all maps as invalid until each is rebuilt
 Runs in a native thread; see :class:`rbd_imgdriver.ceph.pool.Pool`.
 """
 
+from collections.abc import Iterable
 import contextlib
 import json
 from typing import Any
@@ -37,6 +38,7 @@ from typing import Any
 import rados
 import rbd
 
+from rbd_imgdriver.ceph import errors
 from rbd_imgdriver.ceph.wire import header
 from rbd_imgdriver import model
 from rbd_imgdriver import undo
@@ -94,6 +96,7 @@ def switch_on(ioctx: Any, image: Any, features: int) -> None:
     :param ioctx: I/O context of the image's pool
     :param image: the open image, which nobody else has open for writing
     :param features: to switch on
+    :raises errors.ImageBusy: when a snapshot got no map
     """
     switch_off(image)
     with undo.on_error(
@@ -112,18 +115,39 @@ def _rebuild_snapshots(ioctx: Any, image: Any) -> None:
     keeps its lock meanwhile, so nothing changes under it.
     """
     id_ = image.id()
-    snapshots = [one['id'] for one in image.list_snaps()]
+    snapshots = header.snapshot_ids(ioctx, id_)
     if not snapshots:
         return
     with rbd.Image(ioctx, image_id=id_) as other:
         for snapshot in snapshots:
-            with contextlib.suppress(rbd.ImageNotFound):  # it has gone
+            # It, or only its map: that is looked for at the end.
+            with contextlib.suppress(rbd.ImageNotFound):
                 other.set_snap_by_id(snapshot)
                 other.rebuild_object_map()
     _remove_orphans(ioctx, id_, snapshots)
+    _check_complete(ioctx, id_)
 
 
-def _remove_orphans(ioctx: Any, id_: str, snapshots: list[int]) -> None:
+def _check_complete(ioctx: Any, id_: str) -> None:
+    """Make sure that every snapshot has a map.
+
+    Whoever has the exclusive lock makes a new snapshot's map, or none while
+    it has not yet seen that maps are on.  The lock's owner, which is this
+    client since it switched them on, has seen it with the rebuild of the
+    image's own map, and any later one looks when it gets the lock
+    (``exclusive_lock/PostAcquireRequest.cc``): what is missing is missing now.
+    """
+    for snapshot in header.snapshot_ids(ioctx, id_):
+        try:
+            ioctx.stat(object_of(id_, snapshot))
+        except rados.ObjectNotFound:
+            if snapshot in header.snapshot_ids(ioctx, id_):
+                raise errors.ImageBusy(
+                    f'snapshot id {snapshot} of image id {id_} was made '
+                    'without an object map') from None
+
+
+def _remove_orphans(ioctx: Any, id_: str, snapshots: Iterable[int]) -> None:
     """Remove the maps of snapshots that went while theirs was rebuilt.
 
     Whoever removed the snapshot has removed its map before it was written

@@ -20,6 +20,7 @@ import rbd
 
 from rbd_imgdriver.ceph import errors
 from rbd_imgdriver.ceph.images import attempts
+from rbd_imgdriver.ceph.images import removal
 from rbd_imgdriver.ceph.images import unchanged
 from rbd_imgdriver.ceph import native
 from rbd_imgdriver.ceph.wire import directory
@@ -93,6 +94,7 @@ class Snapshots(native.Part):
         with errors.translated(f'removal of {image}@{snapshot}'):
             try:
                 with rbd.Image(self._ioctx, image) as opened:
+                    removal.check_none(self._ioctx, opened.id())
                     unprotect_and_remove(opened, snapshot)
             except rbd.ImageNotFound:
                 return
@@ -112,6 +114,7 @@ class Snapshots(native.Part):
                 taken=errors.SnapshotExists):
             try:
                 with rbd.Image(self._ioctx, image_id=id_) as image:
+                    removal.check_none(self._ioctx, id_)
                     if not _drop(image, name) and name != hidden_name:
                         image.rename_snap(name, hidden_name)
             except rbd.ImageNotFound:
@@ -138,6 +141,7 @@ class Snapshots(native.Part):
                 rbd.Image(self._ioctx, image_id=id_) as image, \
                 errors.translated(subject, errors.SnapshotNotFound,
                                   errors.SnapshotExists):
+            removal.check_none(self._ioctx, id_)
             image.rename_snap(name, new_name)
 
     @native.in_native_thread
@@ -233,6 +237,7 @@ def drop_where(ioctx: Any, id_: str,
     if going:
         with errors.translated(f'snapshots of image id {id_}'), \
                 rbd.Image(ioctx, image_id=id_) as image:
+            removal.check_none(ioctx, id_)
             for name in going:
                 _drop(image, name)
     left = header.snapshots(ioctx, id_)
@@ -249,8 +254,11 @@ def unprotect_and_remove(image: Any, snapshot: str) -> None:
     :raises rbd.Error: when it is not there, or clones of format 1 need it
     """
     name = encoding.to_bytes(snapshot)
-    if image.is_protected_snap(name):
-        image.unprotect_snap(name)
+    try:
+        if image.is_protected_snap(name):
+            image.unprotect_snap(name)
+    except rbd.InvalidArgument:
+        pass  # somebody else has unprotected it meanwhile
     image.remove_snap(name)
 
 

@@ -23,6 +23,7 @@ import rados
 import rbd
 
 from rbd_imgdriver.ceph import errors
+from rbd_imgdriver.ceph.images import removal
 from rbd_imgdriver.ceph.images import snapshots
 from rbd_imgdriver.ceph import native
 from rbd_imgdriver.ceph.wire import directory
@@ -47,8 +48,12 @@ class Trash(native.Part):
         :param delay: seconds before it may be removed
         """
         ioctx = self._ioctx
+        id_ = directory.any_id(ioctx, image)
+        if id_ is None:
+            return
         try:
-            with errors.translated(f'move of {image} to the trash'):
+            with errors.translated(f'move of {image} to the trash'), \
+                    removal.alone(ioctx, id_):
                 rbd.RBD().trash_move(ioctx, image, delay)
         except errors.ImageNotFound:
             return
@@ -74,14 +79,16 @@ class Trash(native.Part):
 
         :param snapshot: its own; while somebody else's are there, it stays
         :returns: whether it is gone; False while clones need it
+        :raises errors.ImageBusy: when another client removes it
         """
         ioctx = self._ioctx
-        with errors.translated(f'removal of image id {id_} from the trash'):
+        with errors.translated(f'removal of image id {id_} from the trash'), \
+                removal.alone(ioctx, id_) as progress:
             try:
                 with rbd.Image(ioctx, image_id=id_) as image:
                     if not _remove_only(ioctx, image, snapshot):
                         return False
-                rbd.RBD().trash_remove(ioctx, id_)
+                rbd.RBD().trash_remove(ioctx, id_, on_progress=progress)
             except rbd.ImageNotFound:
                 return True
             except (rbd.ImageBusy, rbd.ImageHasSnapshots):
@@ -97,12 +104,14 @@ class Trash(native.Part):
 
         :returns: whether it is gone; False while snapshots keep it
         :raises errors.PermissionDenied: before its deferment ends
+        :raises errors.ImageBusy: when another client removes it
         """
         ioctx = self._ioctx
         _finish_move(ioctx, id_)
-        with errors.translated(f'removal of image id {id_} from the trash'):
+        with errors.translated(f'removal of image id {id_} from the trash'), \
+                removal.alone(ioctx, id_) as progress:
             try:
-                rbd.RBD().trash_remove(ioctx, id_)
+                rbd.RBD().trash_remove(ioctx, id_, on_progress=progress)
             except rbd.ImageNotFound:
                 return True
             except (rbd.ImageBusy, rbd.ImageHasSnapshots):

@@ -93,6 +93,11 @@ class Directory(native.Part):
         return named(self._ioctx, image)
 
     @native.in_native_thread
+    def is_headless(self, image: str) -> bool:
+        """Whether a name leads to an image that is gone, or is just made."""
+        return is_headless(self._ioctx, image)
+
+    @native.in_native_thread
     def ids(self) -> dict[str, str]:
         """The ids of all images by name; for rare, long work only."""
         return names(self._ioctx, '')
@@ -251,6 +256,27 @@ def listed_id(ioctx: Any, name: str) -> str | None:
     except errors.ImageNotFound:
         return None
     return encoding.Reader(answer).text()
+
+
+def any_id(ioctx: Any, name: str) -> str | None:
+    """The id that a name leads to, also while it is only half there."""
+    id_ = id_of(ioctx, name)
+    return listed_id(ioctx, name) if id_ is None else id_
+
+
+def is_headless(ioctx: Any, name: str) -> bool:
+    """Whether a name leads to an image that is gone, or is just made.
+
+    What makes an image writes its name first, what removes it the header.
+    """
+    id_ = any_id(ioctx, name)
+    if id_ is None:
+        return False
+    try:
+        header.size(ioctx, id_)
+    except errors.ImageNotFound:
+        return True
+    return False
 
 
 def name_of(ioctx: Any, id_: str) -> str | None:

@@ -66,17 +66,7 @@ class Leases(native.Part):
 
         :param holder: what others may know of the holder
         """
-        facts = json.dumps(holder, sort_keys=True).encode()
-        try:
-            with errors.translated(f'lease {lease.name}',
-                                   taken=errors.ImageBusy), \
-                    rados.WriteOpCtx() as op:
-                op.execute('lock', 'lock', _lock(lease, flags=0))
-                op.set_xattr(_HOLDER + lease.name, facts)
-                self._ioctx.operate_write_op(op, _OBJECT)
-        except errors.ImageBusy:
-            return False
-        return True
+        return acquire(self._ioctx, lease, holder)
 
     @native.in_native_thread
     def renew(self, lease: Lease) -> None:
@@ -95,16 +85,7 @@ class Leases(native.Part):
     @native.in_native_thread
     def release(self, lease: Lease) -> None:
         """Give a lease back; one that was lost is left to its new holder."""
-        try:
-            with errors.translated(f'release of lease {lease.name}',
-                                   errors.ObjectNotFound), \
-                    rados.WriteOpCtx() as op:
-                op.execute('lock', 'assert_locked', _assertion(lease))
-                op.rm_xattr('lock.' + lease.name)
-                op.rm_xattr(_HOLDER + lease.name)
-                self._ioctx.operate_write_op(op, _OBJECT)
-        except (errors.ObjectNotFound, errors.ImageBusy):
-            return
+        release(self._ioctx, lease)
 
     @native.in_native_thread
     def drop(self, name: str) -> None:
@@ -142,17 +123,54 @@ class Leases(native.Part):
     @native.in_native_thread
     def holder(self, name: str) -> dict[str, str] | None:
         """What the holder of a lease said of itself; None when it is free."""
-        ioctx = self._ioctx
-        try:
-            if not locks.is_held(ioctx, _OBJECT, name):
-                return None
-            with errors.translated(f'holder of lease {name}',
-                                   errors.ObjectNotFound):
-                facts = _facts(ioctx, name)
-        except errors.ObjectNotFound:
-            return None  # no lease was ever held in this pool
-        return {str(key): str(value)
-                for key, value in json.loads(facts).items()}
+        return holder(self._ioctx, name)
+
+
+def acquire(ioctx: Any, lease: Lease, holder: dict[str, str]) -> bool:
+    """Take a lease if nobody has it; see :meth:`Leases.acquire`."""
+    facts = json.dumps(holder, sort_keys=True).encode()
+    try:
+        with errors.translated(f'lease {lease.name}',
+                               taken=errors.ImageBusy), \
+                rados.WriteOpCtx() as op:
+            op.execute('lock', 'lock', _lock(lease, flags=0))
+            op.set_xattr(_HOLDER + lease.name, facts)
+            ioctx.operate_write_op(op, _OBJECT)
+    except errors.ImageBusy:
+        return False
+    return True
+
+
+def ask_to_renew(ioctx: Any, lease: Lease) -> None:
+    """Ask to keep a lease for another period, and wait for no answer."""
+    ioctx.aio_execute(_OBJECT, 'lock', 'lock', _lock(lease, _MUST_RENEW), 0)
+
+
+def release(ioctx: Any, lease: Lease) -> None:
+    """Give a lease back; see :meth:`Leases.release`."""
+    try:
+        with errors.translated(f'release of lease {lease.name}',
+                               errors.ObjectNotFound), \
+                rados.WriteOpCtx() as op:
+            op.execute('lock', 'assert_locked', _assertion(lease))
+            op.rm_xattr('lock.' + lease.name)
+            op.rm_xattr(_HOLDER + lease.name)
+            ioctx.operate_write_op(op, _OBJECT)
+    except (errors.ObjectNotFound, errors.ImageBusy):
+        return
+
+
+def holder(ioctx: Any, name: str) -> dict[str, str] | None:
+    """What the holder of a lease said of itself; None when it is free."""
+    try:
+        if not locks.is_held(ioctx, _OBJECT, name):
+            return None
+        with errors.translated(f'holder of lease {name}',
+                               errors.ObjectNotFound):
+            facts = _facts(ioctx, name)
+    except errors.ObjectNotFound:
+        return None  # no lease was ever held in this pool
+    return {str(key): str(value) for key, value in json.loads(facts).items()}
 
 
 def _names(ioctx: Any) -> list[str]:

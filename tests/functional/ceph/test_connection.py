@@ -295,8 +295,15 @@ def test_a_pool_that_was_made_again_is_found(cluster, admin):
     assert not pool.directory.exists('image')
     assert len(pool.trash.entries()) == 1
     admin.delete_pool('again')
-    with pytest.raises(errors.PoolNotFound):
-        pool.directory.exists('image')
+
+    def is_gone() -> bool:
+        try:
+            pool.directory.exists('image')
+        except errors.PoolNotFound:
+            return True
+        return False  # an OSD that has not heard of it answers
+
+    assert polling.wait_until(is_gone, 60)
 
 
 @pytest.mark.parametrize(('timeout', 'configured', 'limit'), [

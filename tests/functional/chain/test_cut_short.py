@@ -153,3 +153,50 @@ def test_two_hosts_delete_one_volume(ours, disks, contents):
     for _ in range(3):
         repaired(one)
     assert contents('volumes') == ([], [])
+
+
+@pytest.mark.parametrize('of', ['', 'rbd_id', 'directory'])
+@pytest.mark.parametrize('suffix', ['', '.deleted'])
+def test_a_name_whose_image_is_gone(ours, admin, contents, suffix, of):
+    """Two clients that remove one image can leave it; so can one that dies.
+
+    :param of: the half of the name that is gone, too
+    """
+    driver, volume = ours(), host.volume()
+    driver.create_volume(volume)
+    pool, name = driver._backend.pool, volume.name + suffix
+    if suffix:
+        pool.images.rename(volume.name, name)
+    id_ = pool.directory.id(name)
+    with admin.open_ioctx('volumes') as ioctx:
+        ioctx.remove_object(f'rbd_header.{id_}')
+        ioctx.remove_object(f'rbd_object_map.{id_}')
+        if of == 'rbd_id':
+            ioctx.remove_object(f'rbd_id.{name}')
+        elif of == 'directory':
+            ioctx.execute('rbd_directory', 'rbd', 'dir_remove_image',
+                          text(name) + text(id_))
+    assert pool.directory.is_headless(name)
+    if of == 'directory':
+        driver.delete_volume(volume)  # nothing lists it
+        pool.images.remove(name)
+    else:
+        known = leaks.Leaks(pool, names.Names(), lambda _: 'available')
+        [leak] = known.find()
+        assert leak.kind == leaks.NAME
+        assert not leak.safe
+        assert volume.id in leak.reason
+        assert not known.repair(leak)
+        assert [one.kind for one in repaired(driver)] == [leaks.NAME]
+    assert contents('volumes') == ([], [])
+    assert not pool.directory.is_headless(name)
+    driver.create_volume(volume)  # the name can be used again
+
+
+def test_a_name_that_is_just_made_is_no_leak(ours, admin):
+    """Whose it will be is not known before there is a header."""
+    pool = ours()._backend.pool
+    id_ = pool.images.create('theirs', 2**22, 22)
+    with admin.open_ioctx('volumes') as ioctx:
+        ioctx.remove_object(f'rbd_header.{id_}')
+    assert leaks.Leaks(pool, names.Names(), lambda _: None).find() == []
