@@ -102,6 +102,7 @@ class Siblings:
         """
         tried: set[str] = set()
         useless: set[str] = set()
+        failed: confined.Failed | None = None
         # The latest is known without a look at all of them.
         known = [facts.sibling] if facts.sibling else []
         while True:
@@ -113,6 +114,10 @@ class Siblings:
                     LOG.debug('Volume %(image)s is of no use: %(error)s',
                               {'image': image, 'error': error})
                     useless.add(image)
+                except confined.Failed as error:
+                    LOG.info('The header of %(image)s cannot be used: '
+                             '%(error)s', {'image': image, 'error': error})
+                    failed = error
                 else:
                     if header is not None:
                         return header
@@ -121,6 +126,9 @@ class Siblings:
             known = known[:_MOST_SIBLINGS - len(tried)]
             if known:
                 continue
+            if failed is not None:
+                raise NotCloned('no-header', f'of the volumes of {golden} no '
+                                f'header can be made: {failed}')
             if not useless.issuperset(children):
                 raise NotCloned(
                     'no-key', f'{golden} has {len(children)} volumes, and '
@@ -136,6 +144,7 @@ class Siblings:
         """A header made of a volume's; None when that does not work now.
 
         :raises NoSuchKey: when it never will for anybody
+        :raises confined.Failed: when cryptsetup cannot make one
         """
         try:
             beginning = stripping.beginning(self._store.pool, image)
@@ -150,12 +159,7 @@ class Siblings:
         passphrase = keys.passphrase(image)
         if passphrase is None:
             return None
-        try:
-            return self._importer.rekeyed(header, passphrase, encryption)
-        except confined.Failed as error:
-            LOG.info('The header of %(image)s cannot be used: %(error)s',
-                     {'image': image, 'error': error})
-            return None
+        return self._importer.rekeyed(header, passphrase, encryption)
 
 
 def names(store: cache_store.Store, golden: str) -> list[str]:

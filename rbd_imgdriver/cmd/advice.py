@@ -132,6 +132,10 @@ DECLINED = {
         'gives this request the key of none of them.',
         "Look at the log for the key manager's reason. With Barbican, let "
         'all users of a project read its secrets, which is the default.'),
+    'no-header': Advice(
+        'cryptsetup makes no header with the master key of another volume: it '
+        'is missing, or it does not know the cipher when it is not root.',
+        'Install cryptsetup, or use an AES cipher in the volume type.'),
     'no-sibling': Advice(
         'The last volume of the encrypted data was deleted meanwhile.',
         'Nothing: the next create makes such data again.'),

@@ -47,10 +47,11 @@ class Strategy(Protocol):
 # What strategies decline with, beside Ceph's errors.
 CODES = ('cache-full', 'cache-off', 'clones-off', 'encrypted',
          'malformed-location', 'mirrored', 'name-taken', 'no-clones',
-         'no-key', 'no-location', 'no-room-for-header', 'no-sibling',
-         'no-volume', 'not-allowed', 'not-cached', 'not-owner', 'not-raw',
-         'not-the-image', 'pool-of-volumes', 'signature-unverified',
-         'volume-of-tenant', 'writable', 'wrong-cluster')
+         'no-header', 'no-key', 'no-location', 'no-room-for-header',
+         'no-sibling', 'no-volume', 'not-allowed', 'not-cached', 'not-owner',
+         'not-raw', 'not-the-image', 'pool-of-volumes',
+         'signature-unverified', 'volume-of-tenant', 'writable',
+         'wrong-cluster')
 
 
 def codes() -> list[str]:

@@ -116,10 +116,12 @@ def request(project: str = host.PROJECT, user: str = 'user',
     return context.RequestContext(user, project, is_admin=False).elevated()
 
 
-def volume_type(cipher: str = XTS[0], key_size: int = XTS[1]) -> str:
+def volume_type(cipher: str = XTS[0], key_size: int = XTS[1],
+                **extra_specs: str) -> str:
     """Make a volume type; its id."""
     admin = context.get_admin_context()
-    ident = volume_types.create(admin, f'luks-{uuid.uuid4()}').id
+    ident = volume_types.create(admin, f'luks-{uuid.uuid4()}',
+                                extra_specs).id
     db.volume_type_encryption_create(admin, ident, {
         'provider': 'luks', 'cipher': cipher, 'key_size': key_size,
         'control_location': 'front-end'})

@@ -201,6 +201,20 @@ def test_a_key_that_the_request_may_not_have(clones, wanted, keys):
     assert keys.asked == [first.volume]
 
 
+def test_what_cryptsetup_cannot_do_is_said(clones, wanted, keys, golden_of):
+    """The same for a passphrase and for a cipher that it does not know."""
+    first, second = wanted(), wanted()
+    clones.make(first)
+    before = golden_of()
+    keys.passphrases = {**keys.passphrases, first.volume: 'another'}
+
+    with pytest.raises(siblings.NotCloned, match='passphrase') as refused:
+        clones.make(second)
+
+    assert refused.value.code == 'no-header'
+    assert golden_of() == before
+
+
 def test_after_the_last_volume_the_ciphertext_is_of_no_use(
         clones, at, wanted, pool, opened, disk, golden_of):
     first, second = wanted(), wanted()

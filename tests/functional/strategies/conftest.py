@@ -82,3 +82,21 @@ def made(admin, disk):
                         parent, dict(image.metadata_list()))
 
     return look
+
+
+@pytest.fixture
+def is_mirrored(admin):
+    """Whether a volume is mirrored; ``volumes`` can mirror single images."""
+    def look(volume) -> bool:
+        with admin.open_ioctx('volumes') as ioctx, \
+                rbd.Image(ioctx, volume.name, read_only=True) as image:
+            state = image.mirror_image_get_info()['state']
+            return state == rbd.RBD_MIRROR_IMAGE_ENABLED
+
+    with admin.open_ioctx('volumes') as ioctx:
+        rbd.RBD().mirror_mode_set(ioctx, rbd.RBD_MIRROR_MODE_IMAGE)
+        yield look
+        for name in rbd.RBD().list(ioctx):
+            with rbd.Image(ioctx, name) as image:
+                image.mirror_image_disable(True)
+        rbd.RBD().mirror_mode_set(ioctx, rbd.RBD_MIRROR_MODE_DISABLED)

@@ -226,6 +226,23 @@ def test_what_cannot_be_cloned_is_imported(create, cluster, made, opens,
 
 
 @BOTH
+def test_replicated_ones_are_imported(create, made, opens, is_mirrored,
+                                      contents, task):
+    """RBD mirrors no clone of what is not mirrored."""
+    kind = encryption.volume_type(replication_enabled='<is> True')
+
+    volumes = [create(task, type_id=kind) for _ in range(2)]
+
+    for volume in volumes:
+        record = made(volume)
+        assert (record.strategy, record.parent) == ('import', None)
+        assert 'encrypted-clone: mirrored' in record.declined
+        assert is_mirrored(volume)
+        assert opens(volume)
+    assert not [name for name in contents()[0] if '-luks' in name]
+
+
+@BOTH
 def test_volume_types_may_be_kept_apart(create, cluster, made, kind, task):
     driver = host.make(cluster, 'volumes', image_volume_cache_enabled=True,
                        rbd_imgdriver_encrypted_clones='volume-type')

@@ -16,21 +16,8 @@ import uuid
 from cinder import context
 from cinder import objects
 import pytest
-import rbd
 
 from tests.functional import host
-
-
-@pytest.fixture
-def mirrored(admin):
-    """The pool ``volumes`` with mirroring of single images."""
-    with admin.open_ioctx('volumes') as ioctx:
-        rbd.RBD().mirror_mode_set(ioctx, rbd.RBD_MIRROR_MODE_IMAGE)
-        yield
-        for name in rbd.RBD().list(ioctx):
-            with rbd.Image(ioctx, name) as image:
-                image.mirror_image_disable(True)
-        rbd.RBD().mirror_mode_set(ioctx, rbd.RBD_MIRROR_MODE_DISABLED)
 
 
 @pytest.fixture
@@ -40,15 +27,8 @@ def replicated():
         qos_specs_id=None, extra_specs={'replication_enabled': '<is> True'})
 
 
-def is_mirrored(admin, volume):
-    with admin.open_ioctx('volumes') as ioctx, \
-            rbd.Image(ioctx, volume.name, read_only=True) as image:
-        return (image.mirror_image_get_info()['state']
-                == rbd.RBD_MIRROR_IMAGE_ENABLED)
-
-
 def test_each_way_makes_a_volume_that_can_be_mirrored(
-        mirrored, cluster, create, made, admin, disk, qcow2, glance_image,
+        is_mirrored, cluster, create, made, disk, qcow2, glance_image,
         replicated, pool):
     driver = host.make(cluster, 'volumes', image_volume_cache_enabled=True)
     raw = host.image_meta(disk, 'raw')
@@ -65,7 +45,7 @@ def test_each_way_makes_a_volume_that_can_be_mirrored(
         assert result.parent is None
         assert result.data == disk.read_bytes()
         assert update['replication_status'] == 'enabled'
-        assert is_mirrored(admin, volume)
+        assert is_mirrored(volume)
 
 
 def test_when_mirroring_fails_nothing_is_left(
