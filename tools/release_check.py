@@ -111,7 +111,7 @@ def check(rehearse: bool) -> None:
     say('the Debian package')
     shutil.copy(deb.build('host', deb.Host()), DIST)
     say('the RPM spec')
-    deb.Host().prepare(('rpmlint',))
+    deb.Host().prepare(('rpm', 'rpmlint'))
     debian_root.run(['/usr/bin/rpmlint', '--strict', '-c',
                      'packaging/rpm/rpmlint.toml',
                      'packaging/rpm/python-rbd-imgdriver.spec'])
