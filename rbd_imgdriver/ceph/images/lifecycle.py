@@ -73,8 +73,20 @@ class Images(native.Part):
                 rbd.RBD().create(ioctx, image, size, order, old_format=False,
                                  features=layouts.features(self.cluster))
 
-        attempt.claim(ioctx, image, lambda id_: True)
-        with_free_id(make)
+        def is_ours(id_: str) -> bool:
+            return (header.size(ioctx, id_) == (size, order)
+                    and not header.metadata(ioctx, id_))
+
+        attempt.claim(ioctx, image, is_ours)
+        try:
+            with_free_id(make)
+        except errors.ImageExists:
+            raise  # whoever was faster, it is not ours to remove
+        except errors.CephError:
+            # If it timed out it may have happened all the same.
+            with undo.on_error(f'image {image}', lambda: attempt.undo(
+                    ioctx, image, is_ours)):
+                raise
         id_ = attempt.image_id = header.image_id(ioctx, image)
         with undo.on_error(f'image {image}',
                            lambda: attempts.remove(ioctx, image, id_)):

@@ -194,7 +194,7 @@ def create_protected(ioctx: Any, image: str, snapshot: str,
                and _create(attempt, ioctx, opened, snapshot)
                and time.monotonic() - began < unchanged.MADE_BY_US)
         with undo.on_error(f'snapshot {image}@{snapshot}',
-                           lambda: opened.remove_snap(snapshot)), \
+                           lambda: unprotect_and_remove(opened, snapshot)), \
                 errors.translated(f'protection of {image}@{snapshot}'):
             if new and private is not None:
                 _seal(ioctx, private, opened, snapshot)

@@ -76,6 +76,43 @@ def test_a_clone_that_timed_out_and_happened_is_undone(parent, contents,
     assert contents() == (['parent'], [])
 
 
+def test_a_creation_that_timed_out_and_happened_is_undone(pool, contents,
+                                                          librbd):
+    """Else an import's image stays that carries no mark of ours."""
+    librbd('create', fails_with(rbd.Timeout('late', errno=110)))
+    with pytest.raises(errors.TimedOut):
+        pool.images.create('image', 4 * MIB, 22, {'a': '1'})
+    assert contents() == ([], [])
+
+
+def test_a_creation_that_timed_out_undoes_no_other_image(pool, librbd):
+    def after(call):
+        del call
+        pool.images.create('image', 8 * MIB, 22)
+        raise rbd.Timeout('late', errno=110)
+
+    librbd('create', after)
+    with pytest.raises(errors.TimedOut):
+        pool.images.create('image', 4 * MIB, 22)
+    assert pool.headers.size('image') == 8 * MIB
+
+
+def test_a_snapshot_that_was_protected_too_late_is_undone(parent,
+                                                          monkeypatch):
+    class Late(rbd.Image):
+        def protect_snap(self, name):
+            super().protect_snap(name)
+            raise rbd.Timeout('late', errno=110)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rbd, 'Image', Late)
+        with pytest.raises(errors.TimedOut) as raised:
+            parent.snapshots.create('parent', 'mine')
+    assert not hasattr(raised.value, '__notes__')
+    id_ = parent.directory.id('parent')
+    assert [one.name for one in parent.snapshots.entries(id_)] == ['snap']
+
+
 def test_another_image_that_came_meanwhile_is_not(parent, librbd):
     def after(call):
         del call
