@@ -25,6 +25,7 @@ from rbd_imgdriver import backend
 from rbd_imgdriver.ceph import errors as ceph_errors
 from rbd_imgdriver.chain import chains
 from rbd_imgdriver.chain import clone
+from rbd_imgdriver.chain import move
 from rbd_imgdriver import model
 from rbd_imgdriver.openstack import errors as cinder_errors
 from rbd_imgdriver import undo
@@ -153,7 +154,7 @@ class ChainsMixin(cinder_rbd.RBDDriver):
             return refused
         try:
             self._chains.move(volume.name, pool)
-        except (chains.SourceRemains, ceph_errors.ImageGrouped) as error:
+        except (move.SourceRemains, ceph_errors.ImageGrouped) as error:
             # Cinder could not delete the source, either.
             raise exception.VolumeMigrationFailed(
                 reason=str(error)) from error

@@ -141,7 +141,8 @@ class _Headers:
         """Nothing is written."""
 
     def update_id(self, id_: str, values: Mapping[str, str],
-                  remove: Iterable[str] = ()) -> None:
+                  remove: Iterable[str] = (),
+                  only_if: Mapping[str, str] | None = None) -> None:
         """Nothing is written."""
 
 

@@ -11,7 +11,6 @@
 # under the License.
 """All that one backend needs for its clone chains, in one place."""
 
-import contextlib
 import dataclasses
 
 from oslo_log import log as logging
@@ -21,10 +20,9 @@ from rbd_imgdriver.ceph import parts
 from rbd_imgdriver.chain import clone
 from rbd_imgdriver.chain import delete
 from rbd_imgdriver.chain import flattener
-from rbd_imgdriver.chain import intents
+from rbd_imgdriver.chain import move
 from rbd_imgdriver.chain import names
 from rbd_imgdriver.chain import snapshots
-from rbd_imgdriver import undo
 
 LOG = logging.getLogger(__name__)
 
@@ -63,6 +61,7 @@ class Chains:
         self.cloner = clone.Cloner(pool, options.limit, self.flattener)
         self.deleter = delete.Deleter(pool, options.rules, self.flattener,
                                       options.deferment, options.patience)
+        self._mover = move.Mover(pool, self.deleter, self.flattener)
 
     def create_snapshot(self, image: str, snapshot: str) -> None:
         """Make a snapshot; see :func:`snapshots.create`."""
@@ -77,52 +76,11 @@ class Chains:
         snapshots.delete(self._pool, image, snapshot, self._rules)
 
     def move(self, image: str, pool: str) -> None:
-        """Move an image to another pool, with its parent.
-
-        Only its own data is copied, and the source goes last: until then
-        nothing is lost.  Nobody may write to it meanwhile.
-
-        :param pool: name of the other pool of the cluster
-        :raises errors.PermissionDenied: when our user may not write there
-        :raises errors.PoolNotFound: when there is no such pool
-        :raises errors.ImageGrouped: when it is in an RBD group
-        :raises SourceRemains: when it was copied but could not be deleted
-        """
-        target = self._pool.sibling(pool)
-        self.deleter.check(image)
-        id_ = self._pool.copies.head(image, pool, image)
-        # A caller that is refused copies the volume, under this name.
-        with undo.on_error(f'image {pool}/{image}',
-                           lambda: target.images.remove(image, id_)):
-            wanted = self._pool.headers.value(
-                self._pool.directory.id(image), intents.KEY)
-            target.headers.update_id(id_, {}, intents.KEYS)
-            if wanted is not None:
-                self.flattener.request(target, image)
-            self._rename_parents_snapshot(target, image, id_)
-        try:
-            self.deleter.delete(image, moved=True)
-        except errors.CephError as error:
-            raise SourceRemains(f'{self._pool.name}/{image} was copied to '
-                                f'{pool} but not deleted: {error}') from error
-
-    def _rename_parents_snapshot(self, target: parts.Pool, image: str,
-                                 id_: str) -> None:
-        ref = target.ancestry.parent(id_)
-        if ref is None:
-            return
-        pool, parent = target.ancestry.parent_facts(ref)
-        known = names.clone_snapshot(image)
-        if (pool != target.name and parent.snapshot is not None
-                and parent.snapshot.name == known):
-            # Its parent may be deleted at this moment, and with it the name.
-            with contextlib.suppress(errors.SnapshotNotFound,
-                                     errors.ImageNotFound):
-                target.sibling(pool).snapshots.rename(
-                    parent.id, known, names.moved_clone_snapshot(image))
+        """Move an image to another pool; see :class:`move.Mover`."""
+        self._mover.move(image, pool)
 
     def resume(self) -> None:
-        """Take up flattens that were left undone, here or elsewhere.
+        """Finish flattens, and undo moves, of hosts that have died.
 
         Looks at all images of the pool the first time, and rarely later.
         """
@@ -130,9 +88,11 @@ class Chains:
             if self._resumed % _EVERYWHERE == 0:
                 self.flattener.look_everywhere(self._pool)
             self._resumed += 1
+            self._mover.resume()
             self.flattener.resume(self._pool)
         except errors.CephError as error:
-            LOG.warning('Could not look for images to flatten: %s', error)
+            LOG.warning('Could not look for work that was left undone: %s',
+                        error)
 
     def purge(self) -> None:
         """Remove from the trash whose time has come."""
@@ -142,9 +102,3 @@ class Chains:
             LOG.warning('Could not purge the trash of pool %(pool)s: '
                         '%(error)s',
                         {'pool': self._pool.name, 'error': error})
-
-
-class SourceRemains(errors.CephError):
-    """An image was moved, and is still where it was, too."""
-
-    code = 'source-remains'

@@ -45,6 +45,7 @@ from rbd_imgdriver.ceph.images import object_maps
 from rbd_imgdriver.ceph import parts
 from rbd_imgdriver.ceph.wire import leases
 from rbd_imgdriver.chain import intents
+from rbd_imgdriver.chain import moving
 from rbd_imgdriver.chain import names
 from rbd_imgdriver.chain import release
 from rbd_imgdriver import signals
@@ -113,6 +114,14 @@ def _run(pool: parts.Pool, image_id: str, progress: flatten.Progress,
         # its readers may still ask the parent.
         release.release(pool, intent.parent, rules)
         pool.headers.update_id(image_id, {}, intents.KEYS)
+        _strike_out(pool, image_id)
+
+
+def _strike_out(pool: parts.Pool, image_id: str) -> None:
+    """Nobody has to look at an image again, unless it is being moved."""
+    notes = pool.headers.metadata_id(image_id)
+    if notes.keys().isdisjoint((object_maps.KEY, moving.KEY)):
+        pool.unfinished.remove([image_id])
 
 
 def _wanted(pool: parts.Pool, image_id: str) -> intents.Intent | None:
@@ -187,6 +196,6 @@ class _Keeper:
 
 def is_unfinished(image_id: str, intent: str | None,
                   without_map: str | None) -> bool:
-    """Whether an image's notes say that work on it is left."""
+    """Whether an image's notes say that a flatten of it is left."""
     return (intents.parse(image_id, intent) is not None
             or object_maps.parse(image_id, without_map) != 0)

@@ -29,6 +29,7 @@ from rbd_imgdriver.ceph.wire import leases
 from rbd_imgdriver.chain import flatten
 from rbd_imgdriver.chain import intents
 from rbd_imgdriver.chain import jobs
+from rbd_imgdriver.chain import moving
 from rbd_imgdriver.chain import names
 
 LOG = logging.getLogger(__name__)
@@ -88,16 +89,18 @@ class Flattener:
     def resume(self, pool: parts.Pool) -> None:
         """Take up what this host or another has left undone.
 
-        Costs 0.4 ms for each image that is known to be unfinished.  Those
+        Costs 0.6 ms for each image that is known to be unfinished.  Those
         that are not so any more are forgotten; if one becomes so in the same
         moment, whoever did that has it in a queue, too.
         """
         known = pool.unfinished.ids()
+        moved = {image_id for image_id in known if moving.parse(
+            image_id, pool.headers.value(image_id, moving.KEY)) is not None}
         unfinished = {
             image_id for image_id in known if flatten.is_unfinished(
                 image_id, pool.headers.value(image_id, intents.KEY),
                 pool.headers.value(image_id, object_maps.KEY))}
-        pool.unfinished.remove(known - unfinished)
+        pool.unfinished.remove(known - unfinished - moved)
         for image_id in sorted(unfinished):
             self._enqueue(jobs.Job(pool.name, image_id, pool))
 
@@ -105,13 +108,17 @@ class Flattener:
         """Find what is unfinished and not known to be, for ``resume``.
 
         For example where somebody died between the two notes, or restored a
-        pool.  Reads every header of the pool twice: 0.4 ms for each image.
+        pool.  Reads every header of the pool three times: 0.6 ms for each
+        image.
         """
         wanted = pool.directory.values(intents.KEY)
         without_map = pool.directory.values(object_maps.KEY)
+        moves = pool.directory.values(moving.KEY)
         pool.unfinished.add([
-            image_id for image_id in wanted.keys() | without_map.keys()
-            if flatten.is_unfinished(image_id, wanted.get(image_id),
+            image_id for image_id
+            in wanted.keys() | without_map.keys() | moves.keys()
+            if moving.parse(image_id, moves.get(image_id)) is not None
+            or flatten.is_unfinished(image_id, wanted.get(image_id),
                                      without_map.get(image_id))])
 
     def settle(self, pool: parts.Pool, image: str,
@@ -154,6 +161,7 @@ class Flattener:
         job = jobs.Job(pool.name, image_id, pool)
         if self._is_wanted(job):
             pool.headers.update_id(image_id, {}, intents.KEYS)
+            pool.unfinished.remove([image_id])
             with self._lock:
                 if job in self._queue:
                     self._queue.remove(job)

@@ -212,13 +212,18 @@ class Leaks:
         return dataclasses.replace(leak, safe=False, reason=reason,
                                    needed_by=())
 
+    def _has_moved(self, image_id: str) -> bool:
+        """Whether the volume that Cinder knows is in another pool."""
+        return model.is_marked(model.MOVED_MARK, image_id,
+                               self._pool.headers.metadata_id(image_id))
+
     def _judged(self, kind: str, image: str, image_id: str,
                 usage: usages.Usage) -> Leak:
         """An image that is out of sight, and whether it may go."""
         leak = Leak(kind, image, image_id, '', usage.used, False, '')
         volume_id = self._rules.volume_id(image)
         status = self._status_of(volume_id) if volume_id else None
-        if ownership.is_known(status):
+        if ownership.is_known(status) and not self._has_moved(image_id):
             return dataclasses.replace(
                 leak, reason=f'Cinder has volume {volume_id}, its status is '
                 f'{status}')

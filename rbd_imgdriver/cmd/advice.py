@@ -206,6 +206,10 @@ DECLINED = {
     'source-remains': Advice(
         'A volume was moved and its source could not be removed.',
         'Both are whole. Remove the one that Cinder does not list.'),
+    'move-abandoned': Advice(
+        'Another host took the migration of a volume for a dead one.',
+        'Nothing: Cinder copies the volume. If it happens again and again, '
+        'the host is overloaded.'),
     'ceph-error': Advice(
         'Ceph failed in a way that has no code of its own.',
         'The sentence has its words; see the logs of the OSDs.'),

@@ -203,10 +203,8 @@ class Host:
         volume.real.status = 'available'
         target = self.drivers[pool]
         target._update_volume_stats()
-        moved, _ = self.drivers[volume.pool].migrate_volume(
+        self.drivers[volume.pool].migrate_volume(
             None, volume.real, {'host': 'x', 'capabilities': target._stats})
-        if not moved:
-            raise exception.CinderException('Cinder has to copy it')
 
     def delete(self, volume: disks.Disk) -> None:
         self.drivers[volume.pool].delete_volume(volume.real)
@@ -313,6 +311,12 @@ class CephWorld:
             conf={'rbd_cache': 'false', 'log_to_stderr': 'false'})
         client.connect()
         return client
+
+    def found(self, volume: disks.Disk, target: str) -> str:
+        """The pool of a volume whose host died when it moved it."""
+        return disks.found(volume, *(
+            functional.open_pool(self._cluster, pool)
+            for pool in (volume.pool, target)))
 
     # -- Cinder's database ---------------------------------------------------
 

@@ -14,6 +14,8 @@
 import dataclasses
 from typing import Any
 
+from rbd_imgdriver import model
+
 POOLS = ('volumes', 'volumes2')
 
 # What each block held at some time while a disk was copied.
@@ -96,3 +98,21 @@ class WrongBytes(AssertionError):
 
 class Leaked(AssertionError):
     """Something is left after all was deleted and repaired."""
+
+
+def found(volume: Disk, source: Any, target: Any) -> str:
+    """The pool of a volume whose host died when it moved it.
+
+    Where it died between two certain calls an operator removes the copy, as
+    the documentation says (doc/source/data-safety.rst).
+
+    :param source: the pool that it was in
+    """
+    name = volume.real.name
+    if not source.directory.exists(name):
+        return str(target.name)
+    if model.MOVED_MARK in source.headers.metadata(name):
+        source.headers.update(name, {}, [model.MOVED_MARK])
+        if target.directory.exists(name):
+            target.images.remove(name)
+    return str(source.name)

@@ -34,6 +34,7 @@ from rbd_imgdriver.chain import clone
 from rbd_imgdriver.chain import delete
 from rbd_imgdriver.chain import flattener as chain_flattener
 from rbd_imgdriver.chain import leaks
+from rbd_imgdriver.chain import move
 from rbd_imgdriver.chain import names
 from rbd_imgdriver.importer import importer
 from rbd_imgdriver.importer import options
@@ -124,6 +125,7 @@ class Chains(chains.Chains):
         self.deleter = delete.Deleter(
             pool, settings.rules, self.flattener, settings.deferment,
             settings.patience)
+        self._mover = move.Mover(pool, self.deleter, self.flattener)
 
 
 class Backend:
@@ -212,7 +214,9 @@ class Host:
         self.on(volume.pool).chains.before_attach(volume.real.name)
 
     def migrate(self, volume: disks.Disk, pool: str) -> None:
-        self.on(volume.pool).chains.move(volume.real.name, pool)
+        # One that another host has taken for dead Cinder does itself.
+        with contextlib.suppress(delete.Abandoned):
+            self.on(volume.pool).chains.move(volume.real.name, pool)
 
     def delete(self, volume: disks.Disk) -> None:
         self.on(volume.pool).chains.deleter.delete(volume.real.name)
@@ -312,6 +316,10 @@ class FakeWorld:
         return self._status.get(volume_id)
 
     # -- accidents -----------------------------------------------------------
+
+    def found(self, volume: disks.Disk, target: str) -> str:
+        """The pool of a volume whose host died when it moved it."""
+        return disks.found(volume, self.pool(volume.pool), self.pool(target))
 
     def restart(self, host: Host) -> None:
         """What a dead host has held expires; another one begins."""

@@ -553,12 +553,12 @@ class Machine:
             return None
         target = disks.POOLS[1 - disks.POOLS.index(volume.pool)]
 
-        def done() -> None:
-            volume.pool = target
+        def look() -> None:
+            volume.pool = self._world.found(volume, target)
 
         return Operation(f'migrate {volume} to {target}',
-                         lambda host: host.migrate(volume, target), done,
-                         owns=frozenset({volume}), may_crash=False)
+                         lambda host: host.migrate(volume, target), look,
+                         failed=look, owns=frozenset({volume}))
 
     # -- the end of volumes --------------------------------------------------
 

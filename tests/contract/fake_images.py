@@ -272,7 +272,8 @@ class Copies(_Part):
         return self._cluster.pool(target).add(
             name, found.size, found.order, contents=found.contents,
             parent=found.parent if shared else None,
-            own=set(found.own), metadata=dict(found.metadata)).id
+            own=set(found.own), metadata=dict(found.metadata),
+            created=time.time()).id
 
     def unused_head(self, image, name, most=None):
         found = self._pool.find(image)

@@ -69,6 +69,7 @@ class Image:
     watchers: int = 0
     trashed: bool = False
     deferred_until: float = 0.0
+    created: float = 0.0
 
     @property
     def object_size(self) -> int:

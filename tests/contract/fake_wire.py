@@ -94,8 +94,8 @@ class Directory:
         return {image.name: image.id for image in self._listed('')}
 
     def listed(self, prefix):
-        return [directory.Listed(image.name, image.id, image.size, 0.0,
-                                 dict(image.metadata))
+        return [directory.Listed(image.name, image.id, image.size,
+                                 image.created, dict(image.metadata))
                 for image in self._listed(prefix)]
 
     def sizes(self, ids):
@@ -147,7 +147,10 @@ class Headers:
         except errors.ImageNotFound:
             return None
 
-    def update_id(self, id_, values, remove=()):
+    def update_id(self, id_, values, remove=(), only_if=None):
+        if only_if and any(self.value(id_, key) != value
+                           for key, value in only_if.items()):
+            raise errors.Stale('the metadata is not what it was')
         metadata = self._pool.by_id(id_).metadata
         for key in set(remove) - set(values):
             metadata.pop(key, None)

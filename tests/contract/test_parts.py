@@ -114,6 +114,22 @@ def test_metadata_by_id(pool):
     assert pool.directory.values('key') == {id_: '1'}
 
 
+def test_metadata_only_if_they_are_what_they_were(pool):
+    pool.images.create('image', OBJECT, 22, {'other': 'stays'})
+    id_ = pool.directory.id('image')
+    with pytest.raises(errors.Stale):
+        pool.headers.update_id(id_, {'key': '2'}, ['other'], {'key': '1'})
+    assert pool.headers.metadata('image') == {'other': 'stays'}
+    pool.headers.update_id(id_, {'key': '1'})
+    with pytest.raises(errors.Stale):
+        pool.headers.update_id(id_, {}, ['key'], {'key': '2'})
+    pool.headers.update_id(id_, {'key': '2'}, ['other'], {'key': '1'})
+    assert pool.headers.metadata('image') == {'key': '2'}
+    with pytest.raises(errors.Stale):
+        pool.headers.update_id('cafe', {'key': '2'}, [], {'key': '1'})
+    assert pool.headers.value('cafe', 'key') is None
+
+
 def test_sizes_and_snapshots_of_many(parent):
     parent.images.create('bare', 3 * OBJECT, 22)
     ids = parent.directory.ids()

@@ -70,13 +70,13 @@ INSIDE = {
     ),
     'chain': (
         ('chains', 'leaks'),
-        ('clone', 'delete'),
-        ('snapshots',),
+        ('clone', 'move'),
+        ('snapshots', 'delete'),
         ('flattener',),
         ('flatten',),
         ('release',),
         ('ownership',),
-        ('names', 'intents', 'jobs', 'plan'),
+        ('names', 'intents', 'jobs', 'moving', 'plan'),
     ),
     'ceph': (
         ('pool', 'dry_run'),

@@ -24,6 +24,7 @@ The functions take an open I/O context and block.
 from collections.abc import Iterable
 from collections.abc import Mapping
 import dataclasses
+import errno
 import struct
 from typing import Any
 
@@ -41,6 +42,8 @@ _PROTECTED = 2  # RBD_PROTECTION_STATUS_PROTECTED
 _USER_NAMESPACE = 0  # SNAPSHOT_NAMESPACE_TYPE_USER
 _TRASH_NAMESPACE = 2  # SNAPSHOT_NAMESPACE_TYPE_TRASH
 _PAGE = 64
+_METADATA = 'metadata_'  # of a header's omap
+_DIFFERS = (errno.ECANCELED, errno.ENOENT)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -257,7 +260,8 @@ def metadata(ioctx: Any, id_: str) -> dict[str, str]:
 
 
 def update_metadata(ioctx: Any, id_: str, values: Mapping[str, str],
-                    remove: Iterable[str] = ()) -> None:
+                    remove: Iterable[str] = (),
+                    only_if: Mapping[str, str] | None = None) -> None:
     """Set and remove metadata in one atomic write.
 
     The image's watchers are not notified, so this is for keys that librbd does
@@ -265,17 +269,27 @@ def update_metadata(ioctx: Any, id_: str, values: Mapping[str, str],
 
     :param values: keys to set
     :param remove: keys to remove; absent ones do no harm
+    :param only_if: keys that have to have these values, none of them empty
+    :raises errors.Stale: when they have not, and nothing is done
     """
     removed = sorted(set(remove) - set(values))
     if not values and not removed:
         return
     with errors.translated(f'metadata of image id {id_}'), \
             rados.WriteOpCtx() as op:
+        for key, expected in (only_if or {}).items():
+            op.omap_cmp(_METADATA + key, expected)
         for key in removed:
             op.execute('rbd', 'metadata_remove', encoding.text(key))
         if values:
             op.execute('rbd', 'metadata_set', encoding.pairs(values))
-        ioctx.operate_write_op(op, object_of(id_))
+        try:
+            ioctx.operate_write_op(op, object_of(id_))
+        except rados.Error as error:
+            if only_if and error.errno in _DIFFERS:
+                raise errors.Stale(f'metadata of image id {id_} is not what '
+                                   'it was') from error
+            raise
 
 
 def _call(ioctx: Any, id_: str, method: str, query: bytes,

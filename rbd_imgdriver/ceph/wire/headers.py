@@ -81,6 +81,10 @@ class Headers(native.Part):
 
     @native.in_native_thread
     def update_id(self, id_: str, values: Mapping[str, str],
-                  remove: Iterable[str] = ()) -> None:
-        """Set and remove metadata of an image by its id."""
-        header.update_metadata(self._ioctx, id_, values, remove)
+                  remove: Iterable[str] = (),
+                  only_if: Mapping[str, str] | None = None) -> None:
+        """Set and remove metadata of an image by its id.
+
+        See :func:`.header.update_metadata`.
+        """
+        header.update_metadata(self._ioctx, id_, values, remove, only_if)

@@ -135,6 +135,25 @@ def test_an_entry_whose_image_is_gone(driver, volume, admin, is_empty):
     assert is_empty()
 
 
+def test_another_host_unprotects_the_snapshot_at_that_moment(
+        driver, volume, admin, monkeypatch, is_empty):
+    """Then librbd calls the arguments invalid."""
+    plain = rbd.Image
+
+    class Slower(plain):
+        def unprotect_snap(self, name):
+            with admin.open_ioctx('volumes') as ioctx, \
+                    plain(ioctx, volume.name) as image:
+                image.unprotect_snap(name)
+            super().unprotect_snap(name)
+
+    driver._pool.snapshots.create(volume.name, 'some.clone_snap')
+    with monkeypatch.context() as patch:
+        patch.setattr(rbd, 'Image', Slower)
+        driver.delete_volume(volume)
+    assert is_empty()
+
+
 def test_two_hosts_delete_one_volume(ours, disks, contents):
     """Both succeed, whoever is faster."""
     one, other = ours(), ours()

@@ -11,12 +11,21 @@
 # under the License.
 """Migration between pools of one cluster: own data only, parent kept."""
 
+import pathlib
+import subprocess
+import sys
+import time
+
 from cinder import context
 from cinder import exception
 from cinder.volume.drivers import rbd as cinder_rbd
 import pytest
 import rbd
 
+from rbd_imgdriver.chain import leaks
+from rbd_imgdriver.chain import moving
+from rbd_imgdriver.chain import names
+from sandbox import polling
 from tests.functional import host
 
 MIB = 2**20
@@ -145,6 +154,103 @@ def test_a_clone_of_a_volume_that_stays(driver, other, disks, capabilities,
     assert is_empty()
 
 
+@pytest.fixture
+def killed(driver, disks, conf):
+    """Makes a volume, and a host that is killed while it moves it."""
+    def move(where, is_cloned=True):
+        volume = host.volume(status='available')
+        driver.create_volume(volume)
+        for number in range(40):
+            disks.write(volume.name, number, f'{number};')
+        if is_cloned:
+            driver.create_cloned_volume(host.volume(), volume)
+        before = disks.digest(volume.name, 40)
+        done = subprocess.run(
+            [sys.executable, '-W', 'ignore', '-m',
+             'tests.functional.chain.mortal_mover', conf, 'volumes',
+             volume.name, 'volumes2', where],
+            cwd=pathlib.Path(__file__).parents[3], capture_output=True,
+            text=True)
+        assert done.returncode == -9, done.stderr
+        return volume, before
+
+    return move
+
+
+@pytest.mark.parametrize('where', ['named', 'opened', 'deep_copy-after',
+                                   'remove_snap-before'])
+@pytest.mark.timeout(300)
+@pytest.mark.usefixtures('short_watches')
+def test_a_host_that_is_killed_before_the_deletion(
+        driver, disks, killed, contents, capabilities, where, clone_format):
+    """The next start removes the copy; then the volume can be moved."""
+    if where == 'remove_snap-before' and clone_format == 1:
+        pytest.skip('clones of format 1 keep it')
+    volume, before = killed(where)
+    assert contents('volumes2') == ([volume.name], [])
+    image_id = driver._pool.directory.id(volume.name)
+
+    def is_over() -> bool:
+        driver._chains.resume()
+        return image_id not in driver._pool.unfinished.ids()
+
+    assert polling.wait_until(is_over, 120)
+
+    assert contents('volumes2') == ([], [])
+    assert disks.digest(volume.name, 40) == before
+    assert driver.migrate_volume(None, volume, capabilities)[0]
+    assert disks.digest(volume.name, 40, 'volumes2') == before
+    assert not driver._pool.directory.exists(volume.name)
+
+
+def test_an_image_that_no_move_has_made_is_left_alone(driver, admin,
+                                                      contents):
+    """An operator has put it there after the host had died."""
+    volume = host.volume(status='available')
+    driver.create_volume(volume)
+    pool = driver._pool
+    note = moving.Move(pool.directory.id(volume.name), volume.name,
+                       'volumes2', time.time() - 1000, 'dead')
+    pool.headers.update_id(note.image_id, {moving.KEY: moving.value(note)})
+    with admin.open_ioctx('volumes2') as ioctx:
+        rbd.RBD().create(ioctx, volume.name, 2**30, 22, old_format=False)
+
+    driver._chains.resume()
+
+    assert contents('volumes2') == ([volume.name], [])
+    assert moving.KEY not in pool.headers.metadata(volume.name)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.usefixtures('short_watches')
+def test_the_next_move_does_not_wait_for_the_next_start(
+        driver, disks, killed, capabilities):
+    volume, before = killed('opened')
+    assert polling.wait_until(  # until Ceph has forgotten the dead client
+        lambda: driver.migrate_volume(None, volume, capabilities)[0], 120)
+    assert disks.digest(volume.name, 40, 'volumes2') == before
+
+
+@pytest.mark.parametrize(('where', 'is_cloned'), [
+    ('trash_move-after', True), ('trash_move-after', False),
+    ('trash_remove-before', False)])
+@pytest.mark.parametrize('clone_format', [2], ids=['v2'], indirect=True)
+def test_a_host_that_is_killed_in_the_deletion(driver, other, disks, killed,
+                                               is_empty, contents, where,
+                                               is_cloned):
+    """Nobody meets half a volume under its name, and the copy is whole."""
+    volume, before = killed(where, is_cloned)
+    assert not driver._pool.directory.exists(volume.name)
+    driver._chains.resume()
+    assert disks.digest(volume.name, 40, 'volumes2') == before
+    for name in contents()[0]:
+        driver.delete_volume(host.volume(id=name.removeprefix('volume-')))
+    other.delete_volume(volume)
+    looking = leaks.Leaks(driver._pool, names.Names(), lambda _: 'available')
+    assert all(looking.repair(one) for one in looking.find())
+    assert is_empty()
+
+
 def test_qos_stays_with_the_volume(driver, disks, capabilities):
     volume = host.volume(status='available')
     driver.create_volume(volume)
@@ -219,6 +325,23 @@ def test_a_name_that_is_taken_is_left_alone(driver, from_image, capabilities,
         == (False, None)
     assert contents('volumes2') == ([from_image.name], [])
     assert contents() == ([from_image.name], [])
+
+
+def test_a_name_that_is_taken_at_that_moment(driver, from_image, capabilities,
+                                             admin, contents, monkeypatch):
+    copy = rbd.Image.deep_copy
+
+    class Slower(rbd.Image):
+        def deep_copy(self, target, name, **kwargs):
+            rbd.RBD().create(target, name, 2**22)
+            copy(self, target, name, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rbd, 'Image', Slower)
+        assert driver.migrate_volume(None, from_image, capabilities) \
+            == (False, None)
+    assert contents('volumes2') == ([from_image.name], [])
+    assert moving.KEY not in driver._pool.headers.metadata(from_image.name)
 
 
 def test_a_source_that_cannot_be_deleted(ours, from_image, capabilities,

@@ -11,18 +11,23 @@
 # under the License.
 """Moves and clones, whatever another host does on the way."""
 
+import contextlib
+
 import pytest
 
 from rbd_imgdriver.ceph import errors
 from rbd_imgdriver.ceph.images import clones
 from rbd_imgdriver.chain import chains
 from rbd_imgdriver.chain import clone
+from rbd_imgdriver.chain import move
+from rbd_imgdriver.chain import moving as chain_moving
+from rbd_imgdriver import model
 from tests.chaos import accidents
 from tests.chaos import turns
 from tests.contract import fake_pool
 
 GIB = 2**30
-CALLS = range(1, 25)
+CALLS = range(1, 40)
 SNAPSHOT = 'volume-b.clone_snap'
 
 
@@ -40,8 +45,8 @@ def pool():
 @pytest.fixture
 def moving(pool):
     """Moves the clone, with something before the n-th call to Ceph."""
-    def move(number, accident) -> None:
-        calls = accidents.Calls()
+    def move(number, accident, calls=None) -> None:
+        calls = calls or accidents.Calls()
         counted = accidents.count(pool.sibling('volumes'), calls)
         calls.at(number, accident)
         chains.Chains(counted, chains.Options()).move('volume-b', 'volumes2')
@@ -65,13 +70,49 @@ def test_what_is_refused_leaves_no_copy(pool, moving, number):
 
     try:
         moving(number, fail)
-    except chains.SourceRemains:
+    except move.SourceRemains:
         assert pool.sibling('volumes2').directory.exists('volume-b')
     except errors.PermissionDenied:
         assert pool.directory.exists('volume-b')
         assert not pool.sibling('volumes2').directory.exists('volume-b')
     else:
         assert pool.sibling('volumes2').directory.exists('volume-b')
+
+
+@pytest.mark.parametrize('number', CALLS)
+def test_a_host_that_dies(pool, moving, number):
+    """The next start removes the copy, unless the source was to go."""
+    calls = accidents.Calls()
+    target = pool.sibling('volumes2')
+    with contextlib.suppress(accidents.Crash):
+        moving(number, calls.crash, calls)
+    marked = model.MOVED_MARK in (
+        pool.headers.metadata('volume-b')
+        if pool.directory.exists('volume-b') else ())
+
+    for _ in range(2):
+        chains.Chains(pool, chains.Options()).resume()
+
+    is_here = pool.directory.exists('volume-b')
+    assert target.directory.exists('volume-b') == (marked or not is_here)
+    if is_here:
+        assert chain_moving.KEY not in pool.headers.metadata('volume-b')
+        assert pool.headers.size('volume-b') == GIB
+    assert pool.unfinished.ids() == frozenset()
+
+
+@pytest.mark.parametrize('number', CALLS)
+def test_a_host_that_is_taken_for_dead(pool, moving, number):
+    """It stood still; when it goes on, not both images are removed."""
+    other = chains.Chains(pool, chains.Options())
+    try:
+        moving(number, other.resume)
+    except errors.CephError:
+        assert pool.directory.exists('volume-b')
+        assert not pool.sibling('volumes2').directory.exists('volume-b')
+    else:
+        assert pool.sibling('volumes2').directory.exists('volume-b')
+        assert not pool.directory.exists('volume-b')
 
 
 @pytest.mark.parametrize('number', CALLS)
