@@ -66,9 +66,10 @@ from rbd_imgdriver.ceph.images import object_maps
 from rbd_imgdriver.ceph.images import watchers
 from rbd_imgdriver.ceph.wire import encoding
 from rbd_imgdriver.ceph.wire import header
-from rbd_imgdriver import model
 
-KEY = model.METADATA_PREFIX + 'unchanged-since'
+# An extended attribute of the image's header: unlike metadata it is no
+# concern of who looks at the volume's, and no clone inherits it.
+_ATTRIBUTE = 'rbd-imgdriver.unchanged-since'
 
 # Seconds within which a snapshot was made by ourselves: less than the 5 that
 # librbd waits for another client (``Notifier::NOTIFY_TIMEOUT``).
@@ -82,7 +83,7 @@ _INVALID = rbd.RBD_FLAG_OBJECT_MAP_INVALID | rbd.RBD_FLAG_FAST_DIFF_INVALID
 class Seal:
     """The head equals a snapshot while the object map has this version.
 
-    :param image_id: the image that it is about; a clone inherits metadata
+    :param image_id: the image that it is about
     """
 
     image_id: str
@@ -118,16 +119,20 @@ def seal(private: Any, image: Any, snapshot: str) -> Seal | None:
 def note(ioctx: Any, sealed: Seal) -> None:
     """Keep a seal with its image."""
     value = json.dumps(dataclasses.asdict(sealed), sort_keys=True)
-    header.update_metadata(ioctx, sealed.image_id, {KEY: value})
+    with errors.translated(f'seal of image id {sealed.image_id}'):
+        ioctx.set_xattr(header.object_of(sealed.image_id), _ATTRIBUTE,
+                        value.encode())
 
 
-def parse(image_id: str, text: str | None) -> Seal | None:
+def noted(ioctx: Any, id_: str) -> Seal | None:
     """The seal that an image carries, or None."""
     try:
-        sealed = Seal(**json.loads(text or '{}'))
-    except (TypeError, ValueError):
+        with errors.translated(f'seal of image id {id_}',
+                               errors.ObjectNotFound):
+            text = ioctx.get_xattr(header.object_of(id_), _ATTRIBUTE)
+        return Seal(**json.loads(text))
+    except (errors.ObjectNotFound, TypeError, ValueError):
         return None
-    return sealed if sealed.image_id == image_id else None
 
 
 def sealed_snapshot(ioctx: Any, private: Any, image: str) -> str | None:
@@ -141,7 +146,7 @@ def sealed_snapshot(ioctx: Any, private: Any, image: str) -> str | None:
     :raises errors.ImageNotFound: when there is no such image
     """
     id_ = header.image_id(ioctx, image)
-    sealed = parse(id_, header.value(ioctx, id_, KEY))
+    sealed = noted(ioctx, id_)
     if sealed is None or map_version(private, id_) != sealed.map_version:
         return None
     if (not _are_sound(header.features(ioctx, id_), header.flags(ioctx, id_))
