@@ -97,13 +97,20 @@ def test_a_creation_that_timed_out_undoes_no_other_image(pool, librbd):
     assert pool.headers.size('image') == 8 * MIB
 
 
+class Late(rbd.Image):
+    """Protects a snapshot, and says so too late.
+
+    Not within the test: an image that is collected closes itself, and its
+    class must not have been collected before.
+    """
+
+    def protect_snap(self, name):
+        super().protect_snap(name)
+        raise rbd.Timeout('late', errno=110)
+
+
 def test_a_snapshot_that_was_protected_too_late_is_undone(parent,
                                                           monkeypatch):
-    class Late(rbd.Image):
-        def protect_snap(self, name):
-            super().protect_snap(name)
-            raise rbd.Timeout('late', errno=110)
-
     with monkeypatch.context() as patch:
         patch.setattr(rbd, 'Image', Late)
         with pytest.raises(errors.TimedOut) as raised:

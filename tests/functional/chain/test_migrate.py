@@ -11,6 +11,7 @@
 # under the License.
 """Migration between pools of one cluster: own data only, parent kept."""
 
+import contextlib
 import pathlib
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from cinder import context
 from cinder import exception
 from cinder.volume.drivers import rbd as cinder_rbd
 import pytest
+import rados
 import rbd
 
 from rbd_imgdriver.chain import leaks
@@ -154,8 +156,17 @@ def test_a_clone_of_a_volume_that_stays(driver, other, disks, capabilities,
     assert is_empty()
 
 
+def expire(admin) -> None:
+    """Let the leases expire that a dead host has held."""
+    with admin.open_ioctx('volumes') as ioctx, \
+            contextlib.suppress(rados.ObjectNotFound):
+        for key, _ in list(ioctx.get_xattrs('rbd-imgdriver.leases')):
+            if key.startswith('lock.'):
+                ioctx.rm_xattr('rbd-imgdriver.leases', key)
+
+
 @pytest.fixture
-def killed(driver, disks, conf):
+def killed(driver, disks, conf, admin):
     """Makes a volume, and a host that is killed while it moves it."""
     def move(where, is_cloned=True):
         volume = host.volume(status='available')
@@ -172,6 +183,7 @@ def killed(driver, disks, conf):
             cwd=pathlib.Path(__file__).parents[3], capture_output=True,
             text=True)
         assert done.returncode == -9, done.stderr
+        expire(admin)
         return volume, before
 
     return move
@@ -327,15 +339,16 @@ def test_a_name_that_is_taken_is_left_alone(driver, from_image, capabilities,
     assert contents() == ([from_image.name], [])
 
 
+class Slower(rbd.Image):
+    """Somebody else makes an image before the copy is made."""
+
+    def deep_copy(self, target, name, **kwargs):
+        rbd.RBD().create(target, name, 2**22)
+        super().deep_copy(target, name, **kwargs)
+
+
 def test_a_name_that_is_taken_at_that_moment(driver, from_image, capabilities,
                                              admin, contents, monkeypatch):
-    copy = rbd.Image.deep_copy
-
-    class Slower(rbd.Image):
-        def deep_copy(self, target, name, **kwargs):
-            rbd.RBD().create(target, name, 2**22)
-            copy(self, target, name, **kwargs)
-
     with monkeypatch.context() as patch:
         patch.setattr(rbd, 'Image', Slower)
         assert driver.migrate_volume(None, from_image, capabilities) \
