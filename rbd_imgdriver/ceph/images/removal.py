@@ -38,8 +38,12 @@ from typing import Any
 from rbd_imgdriver.ceph import errors
 from rbd_imgdriver.ceph.wire import leases
 
-_SECONDS = 60
-_RENEW = 10  # seconds between renewals, while objects are removed
+_SECONDS = 30  # as long as Ceph takes to forget a client that has died
+_RENEW = 5  # seconds between renewals, while objects are removed
+
+# Of leases that could not be given back: their client had been replaced, and
+# only itself could have.
+_left: set[str] = set()
 
 
 def lease_name(image_id: str) -> str:
@@ -56,7 +60,7 @@ def alone(ioctx: Any, image_id: str) -> Iterator[Callable[[int, int], int]]:
     """
     lease = leases.Lease(lease_name(image_id), secrets.token_hex(8),
                          _SECONDS)
-    if not leases.acquire(ioctx, lease, {'host': socket.gethostname()}):
+    if not _acquire(ioctx, lease):
         raise _busy(image_id)
     renewed = time.monotonic()
 
@@ -71,9 +75,10 @@ def alone(ioctx: Any, image_id: str) -> Iterator[Callable[[int, int], int]]:
     try:
         yield keep
     finally:
-        # Without an answer, whoever waits does so until it has expired.
-        with contextlib.suppress(errors.CephError):
+        try:
             leases.release(ioctx, lease)
+        except errors.CephError:
+            _left.add(lease.cookie)  # for others, it expires
 
 
 def check_none(ioctx: Any, image_id: str) -> None:
@@ -83,6 +88,18 @@ def check_none(ioctx: Any, image_id: str) -> None:
     """
     if leases.holder(ioctx, lease_name(image_id)) is not None:
         raise _busy(image_id)
+
+
+def _acquire(ioctx: Any, lease: leases.Lease) -> bool:
+    facts = {'host': socket.gethostname(), 'token': lease.cookie}
+    if leases.acquire(ioctx, lease, facts):
+        return True
+    holder = leases.holder(ioctx, lease.name) or {}
+    if holder.get('token') not in _left:
+        return False
+    # An attempt of this process that is over.
+    leases.drop(ioctx, lease.name)
+    return leases.acquire(ioctx, lease, facts)
 
 
 def _busy(image_id: str) -> errors.ImageBusy:

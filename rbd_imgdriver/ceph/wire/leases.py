@@ -90,15 +90,7 @@ class Leases(native.Part):
     @native.in_native_thread
     def drop(self, name: str) -> None:
         """End a lease, whichever client has it; for notes, not for work."""
-        try:
-            with errors.translated(f'end of lease {name}',
-                                   errors.ObjectNotFound), \
-                    rados.WriteOpCtx() as op:
-                op.rm_xattr('lock.' + name)
-                op.rm_xattr(_HOLDER + name)
-                self._ioctx.operate_write_op(op, _OBJECT)
-        except errors.ObjectNotFound:
-            return
+        drop(self._ioctx, name)
 
     @native.in_native_thread
     def tidy(self) -> None:
@@ -157,6 +149,19 @@ def release(ioctx: Any, lease: Lease) -> None:
             op.rm_xattr(_HOLDER + lease.name)
             ioctx.operate_write_op(op, _OBJECT)
     except (errors.ObjectNotFound, errors.ImageBusy):
+        return
+
+
+def drop(ioctx: Any, name: str) -> None:
+    """End a lease, whichever client has it."""
+    try:
+        with errors.translated(f'end of lease {name}',
+                               errors.ObjectNotFound), \
+                rados.WriteOpCtx() as op:
+            op.rm_xattr('lock.' + name)
+            op.rm_xattr(_HOLDER + name)
+            ioctx.operate_write_op(op, _OBJECT)
+    except errors.ObjectNotFound:
         return
 
 

@@ -22,47 +22,16 @@ import pytest
 import rados
 import rbd
 
-from rbd_imgdriver.ceph import connection
 from rbd_imgdriver.ceph import errors
 from rbd_imgdriver.ceph.images import clones
 from rbd_imgdriver.ceph import native
 from rbd_imgdriver.ceph import pool as ceph_pool
 from sandbox import polling
+from tests.functional.ceph.clients import blocklist
+from tests.functional.ceph.clients import handle
+from tests.functional.ceph.clients import own_pool
 from tests.functional.daemons import paused
 from tests.functional import host
-
-
-def blocklist(admin, client) -> None:
-    """What a fence does to a client."""
-    code, _, status = admin.mon_command(
-        '{"prefix": "osd blocklist", "blocklistop": "add", "addr": "%s"}'
-        % client.get_addrs(), b'')
-    assert code == 0, status
-    with client.open_ioctx('volumes') as ioctx:
-        while not refused(ioctx):  # until the OSD has the new map
-            pass
-
-
-def handle(cluster: connection.Cluster):
-    """The client that the next call will use."""
-    with cluster.checked_out():
-        return cluster.client()
-
-
-def refused(ioctx) -> bool:
-    try:
-        list(ioctx.get_xattrs('rbd_directory'))
-    except rados.ConnectionShutdown:
-        return True
-    except rados.ObjectNotFound:
-        return False  # the pool never had an image
-    return False
-
-
-def own_pool(conf, timeout: int = -1, user: str = 'cinder') -> ceph_pool.Pool:
-    """A connection of this test's own: it is going to be broken."""
-    spec = connection.ClusterSpec('ceph', str(conf), user, timeout)
-    return ceph_pool.Pool(connection.Cluster(spec), 'volumes')
 
 
 @pytest.fixture

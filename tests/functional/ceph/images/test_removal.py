@@ -17,6 +17,7 @@ Else librbd ends the process of the one that has begun.
 import contextlib
 
 import pytest
+import rbd
 
 from rbd_imgdriver.ceph import errors
 from rbd_imgdriver.ceph.images import removal
@@ -24,6 +25,9 @@ from rbd_imgdriver.ceph.wire import leases
 from rbd_imgdriver.chain import names
 from rbd_imgdriver.chain import release
 from sandbox import polling
+from tests.functional.ceph.clients import blocklist
+from tests.functional.ceph.clients import handle
+from tests.functional.ceph.clients import own_pool
 
 
 @pytest.fixture
@@ -88,3 +92,28 @@ def test_a_long_removal_keeps_its_turn(pool, image_id, admin):
                 ioctx, removal.lease_name(image_id)) is None, 2)
         leases.release(ioctx, another(image_id, 300))
     assert pool.leases.holder(removal.lease_name(image_id)) is None
+
+
+@pytest.mark.parametrize('action', ['remove', 'trash_move'])
+def test_a_client_that_was_replaced_keeps_no_turn(admin, cluster, pool,
+                                                  monkeypatch, action):
+    """Nobody but itself could have given it back."""
+    own = own_pool(cluster.conf('cinder'))
+    own.images.create('volume-2', 2**22, 22)
+    before = handle(own.cluster)
+    real = getattr(rbd.RBD, action)
+
+    def fenced(self, *args, **kwargs):
+        monkeypatch.setattr(rbd.RBD, action, real)
+        blocklist(admin, before)
+        return real(self, *args, **kwargs)
+
+    monkeypatch.setattr(rbd.RBD, action, fenced)
+    if action == 'remove':
+        own.images.remove('volume-2')
+    else:
+        own.trash.move('volume-2')
+
+    assert handle(own.cluster) is not before
+    assert not pool.directory.exists('volume-2')
+    assert own.cluster.close(30)
