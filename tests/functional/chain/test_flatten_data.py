@@ -342,29 +342,71 @@ def test_a_host_that_stands_still_beyond_its_lease(family, conf, admin, hold,
             block(number)).hexdigest()
 
 
-def test_maps_that_cannot_be_rebuilt(family, cluster, monkeypatch):
-    """A client that takes the lock just then may refuse to rebuild them.
+PLAIN = rbd.Image
 
-    Seen once, with a snapshot that it had made without a map: librbd does
-    not open that while maps are on.
+
+class Refused(rbd.Image):
+    """An image whose object maps a client that took the lock does not rebuild.
+
+    Not within the test, as :class:`Late`: an image that is collected closes
+    itself, and its class must not have been collected before.
+
+    :ivar switching_on: called before the maps are switched on
     """
+
+    switching_on = staticmethod(lambda: None)
+
+    def update_features(self, features: int, enabled: bool) -> None:
+        if enabled:
+            self.switching_on()
+        super().update_features(features, enabled)
+
+    def rebuild_object_map(self) -> None:
+        raise rbd.InvalidArgument('refused', 22)
+
+
+class Late(rbd.Image):
+    """An image of which snapshots are made at the end of a flatten.
+
+    :ivar rebuilt: called when the map of the image is rebuilt
+    :ivar closed: called when it, or one of its snapshots, has been closed
+    """
+
+    rebuilt = staticmethod(lambda: None)
+    closed = staticmethod(lambda: None)
+
+    def rebuild_object_map(self) -> None:
+        super().rebuild_object_map()
+        if not any(True for _ in self.list_snaps()):
+            self.rebuilt()
+
+    def close(self) -> None:
+        super().close()
+        self.closed()
+
+
+@contextlib.contextmanager
+def another_client(cluster):
+    with cluster.connection('cinder') as other, \
+            other.open_ioctx('volumes') as ioctx:
+        yield ioctx
+
+
+def snapshots_by_another(cluster, image: str, *names_: str) -> list[int]:
+    """Make snapshots as a backup does; returns their ids."""
+    with another_client(cluster) as ioctx, PLAIN(ioctx, image) as opened:
+        for name in names_:
+            opened.create_snap(name)
+        return [opened.snap_get_id(name) for name in names_]
+
+
+def test_maps_that_cannot_be_rebuilt(family, cluster, monkeypatch):
+    """A client that takes the lock just then may refuse to rebuild them."""
     clone = family.clone()
     id_ = family.want(clone.name)
-    plain = rbd.Image
-
-    class Refused(plain):
-        def update_features(self, features: int, enabled: bool) -> None:
-            if enabled:
-                with cluster.connection('cinder') as other, \
-                        other.open_ioctx('volumes') as ioctx, \
-                        plain(ioctx, clone.name) as image:
-                    image.create_snap('backup.1')
-            super().update_features(features, enabled)
-
-        def rebuild_object_map(self) -> None:
-            raise rbd.InvalidArgument('refused', 22)
-
     with monkeypatch.context() as patch:
+        patch.setattr(Refused, 'switching_on', staticmethod(
+            lambda: snapshots_by_another(cluster, clone.name, 'backup.1')))
         patch.setattr(rbd, 'Image', Refused)
         with pytest.raises(errors.CephError, match='refused'):
             flatten.run(family.pool, id_, ceph_flatten.Progress(),
@@ -385,33 +427,24 @@ def test_a_snapshot_without_a_map(family, cluster, monkeypatch):
     """
     clone = family.clone()
     id_ = family.want(clone.name)
-    plain = rbd.Image
+    maps: list[str] = []
 
-    class Late(plain):
-        def rebuild_object_map(self) -> None:
-            """At the end of the last, a snapshot is made without a map."""
-            super().rebuild_object_map()
-            if any(True for _ in self.list_snaps()):
-                return
-            with cluster.connection('cinder') as other, \
-                    other.open_ioctx('volumes') as ioctx:
-                with plain(ioctx, clone.name) as image:
-                    for name in 'backup.1', 'backup.2':
-                        image.create_snap(name)
-                        missing.append(object_maps.object_of(
-                            id_, image.snap_get_id(name)))
+    def rebuilt() -> None:
+        maps.extend(object_maps.object_of(id_, one)
+                    for one in snapshots_by_another(
+                        cluster, clone.name, 'backup.1', 'backup.2'))
 
-        def close(self) -> None:
-            super().close()
-            if len(missing) > 1:
-                with cluster.connection('cinder') as other, \
-                        other.open_ioctx('volumes') as ioctx:
-                    ioctx.remove_object(missing.pop())
+    def closed() -> None:
+        if len(maps) > 1:
+            with another_client(cluster) as ioctx:
+                ioctx.remove_object(maps.pop())
 
-    missing: list[str] = []
     with monkeypatch.context() as patch:
+        patch.setattr(Late, 'rebuilt', staticmethod(rebuilt))
+        patch.setattr(Late, 'closed', staticmethod(closed))
         patch.setattr(rbd, 'Image', Late)
         flatten.run(family.pool, id_, ceph_flatten.Progress(), names.Names())
+    assert len(maps) == 1
     assert family.features(clone.name) == FEATURES & ~object_maps.FEATURES
     for name in 'backup.1', 'backup.2':
         assert family.wrong(clone.name, name) == []

@@ -254,7 +254,7 @@ def test_a_user_from_whom_glance_hides_images_drops_nothing(
     done = manage.run('cache', *words)
 
     assert done.returncode == 1
-    assert 'give it the role admin' in done.stderr
+    assert 'give that user the role admin' in done.stderr
     assert pool.directory.exists(name)
 
 
@@ -284,8 +284,8 @@ def test_tables_are_for_people(manage, golden):
 
     lines = manage.run('cache', 'list').stdout.splitlines()
 
-    assert [one.strip() for one in lines[1].split('|')][1:4] == [
-        'Image ID', 'Image Name', 'Size']
+    assert [one.strip() for one in lines[1].split('|')][1:5] == [
+        'Image ID', 'Image Name', 'Encrypted For', 'Size']
     assert 'Debian 13' in lines[3]
     assert '1 GiB' in lines[3]
 
