@@ -27,6 +27,7 @@ from bench import lab as labs
 from bench import machine
 from bench import report
 from bench import results
+from bench import scale as scales
 from tools import readme
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
@@ -93,7 +94,7 @@ def _measure(quick: bool, chosen: list[str],
     :returns: the cases that failed
     """
     failed = []
-    scale = labs.QUICK if quick else labs.FULL
+    scale = scales.QUICK if quick else scales.FULL
     with labs.Lab(TOP / '.bench', scale).running() as lab:
         for name in chosen:
             started = time.monotonic()

@@ -15,13 +15,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
-from concurrent import futures
 import contextlib
 import dataclasses
-import os
 import pathlib
 import shutil
 import sys
@@ -29,90 +26,33 @@ import time
 from typing import Any
 import uuid
 
-import rbd
-
 from bench import contender
-from bench import crowd
 from bench import data
 from bench import footprint
 from bench import glance
+from bench import scale as scales
 from bench import sessions
+from bench import stock as stocks
 from sandbox import ceph
 
 IMAGES = 'images'
 VOLUMES = 'volumes'  # of another cluster
 USER = 'cinder'
-FEATURES = 61  # Ceph's default: layering, locks, object map, fast diff ...
-ORDER = 22  # Cinder's objects of 4 MiB
-GLANCE_ORDER = 23  # Glance's objects of 8 MiB
 
 Samples = dict[str, list[contender.Sample]]
 Action = Callable[[], contender.Sample]
 
 
-@dataclasses.dataclass(frozen=True)
-class Scale:
-    """How much is measured.
-
-    :param rounds: turns of each contender that count
-    :param many: the same of what users wait for and takes a moment
-    :param long: the same where one takes half a minute
-    :param api: the same through the API of a cloud
-    :param row: volumes made in a row
-    :param at_once: volumes made at the same time
-    :param children: earlier children of a cached image
-    :param pool: images in the pool, a multiple of 1,000 each
-    :param storm: volumes at once through the API
-    :param disk: of the direct clones and copies
-    :param cloned: of the clones of small images, of whole GiB
-    :param imported: what is imported without conversion
-    :param encrypted: what is imported into encrypted volumes
-    :param converted: what is imported from another format
-    :param sparse: what is imported to see how much memory that takes
-    """
-
-    rounds: int
-    many: int
-    long: int
-    api: int
-    row: int
-    at_once: int
-    children: tuple[int, ...]
-    pool: tuple[int, ...]
-    storm: int
-    disk: data.Disk
-    cloned: data.Disk
-    imported: data.Disk
-    encrypted: data.Disk
-    converted: data.Disk
-    sparse: data.Disk
-
-
-FULL = Scale(7, 100, 3, 20, 20, 32, (1, 10, 100, 1000),
-             (1000, 10_000, 100_000), 1000,
-             data.Disk(4 * data.GIB, 512 * data.MIB),
-             data.Disk(1 * data.GIB, 64 * data.MIB),
-             data.Disk(1 * data.GIB, 128 * data.MIB),
-             data.Disk(256 * data.MIB, 64 * data.MIB),
-             data.Disk(2 * data.GIB, 256 * data.MIB),
-             data.Disk(20 * data.GIB, 512 * data.MIB))
-QUICK = Scale(2, 5, 1, 4, 4, 8, (1, 10, 50), (1000, 2000), 50,
-              data.Disk(1 * data.GIB, 128 * data.MIB),
-              data.Disk(1 * data.GIB, 64 * data.MIB),
-              data.Disk(256 * data.MIB, 64 * data.MIB),
-              data.Disk(256 * data.MIB, 64 * data.MIB),
-              data.Disk(1 * data.GIB, 128 * data.MIB),
-              data.Disk(2 * data.GIB, 64 * data.MIB))
-
-
 class Lab:
     """The cluster and the contenders.
+
+    :ivar stock: the images in the cluster, once it is running
 
     :param directory: for all files; that of this run is removed at the end,
         the images stay
     """
 
-    def __init__(self, directory: pathlib.Path, scale: Scale) -> None:
+    def __init__(self, directory: pathlib.Path, scale: scales.Scale) -> None:
         self.scale = scale
         self.images = data.Images(directory / 'images')
         self._run = directory / f'run-{uuid.uuid4().hex[:6]}'
@@ -121,6 +61,7 @@ class Lab:
         self.cluster = ceph.Cluster(self._run / 'ceph', pools=[IMAGES],
                                     paxos_propose_interval=None)
         self.glance = glance.Glance()
+        self.stock: stocks.Stock
         self._client: Any = None
         self._sessions: Any = None
         self._contenders: dict[str, contender.Contender] = {}
@@ -136,6 +77,7 @@ class Lab:
                 'mon': 'profile rbd', 'osd': 'profile rbd',
                 'mgr': 'profile rbd'})
             self._client = stack.enter_context(self.cluster.connection())
+            self.stock = stocks.Stock(self._client, self.images)
             self._sessions = sessions.Counter(self.cluster.connection)
             stack.enter_context(self.glance.running())
             for kind in ('ours', 'intree', 'limit'):
@@ -192,7 +134,7 @@ class Lab:
         mark = uuid.uuid4().hex[:6]
         names = {kind: f'{kind}-{mark}' for kind in self._contenders}
         try:
-            with self._quick_monitor():
+            with self.stock.quick_monitor():
                 for name in names.values():
                     self.cluster.create_pool(name)
             self._client.wait_for_latest_osdmap()
@@ -201,119 +143,9 @@ class Lab:
                                 options=intree or {})
             yield names
         finally:
-            with self._quick_monitor():
+            with self.stock.quick_monitor():
                 for name in names.values():
                     self._client.delete_pool(name)
-
-    def names(self, pool: str) -> list[str]:
-        """The images of a pool and of its trash."""
-        with self._client.open_ioctx(pool) as ioctx:
-            return [*rbd.RBD().list(ioctx),
-                    *(one['name'] for one in rbd.RBD().trash_list(ioctx))]
-
-    def remove(self, pool: str, names: tuple[str, ...]) -> None:
-        """Remove images that have no snapshots."""
-        with self._client.open_ioctx(pool) as ioctx:
-            for name in names:
-                rbd.RBD().remove(ioctx, name)
-
-    def empty(self, pool: str) -> None:
-        """Remove all images of a pool, which have no snapshots."""
-        with self._client.open_ioctx(pool) as ioctx:
-            self.remove(pool, tuple(rbd.RBD().list(ioctx)))
-
-    def snapshots(self, pool: str, image: str) -> int:
-        """How many snapshots an image has, trashed ones included."""
-        with self._client.open_ioctx(pool) as ioctx, \
-                rbd.Image(ioctx, image, read_only=True) as opened:
-            return sum(1 for _ in opened.list_snaps())
-
-    def store(self, pool: str, name: str, disk: data.Disk,
-              order: int = ORDER) -> None:
-        """Write a raw disk into a new RBD image."""
-        path = self.images.path(disk)
-        self._write(pool, name, disk.size, order, data.chunks(path, disk))
-
-    def store_file(self, pool: str, name: str,
-                   path: pathlib.Path) -> None:
-        """Write all of a file into a new RBD image, as Glance does."""
-        size = path.stat().st_size
-        self._write(pool, name, size, GLANCE_ORDER, data.whole(path))
-
-    def _write(self, pool: str, name: str, size: int, order: int,
-               chunks: Iterable[tuple[int, bytes]]) -> None:
-        with self._client.open_ioctx(pool) as ioctx:
-            rbd.RBD().create(ioctx, name, size, order, old_format=False,
-                             features=FEATURES)
-            with rbd.Image(ioctx, name) as image:
-                for offset, chunk in chunks:
-                    image.write(chunk, offset)
-
-    def snapshot(self, pool: str, name: str, snapshot: str) -> list[str]:
-        """Make a protected snapshot: pool, image and name of it."""
-        with self._quick_monitor(), \
-                self._client.open_ioctx(pool) as ioctx, \
-                rbd.Image(ioctx, name) as image:
-            image.create_snap(snapshot)
-            image.protect_snap(snapshot)
-        return [pool, name, snapshot]
-
-    def clone(self, parent: list[str], pool: str, name: str) -> None:
-        """Clone a snapshot."""
-        with self._client.open_ioctx(parent[0]) as source, \
-                self._client.open_ioctx(pool) as target:
-            rbd.RBD().clone(source, parent[1], parent[2], target, name,
-                            features=FEATURES, order=ORDER)
-
-    def overwrite(self, pool: str, name: str, size: int) -> None:
-        """Write new data to the beginning of an image."""
-        with self._client.open_ioctx(pool) as ioctx, \
-                rbd.Image(ioctx, name) as image:
-            image.write(os.urandom(size), 0)
-
-    def add_children(self, parent: list[str], count: int) -> None:
-        """Give a snapshot some more children."""
-        with futures.ThreadPoolExecutor(4) as threads:
-            list(threads.map(
-                lambda _: self.clone(parent, parent[0],
-                                     f'child-{uuid.uuid4()}'),
-                range(count)))
-
-    def add_snapshots(self, pool: str, name: str, count: int) -> None:
-        """Give an image some more protected snapshots."""
-        with self._quick_monitor(), \
-                self._client.open_ioctx(pool) as ioctx, \
-                rbd.Image(ioctx, name) as image, \
-                futures.ThreadPoolExecutor(8) as threads:
-            list(threads.map(lambda _: _add_snapshot(image), range(count)))
-
-    def crowd(self, pool: str, count: int) -> None:
-        """Fill a pool; see :mod:`bench.crowd`.
-
-        A tenth of the images get a snapshot, and for every hundred there is
-        one more in the trash, for a day.
-        """
-        with self._client.open_ioctx(pool) as ioctx:
-            crowd.add(ioctx, count - count // 10)
-            crowd.add(ioctx, count // 10, snapshots=1)
-            with futures.ThreadPoolExecutor(4) as threads:
-                list(threads.map(
-                    lambda name: rbd.RBD().trash_move(ioctx, name, 86400),
-                    crowd.add(ioctx, count // 100).keys()))
-
-    @contextlib.contextmanager
-    def _quick_monitor(self) -> Iterator[None]:
-        """Have it decide at once; nothing is measured meanwhile."""
-        quick = {'paxos_propose_interval': '0.005', 'paxos_min_wait': '0.005'}
-        for option, value in quick.items():
-            ceph.command(self._client, 'config set', who='mon', name=option,
-                         value=value)
-        try:
-            yield
-        finally:
-            for option in quick:
-                ceph.command(self._client, 'config rm', who='mon',
-                             name=option)
 
     def image(self, disk: data.Disk) -> str:
         """A new image in Glance, kept in a file; its id."""
@@ -329,10 +161,11 @@ class Lab:
         facts, path = self.images.image(disk)
         image = str(facts['id'])
         if disk.disk_format == 'raw':
-            self.store(IMAGES, image, disk, GLANCE_ORDER)
+            self.stock.store(IMAGES, image, disk,
+                             stocks.GLANCE_ORDER)
         else:
-            self.store_file(IMAGES, image, path)
-        snapshot = self.snapshot(IMAGES, image, 'snap')
+            self.stock.store_file(IMAGES, image, path)
+        snapshot = self.stock.snapshot(IMAGES, image, 'snap')
         self.glance.add(facts, glance.RBDStore(self._client, snapshot))
         self.know(image, locations=[
             f'rbd://{self.cluster.fsid}/' + '/'.join(snapshot)])
@@ -348,7 +181,7 @@ class Lab:
         """A volume with a disk's data, known to a driver; its id."""
         volume = str(self[kind].call('add_volume',
                                      size=disk.gib))
-        self.store(pool, self.name_of(kind, volume), disk)
+        self.stock.store(pool, self.name_of(kind, volume), disk)
         return volume
 
     def name_of(self, kind: str, volume: str) -> str:
@@ -397,12 +230,6 @@ class Lab:
         return dataclasses.replace(
             sample, connections=self._sessions.opened(),
             downloads=self.glance.downloads - downloads)
-
-
-def _add_snapshot(image: rbd.Image) -> None:
-    name = f'volume-{uuid.uuid4()}.clone_snap'
-    image.create_snap(name)
-    image.protect_snap(name)
 
 
 def say(text: str) -> None:

@@ -15,6 +15,8 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 import dataclasses
+import json
+from typing import Any
 from typing import Protocol
 
 from rbd_imgdriver import printable
@@ -60,6 +62,22 @@ def is_marked(mark: str, rbd_id: str, metadata: Mapping[str, str]) -> bool:
     :param rbd_id: Ceph's id of the image
     """
     return metadata.get(mark) == rbd_id
+
+
+def note_of(rbd_id: str, text: str | None) -> dict[str, Any]:
+    """The fields of a note that an image carries in its metadata, as JSON.
+
+    :param rbd_id: Ceph's id of the image, which the note has to name: a clone
+        inherits metadata, and what names another image is not meant for it
+    :returns: empty when there is no such note, or none that can be read
+    """
+    try:
+        fields = json.loads(text or '{}')
+    except ValueError:
+        return {}
+    if isinstance(fields, dict) and fields.get('image_id') == rbd_id:
+        return fields
+    return {}
 
 
 @dataclasses.dataclass(frozen=True)

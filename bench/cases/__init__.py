@@ -31,6 +31,7 @@ from bench.cases import scaling
 from bench.cases import storm
 from bench import lab
 from bench import results
+from bench import scale
 
 Case = Callable[[lab.Lab], Iterator[results.Result]]
 
@@ -63,7 +64,7 @@ CASES: dict[str, Case] = ALL | {
     f'{kind}-clone': functools.partial(clones.of_volumes, which=(kind,))
     for kind in clones.TITLES} | {
     f'growth-{count}': functools.partial(growth.growth, counts=(count,))
-    for count in lab.FULL.pool} | {'storm': storm.storm}
+    for count in scale.FULL.pool} | {'storm': storm.storm}
 
 # Those in which somebody connects: programs of their own, or on purpose.
 CONNECTING = ('cached-clone-cold', 'import-qcow2', 'import-qcow2-in-cluster',

@@ -48,14 +48,14 @@ def depth_limit(lab: labs.Lab) -> Iterator[results.Result]:
 
 def _chain(lab: labs.Lab, pool: str) -> list[str]:
     """The last snapshot of a chain; a clone of it is as deep as may be."""
-    lab.store(pool, 'volume-0', lab.scale.disk)
+    lab.stock.store(pool, 'volume-0', lab.scale.disk)
     for number in range(DEPTH):
         # So the in-tree driver calls the snapshots that count as depth.
-        snapshot = lab.snapshot(pool, f'volume-{number}',
+        snapshot = lab.stock.snapshot(pool, f'volume-{number}',
                                 f'volume-{number + 1}.clone_snap')
         # The last clone is of no use but to keep the snapshot: a driver may
         # remove one that has no child left.
-        lab.clone(snapshot, pool, f'volume-{number + 1}')
+        lab.stock.clone(snapshot, pool, f'volume-{number + 1}')
     return snapshot
 
 
@@ -63,8 +63,8 @@ def _clone_leaf(lab: labs.Lab, kind: str,
                 parent: list[str]) -> contender.Sample:
     leaf = lab[kind].call('add_volume',
                           size=lab.scale.disk.gib)
-    lab.clone(parent, parent[0], lab.name_of(kind, leaf))
-    lab.overwrite(parent[0], lab.name_of(kind, leaf), OWN_DATA)
+    lab.stock.clone(parent, parent[0], lab.name_of(kind, leaf))
+    lab.stock.overwrite(parent[0], lab.name_of(kind, leaf), OWN_DATA)
     return lab[kind].sample('clone', source=leaf)
 
 
@@ -87,5 +87,5 @@ def full_copy(lab: labs.Lab) -> Iterator[results.Result]:
 def _copy(lab: labs.Lab, kind: str, pool: str,
           source: str) -> contender.Sample:
     sample = lab[kind].sample('clone', source=source)
-    lab.remove(pool, sample.names)
+    lab.stock.remove(pool, sample.names)
     return sample

@@ -47,7 +47,7 @@ def direct(lab: Lab) -> Iterator[results.Result]:
             yield results.of_samples(
                 name, f'direct clone of a {size} GiB Glance image, {title}',
                 samples, wanted=wanted, footprints=lab.footprints(actions),
-                snapshots={who: lab.snapshots(*parent[:2])
+                snapshots={who: lab.stock.snapshots(*parent[:2])
                            for who in ('ours', 'intree')})
 
 
@@ -135,7 +135,7 @@ def _result(lab: Lab, kind: str, count: int, samples: labs.Samples,
             footprints: Mapping[str, footprint.Footprint],
             sources: Mapping[str, list[str]]) -> results.Result:
     row = count > 1
-    snapshots = {who: lab.snapshots(*source[:2])
+    snapshots = {who: lab.stock.snapshots(*source[:2])
                  for who, source in sources.items()}
     # Or else something else was cloned than is said here.
     assert snapshots['ours'], f'{kind}: the source has no snapshot'
@@ -176,7 +176,7 @@ def cached_image(lab: Lab, pools: Mapping[str, str],
     lab.know(image, 'ours')
     lab['ours'].sample('from_image', image_id=image,
                        size=disk.gib)
-    golden, = (name for name in lab.names(pools['ours'])
+    golden, = (name for name in lab.stock.names(pools['ours'])
                if name.startswith('image-cache-'))
     # Cinder's entry is a clone of the first volume of the image.
     first = lab.volume('intree', pools['intree'], disk)
@@ -190,8 +190,8 @@ def cached_image(lab: Lab, pools: Mapping[str, str],
 
 def _limit_source(lab: Lab, pools: Mapping[str, str],
                   disk: data.Disk) -> list[str]:
-    lab.store(pools['limit'], 'source', disk)
-    return lab.snapshot(pools['limit'], 'source', 'snap')
+    lab.stock.store(pools['limit'], 'source', disk)
+    return lab.stock.snapshot(pools['limit'], 'source', 'snap')
 
 
 def from_image(lab: Lab, pools: Mapping[str, str], parent: list[str],

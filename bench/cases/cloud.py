@@ -20,6 +20,7 @@ import dataclasses
 from bench import cloud as clouds
 from bench import lab as labs
 from bench import results
+from bench import scale as scales
 from bench import statistics
 from sandbox import rest
 
@@ -36,7 +37,7 @@ def end_to_end(lab: labs.Lab) -> Iterator[results.Result]:
     """
     with clouds.sandbox() as sandbox:
         api = rest.Client(sandbox)
-        raw = labs.QUICK.imported
+        raw = scales.QUICK.imported
         qcow2 = dataclasses.replace(raw, disk_format='qcow2')
         for name, disk, store, title in (
                 ('direct', raw, 'rbd', 'raw image in the same cluster'),

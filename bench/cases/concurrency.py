@@ -41,7 +41,7 @@ def cached(lab: labs.Lab) -> Iterator[results.Result]:
             f'concurrent-cached-{count}',
             f'{count} concurrent creates of a cached image', samples,
             unit='volumes/s', count=count, wanted=results.Wanted(5, 0.8),
-            snapshots={kind: lab.snapshots(*sources[kind][:2])
+            snapshots={kind: lab.stock.snapshots(*sources[kind][:2])
                        for kind in ('ours', 'intree')})
 
 

@@ -66,9 +66,9 @@ def growth(lab: labs.Lab,
                    for kind in ('ours', 'intree')}
         there = 0
         for count in counts:
-            lab.crowd(pools['ours'], count - there)
+            lab.stock.crowd(pools['ours'], count - there)
             if count <= _INTREE_MOST:
-                lab.crowd(pools['intree'], count - there)
+                lab.stock.crowd(pools['intree'], count - there)
             there = count
             labs.say(f'{count} images are there')
             for one in _at(lab, count, image, sources):

@@ -136,9 +136,9 @@ def imported(lab: labs.Lab, kind: str, pool: str,
         except contender.ContenderFailed as error:
             if UNSURE not in str(error):
                 raise
-            lab.empty(pool)
+            lab.stock.empty(pool)
         else:
-            lab.remove(pool, sample.names)
+            lab.stock.remove(pool, sample.names)
             return sample
     raise contender.ContenderFailed(f'{kind}: {TRIES} times "{UNSURE}"')
 

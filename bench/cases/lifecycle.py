@@ -53,7 +53,7 @@ def blank(lab: labs.Lab) -> Iterator[results.Result]:
 
 def _contents(lab: labs.Lab,
               pools: Mapping[str, str]) -> dict[str, set[str]]:
-    return {kind: set(lab.names(pools[kind])) for kind in DRIVERS}
+    return {kind: set(lab.stock.names(pools[kind])) for kind in DRIVERS}
 
 
 def _do(driver: contender.Contender, verb: str, waiting: list[str],

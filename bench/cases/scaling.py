@@ -36,8 +36,8 @@ def children(lab: labs.Lab) -> Iterator[results.Result]:
         image, sources = clones.cached_image(lab, pools)
         there = 0
         for count in lab.scale.children:
-            lab.add_children(sources['ours'], count - there)
-            lab.add_snapshots(*sources['intree'], count - there)
+            lab.stock.add_children(sources['ours'], count - there)
+            lab.stock.add_snapshots(*sources['intree'], count - there)
             there = count
             samples = lab.turns(clones.from_image(
                 lab, pools, sources['limit'], image,
@@ -45,7 +45,7 @@ def children(lab: labs.Lab) -> Iterator[results.Result]:
             result = results.of_samples(
                 f'{charts.CHILDREN}{count}',
                 f'cached clone after {count} earlier ones', samples,
-                snapshots={kind: lab.snapshots(*sources[kind][:2])
+                snapshots={kind: lab.stock.snapshots(*sources[kind][:2])
                            for kind in ('ours', 'intree')})
             first = first or result
             yield result

@@ -45,15 +45,9 @@ def value(intent: Intent) -> str:
 
 
 def parse(image_id: str, text: str | None) -> Intent | None:
-    """The intent that an image carries, or None.
-
-    A clone inherits its parent's metadata: what names another image is not
-    meant for this one.
-    """
+    """The intent that an image carries, or None."""
     try:
-        fields = json.loads(text or '{}')
-        intent = Intent(fields['image_id'],
-                        header.ParentRef(**fields['parent']))
-    except (KeyError, TypeError, ValueError):
+        parent = model.note_of(image_id, text)['parent']
+        return Intent(image_id, header.ParentRef(**parent))
+    except (KeyError, TypeError):
         return None
-    return intent if intent.image_id == image_id else None

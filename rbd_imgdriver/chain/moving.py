@@ -62,16 +62,11 @@ def value(move: Move) -> str:
 
 
 def parse(image_id: str, text: str | None) -> Move | None:
-    """The note that an image carries, or None.
-
-    A clone inherits its parent's metadata: what names another image is not
-    meant for this one.
-    """
+    """The note that an image carries, or None."""
     try:
-        move = Move(**json.loads(text or '{}'))
-    except (TypeError, ValueError):
+        return Move(**model.note_of(image_id, text))
+    except TypeError:
         return None
-    return move if move.image_id == image_id else None
 
 
 def noted(pool: parts.Pool, image_id: str) -> Move | None:

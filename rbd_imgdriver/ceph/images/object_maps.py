@@ -59,16 +59,12 @@ def noted(ioctx: Any, id_: str) -> int:
 
 
 def parse(id_: str, text: str | None) -> int:
-    """The features in a note; 0: none.
-
-    A clone inherits metadata: what names another image is not meant here.
-    """
+    """The features in a note; 0: none."""
     try:
-        fields = json.loads(text or '{}')
-        return (int(fields['features']) & FEATURES
-                if fields['image_id'] == id_ else 0)
+        features = int(model.note_of(id_, text)['features'])
     except (KeyError, TypeError, ValueError):
         return 0
+    return int(features & FEATURES)
 
 
 def note(ioctx: Any, id_: str, features: int) -> None:
